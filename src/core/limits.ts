@@ -1,0 +1,84 @@
+// Every limit in one place: the number, its unit, why it is this, and what a caller gets who passes it.
+//
+// `AdminService.GetCapabilities` reports those that a client needs; docs/API.md has the same table. Zero never means
+// "no limit".
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+// ---- Fixed by the formats (docs/FORMATS.md): changing one changes what is valid for ever. MALFORMED. ----
+
+/** Longest key of a map, in bytes (FORMATS §3). A request with a longer one: INVALID_ARGUMENT. */
+export const MAX_KEY_BYTES = 1024;
+/** Longest encoded cell, in bytes (FORMATS §3). */
+export const MAX_CELL_BYTES = 256;
+/** Longest encoded entry of a map node, in bytes (FORMATS §4). */
+export const MAX_ENTRY_BYTES = 1400;
+/** Most entries in one map node (FORMATS §3). */
+export const MAX_NODE_ENTRIES = 64;
+/** Most bytes of (last) keys in one map node that has 17 entries or more (FORMATS §3). */
+export const MAX_NODE_KEY_BYTES = 16_384;
+/** Highest level of a map node that a verifier accepts (FORMATS §4). */
+export const MAX_LEVEL = 40;
+/** Lists and maps open at once in an object (FORMATS §2). */
+export const MAX_OBJECT_DEPTH = 32;
+/** Largest encoded object (commit, manifest), in bytes (FORMATS §2). */
+export const MAX_OBJECT_BYTES = 1_048_576;
+/** Bytes of hashed input in one authenticated group of a blob (FORMATS §5). */
+export const BLOB_GROUP_BYTES = 16 * KiB;
+/** Most parents of a commit (FORMATS §6). */
+export const MAX_PARENTS = 16;
+/** Most signatures of one object (FORMATS §6). */
+export const MAX_SIGNATURES = 16;
+/** Longest agent name, in bytes of UTF-8 (FORMATS §6). */
+export const MAX_AGENT_BYTES = 256;
+/** Longest head or tag name, in characters, all ASCII (FORMATS §7). */
+export const MAX_NAME_CHARACTERS = 128;
+
+// ---- Of this implementation: they may grow. LIMIT_EXCEEDED unless stated. ----
+
+/** Largest value that travels inside Apply, Get, Scan and Batch*, in bytes. Larger ones go by Upload and Download. */
+export const MAX_INLINE_VALUE_BYTES = 256 * KiB;
+/** Blob bytes in one message of a data stream. Fewer cost throughput, more gain little (docs/PERFORMANCE.md). */
+export const DATA_MESSAGE_BYTES = 256 * KiB;
+/** Largest gRPC message sent or received, in bytes. */
+export const MAX_MESSAGE_BYTES = 4 * MiB;
+/** Largest message that a stream of ours sends, in bytes, framing aside: one oversize item may stand alone. */
+export const STREAM_MESSAGE_BYTES = 256 * KiB;
+/** Most operations in one Apply, and most keys in one BatchGet of state. */
+export const MAX_BATCH_KEYS = 10_000;
+/** Most inline value bytes in one Apply. */
+export const MAX_BATCH_BYTES = 3 * MiB;
+/** Most blobs in one BatchPut, BatchGet or FindMissing. */
+export const MAX_BATCH_BLOBS = 10_000;
+/** Blobs smaller than this, in bytes, lie in the transactional store; larger ones are files. */
+export const LARGE_BLOB_BYTES = 64 * KiB;
+/** Largest blob, in bytes: the largest size whose every offset is a safe integer in every client language we test. */
+export const MAX_BLOB_BYTES = 2 ** 44;
+/** Entries of a scan page when the request names none, and the most that it may name. */
+export const DEFAULT_PAGE_ENTRIES = 1_000;
+/** Heads of one database: all of them travel in one proof. */
+export const MAX_HEADS = 4_096;
+/** Longest commit message, source, title or author, in bytes of UTF-8. INVALID_ARGUMENT. */
+export const MAX_TEXT_BYTES = 64 * KiB;
+/** Longest database name, in characters. INVALID_ARGUMENT. */
+export const MAX_DATABASE_NAME_CHARACTERS = 64;
+/** Chunk sizes that PutDocument takes, in bytes, both ends included. INVALID_ARGUMENT. */
+export const MIN_CHUNK_BYTES = 1;
+export const MAX_CHUNK_BYTES = 16 * MiB;
+/** Most chunks of one document: bounds the work that a chunk size of one byte could ask for. */
+export const MAX_CHUNKS = 10_000_000;
+/** Uploads in progress in one database. */
+export const MAX_UPLOADS = 1_024;
+/** An upload that nobody has touched for this long is dropped. */
+export const UPLOAD_EXPIRY_MS = 24 * 60 * 60 * 1000;
+/** Bytes of error details in a response: 60 kB have been seen to arrive, 90 kB hang a client. */
+export const MAX_ERROR_DETAILS_BYTES = 4 * KiB;
+/** Concurrent streams on one HTTP/2 connection. */
+export const MAX_CONCURRENT_STREAMS = 256;
+/** HTTP/2 receive window of a stream and of a connection: costs up to this much buffer a connection. */
+export const HTTP2_WINDOW_BYTES = 4 * MiB;
+/** A stream whose peer takes nothing for this long is ended with UNAVAILABLE. */
+export const SLOW_PEER_TIMEOUT_MS = 60_000;
+/** How long a shutting-down server waits for calls in progress. */
+export const SHUTDOWN_GRACE_MS = 10_000;
