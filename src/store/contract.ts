@@ -1,0 +1,254 @@
+// The Store contract (docs/ARCHITECTURE.md, "Store"): what the engine asks of whatever keeps its bytes.
+//
+// A store is a few named spaces of small rows, which change together in atomic batches guarded by compare-and-swap,
+// and beside them large blobs in files. It knows nothing of hashes, maps or refs: that a row's key is the hash of its
+// value is the engine's business, and so is checking it. Every driver passes test/store/conformance.ts.
+//
+// What every driver promises:
+// - `write` is all or nothing, also across a crash at any instruction, and durable when it resolves;
+// - conditions hold against every writer of the database, in whatever process;
+// - after `write` resolves, every later read of this store sees it; other processes see it no later than durably;
+// - arrays that a store returns belong to the caller; arrays handed in are not changed and are not kept after the
+//   promise settles, and the caller leaves them alone until then.
+//
+// Errors, by class: `Conflict` (a condition did not hold; always a `ConditionFailed`), `Unavailable` (closed, disk full,
+// out of file handles: nothing was written, or the caller cannot know, and may retry after reading), `Corrupt` (the
+// database's own files are damaged; names the path). Keys and values outside the stated sizes are bugs of the caller
+// and fail an assertion.
+import { toHex } from "../core/bytes.js";
+import { Conflict } from "../core/errors.js";
+
+/**
+ * Where rows live.
+ * - `nodes` (map nodes), `objects` (commits, manifests), `blobs` (small blobs): content-addressed. Keys are 32 bytes. A
+ *   row never changes its meaning, so a value once read stays right until it is deleted.
+ * - `log`: leaves of the log. Keys are `u64be(index)`; the only space that is scanned in order.
+ * - `tiles`: hashes of the log's complete subtrees, however the engine groups them. Append-only, like the log.
+ * - `meta`: a handful of small mutable rows: the tail of the log with the refs root, the signing key, …
+ * - `leases`: roots held against garbage collection; few, mutable, expiring.
+ * - `requests`: outcomes of idempotent requests; many, expiring.
+ *
+ * Keys of the last four spaces are 1 … 512 bytes. The name of a space is part of the format on disk.
+ */
+export type Space = "nodes" | "objects" | "blobs" | "log" | "tiles" | "meta" | "leases" | "requests";
+
+/** Every space, in the order in which batches touch them. */
+export const SPACES: readonly Space[] = ["nodes", "objects", "blobs", "log", "tiles", "meta", "leases", "requests"];
+
+/** Longest key of a row, in bytes. */
+export const MAX_ROW_KEY_BYTES = 512;
+/** Largest value of a row, in bytes. What is larger belongs in a file. An empty value is a value. */
+export const MAX_ROW_VALUE_BYTES = 8 * 1024 * 1024;
+
+/** The place of one row. */
+export interface RowName {
+  readonly space: Space;
+  readonly key: Uint8Array;
+}
+
+/** A row with its value. */
+export interface Row extends RowName {
+  readonly value: Uint8Array;
+}
+
+/** What must hold of a row, before the batch, for the batch to happen: exactly these bytes, none, or any. */
+export interface Condition extends RowName {
+  readonly expected: Uint8Array | "absent" | "present";
+}
+
+/** Rows that change together. Conditions see the state before the batch; puts apply in order, then deletes. */
+export interface WriteBatch {
+  readonly conditions?: readonly Condition[];
+  /** A row that already holds these very bytes is left as it is, which costs a read and no write. */
+  readonly puts?: readonly Row[];
+  /** Deleting what is not there is no error. */
+  readonly deletes?: readonly RowName[];
+}
+
+/** A batch was refused whole, because this condition did not hold. `actual` is what the row held at that instant. */
+export class ConditionFailed extends Conflict {
+  readonly condition: Condition;
+  /** The position in `conditions`; the first that failed. */
+  readonly index: number;
+  readonly actual: Uint8Array | undefined;
+
+  constructor(failure: { condition: Condition; index: number; actual: Uint8Array | undefined }) {
+    const { space, key } = failure.condition;
+    super(`the row ${toHex(key)} of ${space} is not what condition ${failure.index} expects`, {
+      facts: { space, key: toHex(key), condition: String(failure.index) },
+    });
+    this.condition = failure.condition;
+    this.index = failure.index;
+    this.actual = failure.actual;
+  }
+}
+
+/** Rows read without waiting. Offered by drivers whose reads come from memory or a mapped file. */
+export interface SyncReader {
+  /** The value, or undefined where there is none. Sees the newest durable state; two calls may see two states. */
+  get(space: Space, key: Uint8Array): Uint8Array | undefined;
+  /** True where the row exists; cheaper than reading it. */
+  has(space: Space, key: Uint8Array): boolean;
+}
+
+/** One row of the log. */
+export interface LogRow {
+  readonly index: number;
+  readonly value: Uint8Array;
+}
+
+/** Which part of the log to scan, by index. */
+export interface LogRange {
+  /** First index wanted. Default 0. */
+  readonly from?: number;
+  /** First index no longer wanted. Default: to the end as it is when the scan gets there. */
+  readonly to?: number;
+}
+
+/** A key met while iterating over a space, and how large its value is. */
+export interface IteratedRow {
+  readonly key: Uint8Array;
+  readonly sizeBytes: number;
+}
+
+/** How much a store holds. */
+export interface StoreUsage {
+  /** Rows of each space. */
+  readonly rows: Readonly<Record<Space, number>>;
+  /** Bytes that the rows take on disk, free pages included; 0 where nothing is on disk. */
+  readonly rowFilesBytes: number;
+}
+
+/** One database's bytes. */
+export interface Store {
+  /** Present where reads need no waiting: the engine then runs the map algorithms synchronously. */
+  readonly sync?: SyncReader;
+
+  /**
+   * The values of many rows of one space, in the order of `keys`; undefined where there is none. Meant for the
+   * content-addressed spaces: for mutable rows that belong together use `snapshot`.
+   */
+  getMany(space: Space, keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]>;
+
+  /**
+   * The values of rows of any spaces, all as they were at one instant, in the order asked for. No batch is ever seen in
+   * part. What these rows refer to by hash or log index can be read afterwards: it never changes.
+   */
+  snapshot(rows: readonly RowName[]): Promise<(Uint8Array | undefined)[]>;
+
+  /**
+   * Applies a batch whole, or not at all. Resolves when it is durable (flushed to the device), also when it changes
+   * nothing. Batches apply in the order in which this process called `write`; concurrent callers share a flush.
+   * @throws ConditionFailed - a condition did not hold; nothing was written
+   * @throws Unavailable - closed, or the disk is full; nothing was written
+   */
+  write(batch: WriteBatch): Promise<void>;
+
+  /** Rows of the log in order of index. Gaps are passed over: whether one is a fault is for the caller to say. */
+  scanLog(range?: LogRange): AsyncIterable<LogRow>;
+
+  /**
+   * Every row of a space, in no promised order: each that is there from beginning to end exactly once; one put or
+   * deleted meanwhile perhaps. The caller may write, also to the same space, between two steps.
+   */
+  iterate(space: Space): AsyncIterable<IteratedRow>;
+
+  usage(): Promise<StoreUsage>;
+
+  /** Large blobs, beside the rows: their files and the rows do not change in one transaction. */
+  readonly files: LargeBlobs;
+
+  /** Waits for writes in progress, then lets go of everything. Later calls throw `Unavailable`; closing twice is fine. */
+  close(): Promise<void>;
+}
+
+/** Blobs too large for a row, each with its *outboard*: the interior hashes that let any part of it be proved. */
+export interface LargeBlobs {
+  /**
+   * Opens a blob for reading, or undefined where there is none. It stays readable until closed, even if deleted.
+   * @throws Corrupt - its outboard is gone; the message names the file
+   */
+  open(hash: Uint8Array): Promise<LargeBlob | undefined>;
+  has(hash: Uint8Array): Promise<boolean>;
+  /** Removes a blob and its outboard. True if it was there. Durable when it resolves. */
+  delete(hash: Uint8Array): Promise<boolean>;
+  /** Every blob, in no promised order, with its size (the outboard aside). */
+  iterate(): AsyncIterable<IteratedRow>;
+
+  /**
+   * Begins an upload, or continues one from its durable end. Ids are 1 … 64 characters of `a–z 0–9 -`.
+   * @throws Conflict - another stream of this process is writing this upload
+   */
+  stage(uploadId: string, begin: StageOptions): Promise<StagedBlob>;
+  /** What is known of an upload without touching it, or undefined. */
+  findUpload(uploadId: string): Promise<UploadState | undefined>;
+  /** Uploads in progress, those of other processes included. */
+  listUploads(): Promise<UploadState[]>;
+  /**
+   * Drops an upload and its bytes. True if it was there. Whoever is writing it gets `Conflict` from its next `sync` or
+   * `publish`.
+   */
+  discardUpload(uploadId: string): Promise<boolean>;
+}
+
+/** A blob open for reading. Close it. Reads at different offsets may run at once. */
+export interface LargeBlob {
+  readonly sizeBytes: number;
+  readonly outboardSizeBytes: number;
+  /** Exactly these bytes of the content. @throws Corrupt - the file is shorter than it was when opened */
+  read(offset: number, length: number): Promise<Uint8Array>;
+  /** Exactly these bytes of the outboard. @throws Corrupt - the same */
+  readOutboard(offset: number, length: number): Promise<Uint8Array>;
+  close(): Promise<void>;
+}
+
+/** What to record with an upload when it begins; an upload that exists keeps what it has. */
+export interface StageOptions {
+  /** A few bytes that the engine wants back on resuming: who owns it, what it is for. At most 4 KiB. */
+  readonly metadata: Uint8Array;
+}
+
+/** An upload in progress, as recorded at its last `sync`. */
+export interface UploadState {
+  readonly uploadId: string;
+  /** Bytes of content that would survive a crash; where to resume. */
+  readonly sizeBytes: number;
+  readonly metadata: Uint8Array;
+  /** When it began and when it was last synced or opened, in milliseconds since 1970. */
+  readonly startedMs: number;
+  readonly touchedMs: number;
+}
+
+/**
+ * An upload being written: content at its end only, the outboard wherever its layout wants. One writer at a time; the
+ * content is in a file of this writer's own, so that what it hashed while appending is what it publishes, whatever a
+ * stale writer in another process still does.
+ */
+export interface StagedBlob {
+  /** Content appended so far, the part that is not yet durable included. After `stage`: the durable end. */
+  readonly sizeBytes: number;
+  readonly durableSizeBytes: number;
+  readonly metadata: Uint8Array;
+  /** Appends content. `offset` must be `sizeBytes`: it is there to catch a caller that lost count. */
+  append(offset: number, bytes: Uint8Array): Promise<void>;
+  /** Reads staged content back, to hash it again after resuming. */
+  read(offset: number, length: number): Promise<Uint8Array>;
+  /** Writes any part of the outboard. Whatever a hole holds is zero. Not kept when an upload is resumed after a crash. */
+  writeOutboard(offset: number, bytes: Uint8Array): Promise<void>;
+  readOutboard(offset: number, length: number): Promise<Uint8Array>;
+  /** Cuts the outboard to this size, or extends it with zeros. */
+  truncateOutboard(sizeBytes: number): Promise<void>;
+  /** Makes the content so far durable and records where it ends. @throws Conflict - discarded or taken over */
+  sync(): Promise<void>;
+  /**
+   * Makes content and outboard durable and visible under `hash`, at once; the upload is then gone and this closed. If
+   * the blob is already there, that one stays and these bytes are dropped. A crash at any instruction leaves the whole
+   * blob, or none and the upload as last synced.
+   * @throws Conflict - discarded or taken over
+   */
+  publish(hash: Uint8Array): Promise<void>;
+  /** Lets go of the upload after a last `sync`, to be continued with `stage`. No effect after `publish`. */
+  close(): Promise<void>;
+  /** Drops the upload and its bytes. */
+  discard(): Promise<void>;
+}
