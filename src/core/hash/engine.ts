@@ -1,0 +1,35 @@
+// What hashes: the contract that the WASM kernel and the portable fallback both keep, byte for byte. The functions of
+// index.ts check their arguments and then call whichever is in use.
+//
+// An engine is synchronous and holds no state between calls, so one instance serves the whole program.
+import type { Digest } from "../hashes.js";
+
+/** Which implementation hashes. */
+export type KernelName = "wasm-simd" | "portable";
+
+export interface HashEngine {
+  readonly name: KernelName;
+  /** `BLAKE3(prefix ‖ bytes)` of any length. */
+  hashPrefixed(prefix: Uint8Array, bytes: Uint8Array): Digest;
+  /** The digests of `prefix ‖ message` for each message, one after the other. */
+  hashBatch(prefix: Uint8Array, messages: readonly Uint8Array[]): Uint8Array;
+  /** The digests of `"merkle_node:" ‖ pair` for each 64-byte pair. */
+  hashPairs(pairs: Uint8Array): Uint8Array;
+  /** Chaining value of one group of 0–16,384 bytes of hashed input. */
+  groupChainingValue(input: Uint8Array, position: GroupPosition): Digest;
+  /** Chaining values of consecutive full groups, none of them the root. */
+  groupChainingValues(input: Uint8Array, firstGroupIndex: number): Uint8Array;
+  /** Chaining value of an interior node, from the 64 bytes left ‖ right. */
+  parentChainingValue(pair: Uint8Array, position: NodePosition): Digest;
+}
+
+/** Whether a node is the root of its tree: then its chaining value is the hash. */
+export interface NodePosition {
+  readonly isRoot: boolean;
+}
+
+/** Where a group stands in its tree. */
+export interface GroupPosition extends NodePosition {
+  /** Groups of 16 KiB before this one. */
+  readonly groupIndex: number;
+}

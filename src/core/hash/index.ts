@@ -1,0 +1,68 @@
+// Every hash of neleus goes through here: BLAKE3 with a domain tag (FORMATS §1), alone or many at once, and the
+// chaining values of 16 KiB groups from which a blob's tree is built (FORMATS §5).
+//
+// A WASM SIMD kernel does the work where it can be loaded; elsewhere a portable engine gives the same bytes, slower.
+// Arguments come from our own code: a wrong length is a bug, and is asserted. Results are new arrays, the caller's to
+// keep. No input is kept or written to.
+import { assert } from "../errors.js";
+import type { Digest } from "../hashes.js";
+import { BLOB_GROUP_BYTES } from "../limits.js";
+import type { GroupPosition, KernelName, NodePosition } from "./engine.js";
+import { engine } from "./selection.js";
+import type { Tag } from "./tag.js";
+import { tagPrefix } from "./tag.js";
+
+export type { GroupPosition, KernelName, NodePosition } from "./engine.js";
+export type { Tag } from "./tag.js";
+export { tagPrefix } from "./tag.js";
+
+/** `H_tag(bytes)`: 32 bytes. */
+export function hashTagged(tag: Tag, bytes: Uint8Array): Digest {
+  return engine().hashPrefixed(tagPrefix(tag), bytes);
+}
+
+/**
+ * `H_tag` of each message, in order, as one array of 32 bytes a message. Far cheaper a message than `hashTagged` from
+ * about four messages on: short ones (a chunk, 1,024 bytes with the tag) are hashed side by side.
+ */
+export function hashBatch(tag: Tag, messages: readonly Uint8Array[]): Uint8Array {
+  return engine().hashBatch(tagPrefix(tag), messages);
+}
+
+/** `H_merkle_node(left ‖ right)` for each 64-byte pair, in order, as one array of 32 bytes a pair. */
+export function hashPairs(pairs: Uint8Array): Uint8Array {
+  assert(pairs.length % 64 === 0, "pairs are 64 bytes each");
+  return engine().hashPairs(pairs);
+}
+
+/**
+ * Chaining value of one group of hashed input (tag included), 0–16,384 bytes: full unless it is the last. With
+ * `isRoot`, when the group is the whole input, it is the hash.
+ */
+export function groupChainingValue(input: Uint8Array, position: GroupPosition): Digest {
+  assert(input.length <= BLOB_GROUP_BYTES, "a group is at most 16 KiB");
+  assert(Number.isSafeInteger(position.groupIndex * 16) && position.groupIndex >= 0, "group index out of range");
+  assert(!position.isRoot || position.groupIndex === 0, "only group 0 can be a root");
+  return engine().groupChainingValue(input, position);
+}
+
+/**
+ * Chaining values of consecutive full groups, the first of which is number `firstGroupIndex`: 32 bytes a group.
+ * `input` is a multiple of 16,384 bytes; none of the groups is a root.
+ */
+export function groupChainingValues(input: Uint8Array, firstGroupIndex: number): Uint8Array {
+  assert(input.length % BLOB_GROUP_BYTES === 0, "groups are 16 KiB each");
+  assert(Number.isSafeInteger(firstGroupIndex * 16) && firstGroupIndex >= 0, "group index out of range");
+  return engine().groupChainingValues(input, firstGroupIndex);
+}
+
+/** Chaining value of an interior node from the 64 bytes left ‖ right. With `isRoot` it is the hash. */
+export function parentChainingValue(pair: Uint8Array, position: NodePosition): Digest {
+  assert(pair.length === 64, "a pair is 64 bytes");
+  return engine().parentChainingValue(pair, position);
+}
+
+/** The implementation in use: `portable` where WebAssembly with SIMD is missing or blocked. */
+export function kernelName(): KernelName {
+  return engine().name;
+}
