@@ -105,18 +105,14 @@ export interface LogRange {
   readonly to?: number;
 }
 
-/** A key met while iterating over a space, and how large its value is. */
-export interface IteratedRow {
-  readonly key: Uint8Array;
-  readonly sizeBytes: number;
-}
-
-/** How much a store holds. */
+/** How much a store holds. Sizes are those of files, free pages included; 0 where nothing is on disk. */
 export interface StoreUsage {
-  /** Rows of each space. */
   readonly rows: Readonly<Record<Space, number>>;
-  /** Bytes that the rows take on disk, free pages included; 0 where nothing is on disk. */
   readonly rowFilesBytes: number;
+  readonly largeBlobs: number;
+  /** Content and outboards. */
+  readonly largeBlobsBytes: number;
+  readonly uploads: number;
 }
 
 /** One database's bytes. */
@@ -148,11 +144,12 @@ export interface Store {
   scanLog(range?: LogRange): AsyncIterable<LogRow>;
 
   /**
-   * Every row of a space, in no promised order: each that is there from beginning to end exactly once; one put or
-   * deleted meanwhile perhaps. The caller may write, also to the same space, between two steps.
+   * The key of every row of a space, in no promised order: each that is there from beginning to end exactly once; one
+   * put or deleted meanwhile perhaps. The caller may write, also to the same space, between two steps.
    */
-  iterate(space: Space): AsyncIterable<IteratedRow>;
+  iterate(space: Space): AsyncIterable<Uint8Array>;
 
+  /** Costs a look at every large blob's file; the rows are counted already. */
   usage(): Promise<StoreUsage>;
 
   /** Large blobs, beside the rows: their files and the rows do not change in one transaction. */
@@ -172,8 +169,8 @@ export interface LargeBlobs {
   has(hash: Uint8Array): Promise<boolean>;
   /** Removes a blob and its outboard. True if it was there. Durable when it resolves. */
   delete(hash: Uint8Array): Promise<boolean>;
-  /** Every blob, in no promised order, with its size (the outboard aside). */
-  iterate(): AsyncIterable<IteratedRow>;
+  /** The hash of every blob, in no promised order; promises as of `Store.iterate`. */
+  iterate(): AsyncIterable<Uint8Array>;
 
   /**
    * Begins an upload, or continues one from its durable end. Ids are 1 … 64 characters of `a–z 0–9 -`.
@@ -189,6 +186,18 @@ export interface LargeBlobs {
    * `publish`.
    */
   discardUpload(uploadId: string): Promise<boolean>;
+  /**
+   * Drops uploads that nobody has touched for `UPLOAD_EXPIRY_MS` and what crashes left behind. Opening a store drops the
+   * expired uploads by itself; a server that stays up, and garbage collection, call this.
+   */
+  cleanUp(): Promise<CleanUpResult>;
+}
+
+/** What `cleanUp` dropped. */
+export interface CleanUpResult {
+  readonly uploads: number;
+  /** Outboards whose blob never came: a crash fell between the two renames of `publish`. */
+  readonly outboards: number;
 }
 
 /** A blob open for reading. Close it. Reads at different offsets may run at once. */
