@@ -167,9 +167,9 @@ export function headSizeBytes(argument: number): number {
   return argument <= 0xffffffff ? 5 : 9;
 }
 
-/** What `writeHead` writes. */
+/** What `writeHead` writes. The simple ones are a single byte each and are not heads with an argument: see `simpleByte`. */
 export interface Head {
-  readonly major: Major;
+  readonly major: Exclude<Major, 7>;
   /** 0 … 2^53 − 1. */
   readonly argument: number;
 }
@@ -194,4 +194,9 @@ export function writeHead(target: Uint8Array, offset: number, head: Head): numbe
     rest = Math.floor(rest / 256);
   }
   return offset + size;
+}
+
+/** The one byte that encodes false, true or null, or that a float64 begins with. */
+export function simpleByte(argument: number): number {
+  return (MAJOR_SIMPLE << 5) | argument;
 }

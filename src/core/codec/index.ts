@@ -14,6 +14,14 @@ export {
   SIMPLE_TRUE,
   headSizeBytes,
   malformedAt,
+  simpleByte,
   writeHead,
 } from "./head.js";
 export type { Head, Major } from "./head.js";
+export { decode, decodeMap } from "./decode.js";
+export { encode } from "./encode.js";
+export { formatPath } from "./path.js";
+export type { Path } from "./path.js";
+export { requireCanonical } from "./scan.js";
+export { isValueMap, setMember } from "./value.js";
+export type { Value, ValueMap } from "./value.js";

@@ -4,11 +4,11 @@
 import test from "node:test";
 import assert from "node:assert/strict";
 import { Cursor, headSizeBytes, writeHead, MAJOR_BYTES, MAJOR_NEGATIVE } from "#src/core/codec/index.js";
-import type { Major } from "#src/core/codec/index.js";
+import type { Head } from "#src/core/codec/index.js";
 import { Malformed } from "#src/core/errors.js";
 
 const BOUNDARIES = [0, 1, 23, 24, 255, 256, 65_535, 65_536, 2 ** 32 - 1, 2 ** 32, 2 ** 53 - 2, 2 ** 53 - 1];
-const MAJORS: readonly Major[] = [0, 1, 2, 3, 4, 5];
+const MAJORS: readonly Head["major"][] = [0, 1, 2, 3, 4, 5];
 
 test("heads round-trip at every size", () => {
   for (const major of MAJORS) {
