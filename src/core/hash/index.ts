@@ -11,10 +11,12 @@ import type { GroupPosition, KernelName, NodePosition } from "./engine.js";
 import { engine } from "./selection.js";
 import type { Tag } from "./tag.js";
 import { tagPrefix } from "./tag.js";
+import { TreeHasher } from "./tree-hasher.js";
 
 export type { GroupPosition, KernelName, NodePosition } from "./engine.js";
 export type { Tag } from "./tag.js";
 export { tagPrefix } from "./tag.js";
+export type { TreeHasher } from "./tree-hasher.js";
 
 /** `H_tag(bytes)`: 32 bytes. */
 export function hashTagged(tag: Tag, bytes: Uint8Array): Digest {
@@ -60,6 +62,14 @@ export function groupChainingValues(input: Uint8Array, firstGroupIndex: number):
 export function parentChainingValue(pair: Uint8Array, position: NodePosition): Digest {
   assert(pair.length === 64, "a pair is 64 bytes");
   return engine().parentChainingValue(pair, position);
+}
+
+/**
+ * Hashes input that arrives in pieces, and hands out the pairs left ‖ right of its interior nodes in post-order: each
+ * is only lent for the call.
+ */
+export function treeHasher(tag: Tag, onPair: (pair: Uint8Array) => void): TreeHasher {
+  return new TreeHasher({ engine: engine(), prefix: tagPrefix(tag), onPair });
 }
 
 /** The implementation in use: `portable` where WebAssembly with SIMD is missing or blocked. */
