@@ -1,0 +1,71 @@
+#!/usr/bin/env node
+// Runs the compiled program. In a source checkout it compiles first where dist/ is absent or older than the sources; an
+// installed package holds dist/ and no sources, and starts at once.
+import { spawnSync } from "node:child_process";
+import { closeSync, existsSync, openSync, readdirSync, statSync, unlinkSync, utimesSync, writeSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const program = join(root, "dist", "src", "cli", "main.js");
+const stamp = join(root, "dist", ".tsbuildinfo");
+const compiler = join(root, "node_modules", "typescript", "bin", "tsc");
+
+function newestChangeMs(directory) {
+  let newest = 0;
+  for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    const path = join(directory, entry.name);
+    if (entry.isDirectory()) newest = Math.max(newest, newestChangeMs(path));
+    else if (entry.name.endsWith(".ts")) newest = Math.max(newest, statSync(path).mtimeMs);
+  }
+  return newest;
+}
+
+function isStale() {
+  if (!existsSync(program) || !existsSync(stamp)) return true;
+  const builtMs = statSync(stamp).mtimeMs;
+  return newestChangeMs(join(root, "src")) > builtMs || newestChangeMs(join(root, "gen")) > builtMs;
+}
+
+function build() {
+  if (!existsSync(compiler)) {
+    console.error("neleus: dist/ is missing or stale and the compiler is not installed; run: npm ci");
+    process.exit(70);
+  }
+  const result = spawnSync(process.execPath, [compiler, "-b", join(root, "tsconfig.json")], {
+    cwd: root,
+    // Compiler messages must not mix with what the program prints.
+    stdio: ["ignore", 2, 2],
+  });
+  if (result.status !== 0) process.exit(70);
+  const now = new Date();
+  utimesSync(stamp, now, now);
+}
+
+/** Only one process compiles; others wait for it. A lock left by a dead process is taken over after two minutes. */
+function buildOnce() {
+  const lock = join(root, ".build-lock");
+  for (;;) {
+    try {
+      const file = openSync(lock, "wx");
+      writeSync(file, String(process.pid));
+      closeSync(file);
+      break;
+    } catch (error) {
+      if (error.code !== "EEXIST") throw error;
+      const ageMs = existsSync(lock) ? Date.now() - statSync(lock).mtimeMs : 0;
+      if (ageMs > 120_000) unlinkSync(lock);
+      else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+    }
+  }
+  try {
+    if (isStale()) build();
+  } finally {
+    unlinkSync(lock);
+  }
+}
+
+// A package has no sources beside dist/: nothing to compare, nothing to build.
+if (existsSync(join(root, "tsconfig.json")) && isStale()) buildOnce();
+const { main } = await import(new URL("../dist/src/cli/main.js", import.meta.url));
+await main(process.argv.slice(2));
