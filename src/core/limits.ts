@@ -61,6 +61,8 @@ export const DEFAULT_PAGE_ENTRIES = 1_000;
 export const MAX_HEADS = 4_096;
 /** Longest commit message, source, title or author, in bytes of UTF-8. INVALID_ARGUMENT. */
 export const MAX_TEXT_BYTES = 64 * KiB;
+/** Longest `meta` of a commit or manifest, in bytes of UTF-8, names included: leaves room in an object. INVALID_ARGUMENT. */
+export const MAX_META_BYTES = 256 * KiB;
 /** Longest database name, in characters. INVALID_ARGUMENT. */
 export const MAX_DATABASE_NAME_CHARACTERS = 64;
 /** Chunk sizes that PutDocument takes, in bytes, both ends included. INVALID_ARGUMENT. */
