@@ -1,0 +1,102 @@
+// How keys and hashes are written on the command line, and how files are read.
+import { readFile } from "node:fs/promises";
+import { fromHex, fromUtf8, toHex, utf8 } from "../core/bytes.js";
+import { InvalidArgument, Malformed, NotFound } from "../core/errors.js";
+import { MAX_KEY_BYTES } from "../core/limits.js";
+
+/** How keys are written: `--key-encoding`. */
+export type KeyEncoding = "utf8" | "hex" | "base64";
+
+export const KEY_ENCODINGS: readonly KeyEncoding[] = ["utf8", "hex", "base64"];
+
+/** @throws InvalidArgument - not in the encoding, empty or over 1,024 bytes; `field` names the argument */
+export function parseKey(text: string, encoding: KeyEncoding, field = "key"): Uint8Array {
+  const bytes = decodeText(text, encoding, field);
+  if (bytes.length === 0) throw new InvalidArgument(`the ${field} is empty; a key has 1 to ${MAX_KEY_BYTES} bytes`, { field });
+  if (bytes.length > MAX_KEY_BYTES) {
+    throw new InvalidArgument(`the ${field} has ${bytes.length} bytes; a key has 1 to ${MAX_KEY_BYTES}`, { field });
+  }
+  return bytes;
+}
+
+/** Bytes of a prefix or a bound: as a key, but may be empty. */
+export function decodeText(text: string, encoding: KeyEncoding, field: string): Uint8Array {
+  try {
+    if (encoding === "utf8") return utf8(text);
+    if (encoding === "hex") return fromHex(text);
+  } catch (cause) {
+    if (!(cause instanceof Malformed)) throw cause;
+    throw new InvalidArgument(`the ${field} "${text}" is not ${encoding}: ${cause.message}`, { field }, { cause });
+  }
+  const bytes = Buffer.from(text, "base64");
+  // Buffer skips what it does not know; only text that comes back the same was base64.
+  if (bytes.toString("base64").replace(/=+$/, "") !== text.replace(/=+$/, "")) {
+    throw new InvalidArgument(`the ${field} "${text}" is not base64`, { field });
+  }
+  return new Uint8Array(bytes);
+}
+
+/** A key as the user would write it. Bytes that are no text in utf8 are written as `hex:…`, which cannot be mistaken. */
+export function formatKey(key: Uint8Array, encoding: KeyEncoding): string {
+  if (encoding === "hex") return toHex(key);
+  if (encoding === "base64") return Buffer.from(key).toString("base64");
+  try {
+    return fromUtf8(key);
+  } catch {
+    return `hex:${toHex(key)}`;
+  }
+}
+
+/** 32 bytes of hex. @throws InvalidArgument */
+export function parseHash(text: string, field = "hash"): Uint8Array {
+  if (!/^[0-9a-fA-F]{64}$/.test(text)) {
+    throw new InvalidArgument(`the ${field} "${text}" is not a hash: 64 hex digits`, { field });
+  }
+  return fromHex(text);
+}
+
+/** A whole number from `least` on. @throws InvalidArgument */
+export function parseCount(text: string, field: string, least = 0): number {
+  const value = Number(text);
+  if (!/^[0-9]+$/.test(text) || !Number.isSafeInteger(value) || value < least) {
+    throw new InvalidArgument(`--${field} takes a whole number from ${least}, not "${text}"`, { field });
+  }
+  return value;
+}
+
+/** `A:B`, first byte included and end excluded; either may be left out. @throws InvalidArgument */
+export function parseRange(text: string): { readonly start: number; readonly end?: number } {
+  const match = /^([0-9]*):([0-9]*)$/.exec(text);
+  if (match === null) throw new InvalidArgument(`--range takes A:B, bytes A to B − 1, not "${text}"`, { field: "range" });
+  const [, start = "", end = ""] = match;
+  return {
+    start: start === "" ? 0 : parseCount(start, "range"),
+    ...(end === "" ? {} : { end: parseCount(end, "range") }),
+  };
+}
+
+/** A small file's bytes, or stdin's for `-`. @throws NotFound, InvalidArgument - with the path */
+export async function readInput(path: string, field: string): Promise<Uint8Array> {
+  if (path === "-") return readStdin();
+  try {
+    return new Uint8Array(await readFile(path));
+  } catch (cause) {
+    throw fileError(cause, { path, field });
+  }
+}
+
+async function readStdin(): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  for await (const part of process.stdin as AsyncIterable<Uint8Array>) parts.push(part);
+  return new Uint8Array(Buffer.concat(parts));
+}
+
+/** A file that cannot be read, as a typed error. Other errors come back unchanged. */
+export function fileError(cause: unknown, file: { readonly path: string; readonly field: string }): unknown {
+  const code = (cause as NodeJS.ErrnoException | null)?.code;
+  const details = { field: file.field, facts: { path: file.path } };
+  if (code === "ENOENT") return new NotFound(`no such file: ${file.path}`, { ...details, facts: { kind: "file", path: file.path } }, { cause });
+  if (code === "EISDIR") return new InvalidArgument(`${file.path} is a directory, not a file`, details, { cause });
+  if (code === "EACCES" || code === "EPERM") return new InvalidArgument(`${file.path} may not be read or written`, details, { cause });
+  return cause;
+}

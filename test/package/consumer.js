@@ -1,0 +1,20 @@
+// What a consumer of the packed package does: embedded, then against the server whose address is the argument.
+import assert from "node:assert/strict";
+import { connect, open } from "neleus";
+
+const local = await open("./embedded", { create: true });
+await local.state("main").put("greeting", "hello");
+assert.equal((await local.state("main").get("greeting")).text(), "hello");
+const commit = await local.commit("main", { author: "consumer", message: "first" });
+const snapshot = await local.snapshot("main");
+assert.deepEqual(snapshot.commitHash, commit.hash);
+assert.equal(await snapshot.get("absent"), undefined);
+await local.close();
+
+const remote = await connect(process.argv[2]);
+await remote.state("main").put("greeting", "hello over the wire");
+const keys = [];
+for await (const entry of remote.state("main").scan({ prefix: "gr" })) keys.push(entry.keyText());
+assert.deepEqual(keys, ["greeting"]);
+await remote.close();
+console.log("embedded and remote: a value put, committed, read back verified; an absence proved");
