@@ -1,0 +1,388 @@
+// The surface of the engine: what services, the embedded client and the CLI call. One `Database` is one directory, or
+// any Store.
+//
+// What holds throughout:
+// - A write that moves a ref resolves once it is durable, atomic and in the log, and says where (`Receipt`). A write
+//   that fails has changed nothing.
+// - Reads go through a `View`: refs, roots and log as they were at one instant. What hangs on them never changes, so an
+//   answer may take as long as it likes.
+// - Arrays handed in are not kept once the promise has settled, and not changed; the caller leaves them alone until
+//   then. Arrays handed out are not to be changed: some are views of shared caches.
+// - Names, keys and sizes are checked here, so that callers need not. `field` of an InvalidArgument is the parameter's
+//   name in the protos' spelling (`head`, `operations[3].key`, `expected_root`, …).
+// - Bytes that do not match their hash are `Corrupt`, which names them, and never data. With `verify_on_read` off blobs
+//   and nodes are not hashed again on the way out.
+// - After `close` everything throws `Unavailable`.
+import type { SlicePart, ByteRange } from "../core/blob/index.js";
+import type { BlobHash, CommitHash, Digest, ManifestHash, MapRoot } from "../core/hashes.js";
+import type { MapAt, MapKind, NodeView } from "../core/map/index.js";
+import type { Store, StoreUsage } from "../store/contract.js";
+
+/** Confirms a durable write: the log contains it at this index, and this checkpoint contains that index. */
+export interface Receipt {
+  readonly logIndex: number;
+  /** A C2SP signed note of origin, size and root; its size is above `logIndex`. */
+  readonly checkpoint: string;
+}
+
+/** From a checkpoint down to the refs root that it contains. All hashes are 32 bytes. */
+export interface LogProof {
+  readonly checkpoint: string;
+  /** Size of the log that the checkpoint signs. */
+  readonly logSize: number;
+  /** From the size that the caller knows to this one; empty where it knows none, this one or a larger one. */
+  readonly consistency: readonly Digest[];
+  /** The newest leaf, index `logSize` − 1: its exact bytes. */
+  readonly leaf: Uint8Array;
+  readonly inclusion: readonly Digest[];
+}
+
+/** Where a head stands. */
+export interface Head {
+  readonly name: string;
+  /** Absent while the head has no commit. */
+  readonly commit: CommitHash | undefined;
+  readonly stagedState: MapRoot;
+  readonly stagedLedger: MapRoot;
+}
+
+/** What a read of state or ledger names. `root` is the root of a state map: it has no ledger. */
+export type ReadSelector =
+  | { readonly staged: string }
+  | { readonly head: string }
+  | { readonly commit: Uint8Array }
+  | { readonly root: Uint8Array };
+
+/** Where a read is answered. */
+export interface ReadPoint {
+  /** The state map, ready for the read algorithms over `Database.nodes`. */
+  readonly state: MapAt;
+  /** The ledger beside it; absent for a bare root. */
+  readonly ledger: MapAt | undefined;
+  /** The commit that is read, where one is. */
+  readonly commit: StoredCommit | undefined;
+  /** The head that was named, as it stood. */
+  readonly head: Head | undefined;
+  readonly logSize: number;
+}
+
+/** Refs, roots and log at one instant. It holds no resource and may be kept, or dropped, at will. */
+export interface View {
+  /** Leaves of the log; the newest holds `refs.root`. */
+  readonly logSize: number;
+  /** The refs map, ready for the read algorithms over `Database.nodes`. */
+  readonly refs: MapAt;
+  /** All heads, ascending by name in bytes. */
+  heads(): Promise<readonly Head[]>;
+  /** @throws NotFound - no such head (kind `head`, with the nearest name in the hint) @throws InvalidArgument - no name */
+  head(name: string): Promise<Head>;
+  /**
+   * @throws NotFound - kind `head`, `commit` (also: the head has none yet) or `root`
+   * @throws InvalidArgument - a hash of another length, a manifest's hash, a root of another kind of map
+   */
+  resolve(at: ReadSelector): Promise<ReadPoint>;
+  /** `knownSize`: size of the last checkpoint that the caller has seen; absent or 0: none. */
+  logProof(known?: { readonly knownSize?: number | undefined }): Promise<LogProof>;
+}
+
+/** A commit or manifest as it is stored: the exact bytes, what they say, and the hash that names them. */
+export interface Stored<H, T> {
+  readonly hash: H;
+  readonly bytes: Uint8Array;
+  readonly object: T;
+}
+export type StoredCommit = Stored<CommitHash, CommitFields>;
+export type StoredManifest = Stored<ManifestHash, ManifestFields>;
+/** core/object's `Commit`. */
+export interface CommitFields {
+  readonly parents: readonly CommitHash[];
+  readonly author: string;
+  readonly message: string;
+  readonly stateRoot: MapRoot;
+  readonly manifests: MapRoot;
+  readonly time: number;
+}
+/** core/object's `Manifest`. */
+export interface ManifestFields {
+  readonly kind: string;
+}
+
+/** A blob and its size. */
+export interface BlobRef {
+  readonly hash: BlobHash;
+  readonly sizeBytes: number;
+}
+
+/** What a look at a blob found. */
+export interface FoundBlob {
+  readonly sizeBytes: number;
+  /** The content, verified; absent where it is larger than asked for. */
+  readonly bytes: Uint8Array | undefined;
+}
+
+/** Content-addressed bytes of any size. */
+export interface Blobs {
+  /**
+   * Stores bytes, whatever their size below MAX_MESSAGE_BYTES; larger ones go by `uploads`. Durable when it resolves.
+   * Bytes that are there already cost a look.
+   */
+  put(bytes: Uint8Array): Promise<BlobRef>;
+  /**
+   * Stores many in one batch, in order. @throws LimitExceeded - over MAX_BATCH_BLOBS
+   * @throws InvalidArgument - one is over MAX_INLINE_VALUE_BYTES
+   */
+  putMany(blobs: readonly Uint8Array[]): Promise<BlobRef[]>;
+  /** Those that the database does not hold, in the order asked for. @throws LimitExceeded - over MAX_BATCH_BLOBS */
+  findMissing(hashes: readonly Uint8Array[]): Promise<BlobHash[]>;
+  /** @throws NotFound - kind `blob` */
+  stat(hash: Uint8Array): Promise<BlobRef>;
+  /** The whole blob where it is at most this large, or its size alone; undefined where there is none. @throws Corrupt */
+  find(hash: Uint8Array, limit: { readonly atMostBytes: number }): Promise<FoundBlob | undefined>;
+  /** For reading; close it. @throws NotFound - kind `blob` */
+  open(hash: Uint8Array): Promise<BlobReader>;
+}
+
+/** A blob open for reading. */
+export interface BlobReader extends BlobRef {
+  /**
+   * The slice of a range, in parts of at most DATA_MESSAGE_BYTES of content; no item of the walk is cut in two. `range`
+   * absent: all of it.
+   * @throws InvalidArgument - a range that is empty or passes the end (only the empty blob has an empty range)
+   * @throws Corrupt - content or outboard do not match the hash
+   */
+  slices(range?: ByteRange): AsyncGenerator<SlicePart, void, undefined>;
+  /** Exactly the bytes of the range, checked likewise, in parts of at most DATA_MESSAGE_BYTES. Errors as of `slices`. */
+  bytes(range?: ByteRange): AsyncGenerator<Uint8Array, void, undefined>;
+  close(): Promise<void>;
+}
+
+/** What a caller says that it has sent. */
+export interface UploadFinish {
+  readonly sizeBytes: number;
+  /** `H_blob` of the whole, 32 bytes. */
+  readonly hash: Uint8Array;
+}
+
+/** Bytes arriving for a `T`. One stream at a time, calls one after the other. Close it, also after `finish`. */
+export interface Incoming<T> {
+  /** Where the next byte goes. */
+  readonly sizeBytes: number;
+  /**
+   * @throws Conflict - an offset other than `sizeBytes` (`facts.offset` is the right one), or the upload was taken over
+   * @throws LimitExceeded - over MAX_BLOB_BYTES
+   */
+  append(offset: number, bytes: Uint8Array): Promise<void>;
+  /** Checks size and hash against what arrived, then stores it all. @throws InvalidArgument - they do not match */
+  finish(claim: UploadFinish): Promise<T>;
+  /** Without `finish`: a resumable upload is kept for 24 hours, any other is dropped. */
+  close(): Promise<void>;
+}
+
+export type Upload = Incoming<BlobRef>;
+
+/** Blobs that arrive in pieces. */
+export interface Uploads {
+  /**
+   * Begins an upload, or goes on with the one of this id: then what arrived before is read and hashed once more.
+   * @throws InvalidArgument - an id not of 1 to 64 characters of A-Z a-z 0-9 . _ -
+   * @throws Conflict - the id is in use @throws LimitExceeded - MAX_UPLOADS are in progress
+   */
+  begin(options?: { readonly uploadId?: string | undefined }): Promise<Upload>;
+  /** Bytes that need not be sent again; 0 for an id that is not known. @throws InvalidArgument - no valid id */
+  query(uploadId: string): Promise<number>;
+}
+
+export interface Chunking {
+  /** `fixed`. */
+  readonly method: string;
+  readonly sizeBytes: number;
+  readonly overlapBytes: number;
+}
+
+export interface DocumentOptions {
+  /** Whose staged ledger takes the manifest; absent: it is stored unattached. */
+  readonly head?: string | undefined;
+  readonly source: string;
+  readonly title?: string | undefined;
+  readonly media?: string | undefined;
+  readonly chunking: Chunking;
+  /** Milliseconds since 1970; absent: the clock. */
+  readonly timeMs?: number | undefined;
+  readonly meta?: Readonly<Record<string, string>> | undefined;
+}
+
+export interface PutResult {
+  readonly manifest: StoredManifest;
+  /** Absent where no head was named. */
+  readonly receipt: Receipt | undefined;
+}
+
+/** A document and the map of its chunks. */
+export interface OpenDocument {
+  readonly manifest: StoredManifest;
+  readonly blob: BlobRef;
+  /** Kind 2, ready for the read algorithms over `Database.nodes`. */
+  readonly chunks: MapAt;
+  /** Keys of that map: number of chunks. */
+  readonly chunkCount: number;
+}
+
+export interface Documents {
+  /**
+   * Checks the options, then takes the bytes.
+   * @throws NotFound - kind `head`
+   * @throws InvalidArgument - an unknown method, a size or overlap out of range, a text that is empty or too long
+   * @throws LimitExceeded - MAX_UPLOADS; from `finish`: MAX_CHUNKS
+   */
+  begin(options: DocumentOptions): Promise<Incoming<PutResult>>;
+  /** @throws NotFound - kind `manifest` @throws InvalidArgument - another kind of manifest, or a commit's hash */
+  open(manifest: Uint8Array): Promise<OpenDocument>;
+}
+
+export interface Manifests {
+  /** @throws NotFound - kind `manifest` @throws InvalidArgument - a commit's hash @throws Corrupt */
+  get(hash: Uint8Array): Promise<StoredManifest>;
+  /**
+   * Stores a manifest's bytes as received, with a head in its staged ledger too.
+   * @throws InvalidArgument - not a manifest @throws Unsupported - of a kind or version not known
+   * @throws NotFound - kind `head`
+   */
+  put(bytes: Uint8Array, options?: { readonly head?: string | undefined }): Promise<PutResult>;
+}
+
+/** What happens to a key, and what must hold of it before. */
+export interface StateOperation {
+  readonly key: Uint8Array;
+  readonly change: StateChange;
+  readonly condition?: KeyCondition | undefined;
+}
+export type StateChange =
+  | { readonly put: Uint8Array }
+  | { readonly putBlob: { readonly hash: Uint8Array; readonly sizeBytes: number } }
+  | "delete";
+/** The key's value has this blob hash, or the key is absent. */
+export type KeyCondition = { readonly expectedHash: Uint8Array } | "absent";
+
+export interface ApplyOptions {
+  /** 1 to MAX_BATCH_KEYS of them, of different keys, in any order. */
+  readonly operations: readonly StateOperation[];
+  /** The staged root must be this one. */
+  readonly expectedRoot?: Uint8Array | undefined;
+}
+
+export interface Applied {
+  /** The staged root after the change. */
+  readonly root: MapRoot;
+  readonly receipt: Receipt;
+}
+
+export interface States {
+  /**
+   * Changes keys of a head's staged state, all or none.
+   * @throws NotFound - kind `head`; kind `blob`: a blob named that is not held
+   * @throws Conflict - expected root or a key's condition (`facts.current_root`, and `facts.key` in hex)
+   * @throws InvalidArgument - a key empty, too long or there twice; a value over MAX_INLINE_VALUE_BYTES; a blob of another
+   *   size than claimed @throws LimitExceeded - over MAX_BATCH_KEYS or MAX_BATCH_BYTES
+   */
+  apply(head: string, options: ApplyOptions): Promise<Applied>;
+}
+
+export interface CommitOptions {
+  readonly head: string;
+  readonly author: string;
+  readonly message: string;
+  /** Milliseconds since 1970; absent: the clock. */
+  readonly timeMs?: number | undefined;
+  readonly meta?: Readonly<Record<string, string>> | undefined;
+  /** Hashes of manifests to add to the ledger of this commit; at most 10,000. */
+  readonly manifests?: readonly Uint8Array[] | undefined;
+  readonly expectedCommit?: ExpectedCommit | undefined;
+}
+
+/** The head's commit must be this one, or there must be none. */
+export type ExpectedCommit = Uint8Array | "none";
+
+export interface Committed {
+  readonly commit: StoredCommit;
+  readonly receipt: Receipt;
+}
+
+export interface Commits {
+  /**
+   * Makes a commit of what is staged, also where nothing changed.
+   * @throws NotFound - kind `head` or `manifest` @throws Conflict - expected commit (`facts.current_commit`)
+   * @throws InvalidArgument - a hash that is no manifest's, an empty author, a text too long @throws LimitExceeded
+   */
+  create(options: CommitOptions): Promise<Committed>;
+  /** @throws NotFound - kind `commit` @throws InvalidArgument - a manifest's hash @throws Corrupt */
+  get(hash: Uint8Array): Promise<StoredCommit>;
+  /** Along first parents, newest first; a head without a commit has an empty log. Errors as of `View.resolve`. */
+  log(
+    start: { readonly head: string } | { readonly commit: Uint8Array },
+  ): AsyncGenerator<StoredCommit, void, undefined>;
+}
+
+export interface Heads {
+  /**
+   * Makes a head at a commit, or empty.
+   * @throws AlreadyExists @throws NotFound - kind `commit` @throws InvalidArgument - no name @throws LimitExceeded - MAX_HEADS
+   */
+  create(name: string, options?: { readonly commit?: Uint8Array | undefined }): Promise<Receipt>;
+  /** @throws NotFound - kind `head` @throws Conflict - expected commit */
+  delete(name: string, options?: { readonly expectedCommit?: ExpectedCommit | undefined }): Promise<Receipt>;
+}
+
+/** The transparency log. Proofs come from a `View`. */
+export interface TransparencyLog {
+  /** `neleus/<database id>/<epoch>`: the first line of every checkpoint. */
+  readonly origin: string;
+  /** C2SP signed-note verifier key: what a client pins. */
+  readonly verifierKey: string;
+  /** The newest checkpoint. */
+  checkpoint(): Promise<string>;
+  /** Appends a leaf with the same refs root where the newest one is older than this. */
+  freshen(options: { readonly maxAgeMs: number }): Promise<void>;
+}
+
+/**
+ * Whole map nodes, without waiting: what core/map's drivers read from. Each was held against its digest when it came
+ * from the store.
+ */
+export interface NodeSource {
+  /** @throws Corrupt - the node is missing where something refers to it, or is not what its digest says */
+  load(digest: Digest, kind: MapKind): NodeView;
+}
+
+/** What comes from outside. Tests give their own, so that everything a database does can be repeated to the byte. */
+export interface DatabaseOptions {
+  /** Milliseconds since 1970. Default: the system's clock. */
+  readonly clock?: (() => number) | undefined;
+  /** Default: the system's source of random bytes. */
+  readonly randomBytes?: ((count: number) => Uint8Array) | undefined;
+  /** Hash blobs and nodes again when they are read. Default: as the directory's config says, else true. */
+  readonly verifyOnRead?: boolean | undefined;
+}
+
+/** Where a database lives: a directory, or a store that is open; the database closes it. */
+export type Location = string | Store;
+
+/** One database: `Database.create(location, options)` and `Database.open(location, options)` make it. */
+export interface Database {
+  /** 32 characters of lower-case hex. */
+  readonly id: string;
+  readonly verifyOnRead: boolean;
+  readonly nodes: NodeSource;
+  readonly blobs: Blobs;
+  readonly uploads: Uploads;
+  readonly documents: Documents;
+  readonly manifests: Manifests;
+  readonly states: States;
+  readonly commits: Commits;
+  readonly heads: Heads;
+  readonly log: TransparencyLog;
+  /** The newest durable state of everything, other processes' writes included. */
+  view(): Promise<View>;
+  usage(): Promise<StoreUsage>;
+  /** Waits for writes in progress, then lets go of everything. Closing twice is fine. */
+  close(): Promise<void>;
+}
