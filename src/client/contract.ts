@@ -1,0 +1,328 @@
+// The client's contract: what `connect` and `open` both give.
+//
+// Every plain call verifies: what it returns has been checked, by hashes and proofs, up to a key that the caller pinned
+// (or trusted on first use). Where something is not checked, its name or its comment says so. Bytes and hashes that are
+// returned belong to the caller.
+//
+// Errors, everywhere: the server's own (`NotFound`, `Conflict`, …) as NeleusError; `VerificationFailed` where what came
+// is wrong; `IncompleteProof` where a stream or proof ended before it showed what was asked; `RolledBack`, `Forked` and
+// `NewEpoch` where the log does not extend what this client has seen; `Unavailable`, `DEADLINE_EXCEEDED`, `CANCELLED`
+// for what happens on the way; `InvalidArgument` for a wrong call. Nothing else is thrown.
+import type { BlobHash, CommitHash, Digest, MapRoot } from "../core/hashes.js";
+import type { Snapshot as SnapshotMessage } from "../../gen/neleus/v1/proof_pb.js";
+import type { Commits, Documents, Heads, Proofs } from "./records.js";
+import type { CallOptions } from "./transport.js";
+import type { TrustState } from "./options.js";
+
+/** A key of the state: text stands for its UTF-8. 1 to 1,024 bytes. */
+export type Key = string | Uint8Array;
+/** A hash as an argument: 32 bytes, or 64 digits of hex. */
+export type HashArgument = Digest | string;
+/**
+ * Content on its way in: bytes, text (as UTF-8), anything that yields byte arrays, or anything with a `stream()` that
+ * does (a Blob, a File).
+ */
+export type ContentSource =
+  string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array> | { stream(): AsyncIterable<Uint8Array> };
+
+/** Names a blob and its size. */
+export interface BlobReference {
+  readonly hash: BlobHash;
+  readonly sizeBytes: number;
+}
+
+/** A checkpoint whose signature by the pinned key has been verified. */
+export interface SignedCheckpoint {
+  /** The signed note, as text. */
+  readonly note: string;
+  /** `neleus/<database id>/<epoch>`, or with a host before it. */
+  readonly origin: string;
+  /** Leaves of the log. */
+  readonly size: number;
+  /** RFC 6962 root of those leaves, SHA-256. */
+  readonly root: Digest;
+}
+
+/** Whom the client trusts, and how far it has seen the log. */
+export interface Trust {
+  /** The pinned key, and the newest checkpoint shown to be consistent with all before it. */
+  readonly state: TrustState;
+  /** Origin named by the pinned key. */
+  readonly origin: string;
+  /** Checkpoints of receipts that are signed, but not yet shown to be consistent: `Database.checkpoint` settles them. */
+  readonly pendingCheckpoints: number;
+}
+
+/** A database, however it is reached. */
+export interface Database extends Documents {
+  /** Where it is: an address or a directory. */
+  readonly address: string;
+  /** Its name there. */
+  readonly name: string;
+  /** The pinned key and the last checkpoint seen. */
+  readonly trust: Trust;
+  readonly commits: Commits;
+  readonly heads: Heads;
+  readonly proofs: Proofs;
+
+  /** The staged state of a head: writes, and reads at a fresh snapshot each. */
+  state(head: string): HeadState;
+  /**
+   * A verified, unchanging view of a head: checkpoint signature, consistency with what was seen before, newest leaf,
+   * refs, commit. One round trip; each further read costs one witness.
+   * @throws NotFound - no such head (the witness proves that it is absent)
+   */
+  snapshot(head: string, options?: SnapshotOptions): Promise<Snapshot>;
+  /** A view of a state whose commit or root the caller names and so trusts; it is not looked up in the log. */
+  at(place: { readonly commit: HashArgument } | { readonly root: HashArgument }): StateView;
+  /** Makes a commit of what is staged, and checks that it says what was asked. */
+  commit(head: string, request: CommitRequest, options?: CallOptions): Promise<Committed>;
+
+  /** A blob by its hash. Nothing is fetched before one of its methods is called. */
+  blob(hash: HashArgument): BlobHandle;
+  /**
+   * Stores content and returns its hash, which the client computed itself. Memory is bounded whatever the size.
+   * @throws InvalidArgument - the content changed since an earlier try with this upload id
+   */
+  putBlob(content: ContentSource, options?: PutBlobOptions): Promise<BlobReference>;
+  /** Stores many small blobs in one durable batch, all or none. */
+  putBlobs(contents: readonly (string | Uint8Array)[], options?: CallOptions): Promise<BlobReference[]>;
+
+  /** The newest checkpoint, verified. Every checkpoint seen so far is known to be consistent with it afterwards. */
+  checkpoint(options?: CallOptions): Promise<SeenLog>;
+  /** What the server says of itself. Unverified: nothing here is proved. */
+  capabilities(options?: CallOptions): Promise<Capabilities>;
+  /** Ends the connection or closes the directory. Calls in progress fail with `Unavailable`. */
+  close(): Promise<void>;
+}
+
+export interface SnapshotOptions extends CallOptions {
+  /**
+   * Greatest age of the newest log leaf by this machine's clock, in milliseconds; the server appends a leaf where it
+   * must. Absent: any age, so a server could withhold the newest writes.
+   */
+  readonly maxAgeMs?: number;
+}
+
+/** An unchanging map of keys to values at one root. Every answer is held against that root. */
+export interface StateView {
+  /** The value of a key, checked; undefined where it is proved absent. Loads the whole value: see `entry`. */
+  get(key: Key, options?: ValueOptions): Promise<StateValue | undefined>;
+  /** What a key's cell says, without the value; undefined where it is proved absent. */
+  entry(key: Key, options?: CallOptions): Promise<StateEntry | undefined>;
+  /** Many keys with one witness for each 10,000, in ascending order of keys, each key once. Values come along. */
+  getMany(keys: Iterable<Key>, options?: ValueOptions): AsyncIterable<Found>;
+  /** Every entry of a range in order: provably complete once the iteration ends. */
+  scan(range?: ScanRange & { readonly values?: false }): AsyncIterable<StateEntry>;
+  scan(range: ScanRange & { readonly values: true }): AsyncIterable<StateValue>;
+  scan(range?: ScanRange): AsyncIterable<StateEntry>;
+}
+
+export interface ValueOptions extends CallOptions {
+  /** Largest value to load into memory, in bytes; default 64 MiB. A larger one: `LimitExceeded`, stream its blob. */
+  readonly maxValueBytes?: number;
+}
+
+/** A range of keys: those with a prefix, or from (included) to (excluded); neither: all. */
+export interface ScanRange extends ValueOptions {
+  readonly prefix?: Key;
+  readonly from?: Key;
+  readonly to?: Key;
+  /** Most entries; the iteration then ends there, with everything up to the last entry proved complete. */
+  readonly limit?: number;
+  /** True to have the values too. */
+  readonly values?: boolean;
+}
+
+/** One key, present. */
+export interface StateEntry extends BlobReference {
+  readonly key: Uint8Array;
+  /** The key as text. @throws Malformed - the key is not UTF-8 */
+  keyText(): string;
+  /** The cell's extensions (FORMATS §6): expires, media, salted, and others kept as they are. */
+  readonly extensions: Readonly<Record<string, unknown>>;
+}
+
+/** One key, present, with its value, which hashes to what its cell says. */
+export interface StateValue extends StateEntry {
+  readonly bytes: Uint8Array;
+  /** The value as text. @throws Malformed - the value is not UTF-8 */
+  text(): string;
+}
+
+/** One key asked for. */
+export interface Found {
+  readonly key: Uint8Array;
+  /** Absent where the key is proved absent. */
+  readonly value: StateValue | undefined;
+}
+
+/** The staged state of a head. Each read takes a fresh verified snapshot: for several reads at one root take your own. */
+export interface HeadState extends StateView {
+  readonly head: string;
+  put(key: Key, value: string | Uint8Array, options?: ConditionOptions): Promise<Applied>;
+  delete(key: Key, options?: ConditionOptions): Promise<Applied>;
+  /**
+   * All the operations or none, of different keys, at most 10,000. Values over 256 KiB are uploaded first, by
+   * themselves.
+   * @throws Conflict - the expected root or a condition does not hold
+   */
+  apply(operations: readonly Operation[], options?: ApplyOptions): Promise<Applied>;
+}
+
+/** What must hold of a key before: it is absent, or its value has this hash. */
+export type Condition = { readonly absent: true } | { readonly hash: HashArgument };
+
+export interface ConditionOptions extends CallOptions {
+  readonly condition?: Condition;
+}
+
+/** One change: put a value, put a blob that the database holds, or delete. */
+export type Operation =
+  | { readonly key: Key; readonly value: string | Uint8Array; readonly condition?: Condition }
+  | { readonly key: Key; readonly blob: BlobReference; readonly condition?: Condition }
+  | { readonly key: Key; readonly delete: true; readonly condition?: Condition };
+
+export interface ApplyOptions extends CallOptions {
+  /** The staged root must be this, or nothing happens: `Conflict`. */
+  readonly expectedRoot?: HashArgument;
+  /** True: read the keys back under the new root and check that each says what was asked, before returning. */
+  readonly readBack?: boolean;
+}
+
+/** A durable change. */
+export interface Applied {
+  /** The new staged root, as the server says; reads at it are proved, and `readBack` checks it at once. */
+  readonly root: MapRoot;
+  readonly receipt: Receipt;
+}
+
+/** Confirms a durable write. The checkpoint is signed, and shown consistent at the next opportunity. */
+export interface Receipt {
+  readonly logIndex: number;
+  readonly checkpoint: SignedCheckpoint;
+}
+
+/** A verified view of a head. Reads on itself are of the committed state; `staged` has the staged one. */
+export interface Snapshot extends StateView {
+  readonly head: string;
+  /** The newest commit; undefined while there is none: then the committed state is the empty map. */
+  readonly commit: CommitRecord | undefined;
+  readonly commitHash: CommitHash | undefined;
+  readonly stateRoot: MapRoot;
+  readonly ledgerRoot: MapRoot;
+  readonly staged: StagedView;
+  readonly checkpoint: SignedCheckpoint;
+  /** When the newest log leaf was written, by the server's clock. */
+  readonly logTimeMs: number;
+  /** What was verified, to keep as evidence or to hand to others. */
+  readonly message: SnapshotMessage;
+}
+
+export interface StagedView extends StateView {
+  readonly stateRoot: MapRoot;
+  readonly ledgerRoot: MapRoot;
+}
+
+/** The newest leaf of the log under its checkpoint. */
+export interface SeenLog {
+  readonly checkpoint: SignedCheckpoint;
+  readonly logTimeMs: number;
+  readonly refsRoot: MapRoot;
+}
+
+/** A commit whose bytes hash to its name. */
+export interface CommitRecord {
+  readonly hash: CommitHash;
+  /** As stored: what is hashed. */
+  readonly bytes: Uint8Array;
+  /** The first is the commit that it extends. */
+  readonly parents: readonly CommitHash[];
+  readonly stateRoot: MapRoot;
+  readonly ledgerRoot: MapRoot;
+  readonly author: string;
+  readonly message: string;
+  /** Milliseconds since 1970, as the committer says. */
+  readonly timeMs: number;
+  readonly meta: Readonly<Record<string, string>>;
+}
+
+export interface CommitRequest {
+  readonly author: string;
+  readonly message: string;
+  /** Milliseconds since 1970; absent: the server's clock. */
+  readonly timeMs?: number;
+  readonly meta?: Readonly<Record<string, string>>;
+  /** Manifests to add to the ledger of this commit. */
+  readonly manifests?: readonly HashArgument[];
+  /** The head's commit must be this (null: there must be none), or nothing happens: `Conflict`. */
+  readonly expectedCommit?: HashArgument | null;
+}
+
+export interface Committed {
+  readonly commit: CommitRecord;
+  /** Same as `commit.hash`. */
+  readonly hash: CommitHash;
+  readonly receipt: Receipt;
+}
+
+/** Bytes from `start` (default 0) up to, not including, `end` (default: the end of the blob). */
+export interface RangeOptions extends CallOptions {
+  readonly start?: number;
+  readonly end?: number;
+}
+
+/** A blob by its hash. */
+export interface BlobHandle {
+  readonly hash: BlobHash;
+  /** The bytes in pieces, each checked before it is handed on. Pieces are of any size and belong to the caller. */
+  stream(range?: RangeOptions): AsyncIterable<Uint8Array>;
+  /**
+   * The bytes at once.
+   * @throws LimitExceeded - over `maxBytes`, default 256 MiB
+   */
+  bytes(range?: RangeOptions & { readonly maxBytes?: number }): Promise<Uint8Array>;
+  /** The bytes as text. @throws Malformed - not UTF-8 */
+  text(range?: RangeOptions & { readonly maxBytes?: number }): Promise<string>;
+  /** Its size, proved by its last group. */
+  stat(options?: CallOptions): Promise<BlobReference>;
+  /**
+   * The whole blob in pieces that are checked only when the last has been handed on: cheaper by the parents. Whoever
+   * uses a piece before the iteration has ended uses unverified bytes.
+   */
+  streamUnverifiedUntilEnd(options?: CallOptions): AsyncIterable<Uint8Array>;
+}
+
+export interface PutBlobOptions extends CallOptions {
+  /**
+   * Makes the upload resumable: 1 to 64 characters of A–Z a–z 0–9 . _ -, best random. A second call with the same id and
+   * the same content, read from its start again, sends only what the server does not hold yet.
+   */
+  readonly uploadId?: string;
+  /** Called with the bytes that the server has been sent so far, those of earlier tries included. */
+  readonly onProgress?: (sentBytes: number) => void;
+}
+
+/** What a server says of itself: unverified. */
+export interface Capabilities {
+  readonly version: string;
+  readonly features: readonly string[];
+  readonly databaseId: string;
+  readonly origin: string;
+  readonly verifierKey: string;
+  readonly limits: Readonly<Record<LimitName, number>>;
+}
+
+/** The limits that a server reports; bytes and milliseconds where the name says so, else counts. */
+export type LimitName =
+  | "messageBytes"
+  | "keyBytes"
+  | "inlineValueBytes"
+  | "batchKeys"
+  | "batchBlobs"
+  | "blobBytes"
+  | "heads"
+  | "minChunkBytes"
+  | "maxChunkBytes"
+  | "chunks"
+  | "uploadExpiryMs";

@@ -1,0 +1,44 @@
+// How a client is opened, and whom it trusts: the arguments of `connect` and `open`.
+import type { CallOptions } from "./transport.js";
+
+/** What a client must remember between runs to notice a rollback: keep it where the server cannot write. */
+export interface TrustState {
+  /** C2SP signed-note verifier key of the log: `<origin>+<key id>+<base64>`. */
+  readonly verifierKey: string;
+  /** The newest checkpoint seen, a signed note; absent before the first. */
+  readonly checkpoint?: string | undefined;
+}
+
+/** Given when a key is trusted only because the server presented it first. */
+export interface FirstUseNotice {
+  readonly address: string;
+  readonly database: string;
+  readonly origin: string;
+  readonly verifierKey: string;
+}
+
+export interface TrustOptions {
+  /** The key to trust; absent: the one that the server presents at first is trusted, and `onTrustOnFirstUse` is told. */
+  readonly verifierKey?: string | undefined;
+  /** The newest checkpoint that an earlier run saw (`TrustState.checkpoint`). The log must extend it. */
+  readonly checkpoint?: string | undefined;
+  /** Default: a process warning for a remote server, nothing for a directory of one's own. */
+  readonly onTrustOnFirstUse?: ((notice: FirstUseNotice) => void) | undefined;
+  /** Called when the pinned key or the newest checkpoint shown to be consistent has changed. Keep what it is given. */
+  readonly onTrustChanged?: ((state: TrustState) => void) | undefined;
+}
+
+export interface DatabaseOptions extends TrustOptions {
+  /** Name of the database; default `default`. */
+  readonly database?: string | undefined;
+  /** Milliseconds since 1970, for `maxAgeMs`; default: the system's clock. */
+  readonly clock?: (() => number) | undefined;
+  /** How far the server's clock may be ahead of or behind this one where ages are checked. Default 10 seconds. */
+  readonly clockToleranceMs?: number | undefined;
+}
+
+/** Settings of the connection itself, taken as they are by the gRPC transport. */
+export interface ConnectionOptions extends CallOptions {
+  /** Bearer token sent with every call. */
+  readonly token?: string | undefined;
+}
