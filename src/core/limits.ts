@@ -41,6 +41,8 @@ export const MAX_NAME_CHARACTERS = 128;
 export const MAX_INLINE_VALUE_BYTES = 256 * KiB;
 /** Blob bytes in one message of a data stream. Fewer cost throughput, more gain little (docs/PERFORMANCE.md). */
 export const DATA_MESSAGE_BYTES = 256 * KiB;
+/** Most content bytes in one data message that a client sends. INVALID_ARGUMENT. */
+export const MAX_UPLOAD_DATA_BYTES = MiB;
 /** Largest gRPC message sent or received, in bytes. */
 export const MAX_MESSAGE_BYTES = 4 * MiB;
 /** Largest message that a stream of ours sends, in bytes, framing aside: one oversize item may stand alone. */
