@@ -8,40 +8,20 @@
 // is wrong; `IncompleteProof` where a stream or proof ended before it showed what was asked; `RolledBack`, `Forked` and
 // `NewEpoch` where the log does not extend what this client has seen; `Unavailable`, `DEADLINE_EXCEEDED`, `CANCELLED`
 // for what happens on the way; `InvalidArgument` for a wrong call. Nothing else is thrown.
-import type { BlobHash, CommitHash, Digest, MapRoot } from "../core/hashes.js";
+import type { BlobHash, CommitHash, MapRoot } from "../core/hashes.js";
 import type { Snapshot as SnapshotMessage } from "../../gen/neleus/v1/proof_pb.js";
-import type { Commits, Documents, Heads, Proofs } from "./records.js";
+import type {
+  BlobReference,
+  CommitRecord,
+  ContentSource,
+  HashArgument,
+  Key,
+  Receipt,
+  SignedCheckpoint,
+} from "./records.js";
+import type { Commits, Documents, Heads, Proofs } from "./sections.js";
 import type { CallOptions } from "./transport.js";
 import type { TrustState } from "./options.js";
-
-/** A key of the state: text stands for its UTF-8. 1 to 1,024 bytes. */
-export type Key = string | Uint8Array;
-/** A hash as an argument: 32 bytes, or 64 digits of hex. */
-export type HashArgument = Digest | string;
-/**
- * Content on its way in: bytes, text (as UTF-8), anything that yields byte arrays, or anything with a `stream()` that
- * does (a Blob, a File).
- */
-export type ContentSource =
-  string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array> | { stream(): AsyncIterable<Uint8Array> };
-
-/** Names a blob and its size. */
-export interface BlobReference {
-  readonly hash: BlobHash;
-  readonly sizeBytes: number;
-}
-
-/** A checkpoint whose signature by the pinned key has been verified. */
-export interface SignedCheckpoint {
-  /** The signed note, as text. */
-  readonly note: string;
-  /** `neleus/<database id>/<epoch>`, or with a host before it. */
-  readonly origin: string;
-  /** Leaves of the log. */
-  readonly size: number;
-  /** RFC 6962 root of those leaves, SHA-256. */
-  readonly root: Digest;
-}
 
 /** Whom the client trusts, and how far it has seen the log. */
 export interface Trust {
@@ -101,7 +81,7 @@ export interface SnapshotOptions extends CallOptions {
    * Greatest age of the newest log leaf by this machine's clock, in milliseconds; the server appends a leaf where it
    * must. Absent: any age, so a server could withhold the newest writes.
    */
-  readonly maxAgeMs?: number;
+  readonly maxAgeMs?: number | undefined;
 }
 
 /** An unchanging map of keys to values at one root. Every answer is held against that root. */
@@ -113,25 +93,25 @@ export interface StateView {
   /** Many keys with one witness for each 10,000, in ascending order of keys, each key once. Values come along. */
   getMany(keys: Iterable<Key>, options?: ValueOptions): AsyncIterable<Found>;
   /** Every entry of a range in order: provably complete once the iteration ends. */
-  scan(range?: ScanRange & { readonly values?: false }): AsyncIterable<StateEntry>;
+  scan(range?: ScanRange & { readonly values?: false | undefined }): AsyncIterable<StateEntry>;
   scan(range: ScanRange & { readonly values: true }): AsyncIterable<StateValue>;
   scan(range?: ScanRange): AsyncIterable<StateEntry>;
 }
 
 export interface ValueOptions extends CallOptions {
   /** Largest value to load into memory, in bytes; default 64 MiB. A larger one: `LimitExceeded`, stream its blob. */
-  readonly maxValueBytes?: number;
+  readonly maxValueBytes?: number | undefined;
 }
 
 /** A range of keys: those with a prefix, or from (included) to (excluded); neither: all. */
 export interface ScanRange extends ValueOptions {
-  readonly prefix?: Key;
-  readonly from?: Key;
-  readonly to?: Key;
+  readonly prefix?: Key | undefined;
+  readonly from?: Key | undefined;
+  readonly to?: Key | undefined;
   /** Most entries; the iteration then ends there, with everything up to the last entry proved complete. */
-  readonly limit?: number;
+  readonly limit?: number | undefined;
   /** True to have the values too. */
-  readonly values?: boolean;
+  readonly values?: boolean | undefined;
 }
 
 /** One key, present. */
@@ -174,20 +154,20 @@ export interface HeadState extends StateView {
 export type Condition = { readonly absent: true } | { readonly hash: HashArgument };
 
 export interface ConditionOptions extends CallOptions {
-  readonly condition?: Condition;
+  readonly condition?: Condition | undefined;
 }
 
 /** One change: put a value, put a blob that the database holds, or delete. */
 export type Operation =
-  | { readonly key: Key; readonly value: string | Uint8Array; readonly condition?: Condition }
-  | { readonly key: Key; readonly blob: BlobReference; readonly condition?: Condition }
-  | { readonly key: Key; readonly delete: true; readonly condition?: Condition };
+  | { readonly key: Key; readonly value: string | Uint8Array; readonly condition?: Condition | undefined }
+  | { readonly key: Key; readonly blob: BlobReference; readonly condition?: Condition | undefined }
+  | { readonly key: Key; readonly delete: true; readonly condition?: Condition | undefined };
 
 export interface ApplyOptions extends CallOptions {
   /** The staged root must be this, or nothing happens: `Conflict`. */
-  readonly expectedRoot?: HashArgument;
+  readonly expectedRoot?: HashArgument | undefined;
   /** True: read the keys back under the new root and check that each says what was asked, before returning. */
-  readonly readBack?: boolean;
+  readonly readBack?: boolean | undefined;
 }
 
 /** A durable change. */
@@ -195,12 +175,6 @@ export interface Applied {
   /** The new staged root, as the server says; reads at it are proved, and `readBack` checks it at once. */
   readonly root: MapRoot;
   readonly receipt: Receipt;
-}
-
-/** Confirms a durable write. The checkpoint is signed, and shown consistent at the next opportunity. */
-export interface Receipt {
-  readonly logIndex: number;
-  readonly checkpoint: SignedCheckpoint;
 }
 
 /** A verified view of a head. Reads on itself are of the committed state; `staged` has the staged one. */
@@ -231,32 +205,16 @@ export interface SeenLog {
   readonly refsRoot: MapRoot;
 }
 
-/** A commit whose bytes hash to its name. */
-export interface CommitRecord {
-  readonly hash: CommitHash;
-  /** As stored: what is hashed. */
-  readonly bytes: Uint8Array;
-  /** The first is the commit that it extends. */
-  readonly parents: readonly CommitHash[];
-  readonly stateRoot: MapRoot;
-  readonly ledgerRoot: MapRoot;
-  readonly author: string;
-  readonly message: string;
-  /** Milliseconds since 1970, as the committer says. */
-  readonly timeMs: number;
-  readonly meta: Readonly<Record<string, string>>;
-}
-
 export interface CommitRequest {
   readonly author: string;
   readonly message: string;
   /** Milliseconds since 1970; absent: the server's clock. */
-  readonly timeMs?: number;
-  readonly meta?: Readonly<Record<string, string>>;
+  readonly timeMs?: number | undefined;
+  readonly meta?: Readonly<Record<string, string>> | undefined;
   /** Manifests to add to the ledger of this commit. */
-  readonly manifests?: readonly HashArgument[];
+  readonly manifests?: readonly HashArgument[] | undefined;
   /** The head's commit must be this (null: there must be none), or nothing happens: `Conflict`. */
-  readonly expectedCommit?: HashArgument | null;
+  readonly expectedCommit?: HashArgument | null | undefined;
 }
 
 export interface Committed {
@@ -268,8 +226,8 @@ export interface Committed {
 
 /** Bytes from `start` (default 0) up to, not including, `end` (default: the end of the blob). */
 export interface RangeOptions extends CallOptions {
-  readonly start?: number;
-  readonly end?: number;
+  readonly start?: number | undefined;
+  readonly end?: number | undefined;
 }
 
 /** A blob by its hash. */
@@ -281,9 +239,9 @@ export interface BlobHandle {
    * The bytes at once.
    * @throws LimitExceeded - over `maxBytes`, default 256 MiB
    */
-  bytes(range?: RangeOptions & { readonly maxBytes?: number }): Promise<Uint8Array>;
+  bytes(range?: RangeOptions & { readonly maxBytes?: number | undefined }): Promise<Uint8Array>;
   /** The bytes as text. @throws Malformed - not UTF-8 */
-  text(range?: RangeOptions & { readonly maxBytes?: number }): Promise<string>;
+  text(range?: RangeOptions & { readonly maxBytes?: number | undefined }): Promise<string>;
   /** Its size, proved by its last group. */
   stat(options?: CallOptions): Promise<BlobReference>;
   /**
@@ -298,9 +256,9 @@ export interface PutBlobOptions extends CallOptions {
    * Makes the upload resumable: 1 to 64 characters of A–Z a–z 0–9 . _ -, best random. A second call with the same id and
    * the same content, read from its start again, sends only what the server does not hold yet.
    */
-  readonly uploadId?: string;
+  readonly uploadId?: string | undefined;
   /** Called with the bytes that the server has been sent so far, those of earlier tries included. */
-  readonly onProgress?: (sentBytes: number) => void;
+  readonly onProgress?: ((sentBytes: number) => void) | undefined;
 }
 
 /** What a server says of itself: unverified. */

@@ -1,4 +1,9 @@
-// How a client is opened, and whom it trusts: the arguments of `connect` and `open`.
+// How a client is opened, and whom it trusts: the arguments of
+//
+//   connect(address: string, options?: DatabaseOptions & ConnectionOptions): Promise<Database>     client/remote.ts
+//   open(directory: string, options?: DatabaseOptions): Promise<Database>                          client/embedded
+//
+// `connect` imports no engine and no store; both give the same contract.
 import type { CallOptions } from "./transport.js";
 
 /** What a client must remember between runs to notice a rollback: keep it where the server cannot write. */

@@ -1,22 +1,58 @@
-// The part of the client's contract that is about records: commits, heads, documents and their chunks, proofs.
-import type { BlobHash, CommitHash, ManifestHash, MapRoot } from "../core/hashes.js";
-import type { ChunkProof, RangeProof, StateProof } from "../../gen/neleus/v1/proof_pb.js";
-import type { BlobReference, CommitRecord, ContentSource, HashArgument, Key, Receipt } from "./contract.js";
+// What goes in and comes out of a client: arguments, and records whose bytes have been checked against their names.
+import type { BlobHash, CommitHash, Digest, ManifestHash, MapRoot } from "../core/hashes.js";
 import type { CallOptions } from "./transport.js";
 
-/** Commits by hash, and the chain below one. */
-export interface Commits {
-  /** @throws NotFound - no such commit */
-  get(hash: HashArgument, options?: CallOptions): Promise<CommitRecord>;
-  /**
-   * Commits along first parents, newest first: each is named by the one before it, the first by the caller or by a
-   * fresh snapshot of the head. Ends at the first commit, or after `limit` of them; a stream that ends earlier is
-   * `IncompleteProof`. A head without a commit has an empty log.
-   */
-  log(
-    start: { readonly head: string } | { readonly commit: HashArgument },
-    options?: CallOptions & { readonly limit?: number },
-  ): AsyncIterable<CommitRecord>;
+/** A key of the state: text stands for its UTF-8. 1 to 1,024 bytes. */
+export type Key = string | Uint8Array;
+
+/** A hash as an argument: 32 bytes, or 64 digits of hex. */
+export type HashArgument = Digest | string;
+
+/**
+ * Content on its way in: bytes, text (as UTF-8), anything that yields byte arrays, or anything with a `stream()` that
+ * does (a Blob, a File).
+ */
+export type ContentSource =
+  string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array> | { stream(): AsyncIterable<Uint8Array> };
+
+/** Names a blob and its size. */
+export interface BlobReference {
+  readonly hash: BlobHash;
+  readonly sizeBytes: number;
+}
+
+/** A checkpoint whose signature by the pinned key has been verified. */
+export interface SignedCheckpoint {
+  /** The signed note, as text. */
+  readonly note: string;
+  /** `neleus/<database id>/<epoch>`, or with a host before it. */
+  readonly origin: string;
+  /** Leaves of the log. */
+  readonly size: number;
+  /** RFC 6962 root of those leaves, SHA-256. */
+  readonly root: Digest;
+}
+
+/** Confirms a durable write. The checkpoint is signed, and shown consistent at the next opportunity. */
+export interface Receipt {
+  readonly logIndex: number;
+  readonly checkpoint: SignedCheckpoint;
+}
+
+/** A commit whose bytes hash to its name. */
+export interface CommitRecord {
+  readonly hash: CommitHash;
+  /** As stored: what is hashed. */
+  readonly bytes: Uint8Array;
+  /** The first is the commit that it extends. */
+  readonly parents: readonly CommitHash[];
+  readonly stateRoot: MapRoot;
+  readonly ledgerRoot: MapRoot;
+  readonly author: string;
+  readonly message: string;
+  /** Milliseconds since 1970, as the committer says. */
+  readonly timeMs: number;
+  readonly meta: Readonly<Record<string, string>>;
 }
 
 /** One head, as the refs under a verified checkpoint say. */
@@ -28,41 +64,13 @@ export interface HeadRecord {
   readonly stagedLedgerRoot: MapRoot;
 }
 
-export interface Heads {
-  /** All heads, in order of name, with the proof that there are no others checked. */
-  list(options?: CallOptions): Promise<HeadRecord[]>;
-  /**
-   * Makes a head, empty or at a commit.
-   * @throws AlreadyExists - there is one of that name
-   */
-  create(head: string, options?: CallOptions & { readonly commit?: HashArgument }): Promise<Receipt>;
-  /**
-   * Removes a head.
-   * @throws Conflict - its commit is not the expected one
-   */
-  delete(head: string, options?: CallOptions & { readonly expectedCommit?: HashArgument | null }): Promise<Receipt>;
-}
-
 /** How a document is cut: chunks of `sizeBytes`, each sharing `overlapBytes` with the one before it. */
 export interface Chunking {
   /** Default `fixed`. */
-  readonly method?: string;
+  readonly method?: string | undefined;
   readonly sizeBytes: number;
   /** Default 0. */
-  readonly overlapBytes?: number;
-}
-
-export interface PutDocumentOptions extends CallOptions {
-  /** Where the document comes from: a path or an address. */
-  readonly source: string;
-  readonly chunking: Chunking;
-  /** Head whose ledger takes the manifest; absent: it is stored unattached. */
-  readonly head?: string;
-  readonly title?: string;
-  readonly media?: string;
-  /** Milliseconds since 1970; absent: the server's clock. */
-  readonly timeMs?: number;
-  readonly meta?: Readonly<Record<string, string>>;
+  readonly overlapBytes?: number | undefined;
 }
 
 /** A manifest whose bytes hash to its name. */
@@ -107,45 +115,4 @@ export interface Chunk {
   readonly offset: number;
   /** The chunk's bytes: a verified slice of the document that also hashes to the chunk's hash. One round trip. */
   bytes(options?: CallOptions): Promise<Uint8Array>;
-}
-
-/** Documents and manifests. */
-export interface Documents {
-  /**
-   * Streams a document in, and checks that the manifest that comes back says what was sent: its blob hash is the
-   * client's own.
-   */
-  putDocument(content: ContentSource, options: PutDocumentOptions): Promise<StoredDocument>;
-  /** @throws NotFound - no such manifest */
-  manifest(hash: HashArgument, options?: CallOptions): Promise<ManifestRecord | DocumentRecord>;
-  /**
-   * The chunks of a document in order: provably complete once the iteration ends.
-   * @throws InvalidArgument - the manifest is no document, or `first` is past its last chunk
-   */
-  chunks(
-    manifest: HashArgument,
-    options?: CallOptions & { readonly first?: number; readonly limit?: number },
-  ): AsyncIterable<Chunk>;
-}
-
-/** What a proof is of: a head's staged or committed state, a commit's, or that of a root. */
-export type ProofPlace =
-  | { readonly head: string }
-  | { readonly staged: string }
-  | { readonly commit: HashArgument }
-  | { readonly root: HashArgument };
-
-/** Self-contained proofs, to be handed to others. Each is verified before it is returned. */
-export interface Proofs {
-  state(place: ProofPlace, key: Key, options?: CallOptions): Promise<StateProof>;
-  range(
-    place: ProofPlace,
-    range?: { readonly prefix?: Key; readonly from?: Key; readonly to?: Key },
-    options?: CallOptions,
-  ): Promise<RangeProof>;
-  /** Without a place the proof ends at the document's manifest. */
-  chunk(
-    chunk: { readonly manifest: HashArgument; readonly index: number; readonly place?: ProofPlace },
-    options?: CallOptions,
-  ): Promise<ChunkProof>;
 }

@@ -11,9 +11,9 @@ import type {
 /** Settings of one call. */
 export interface CallOptions {
   /** Cancels the call. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Deadline from now, in milliseconds; absent: none. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
 }
 
 /**

@@ -1,7 +1,7 @@
 // What checking a proof on its own comes to: the verdict and its reasons, in plain sentences.
 //
 // A proof that is wrong or does not show what it says is no report but an error: VerificationFailed, IncompleteProof.
-import type { HashArgument } from "../contract.js";
+import type { HashArgument } from "../records.js";
 
 /** What the caller trusts already, to hold a proof against. Any of them, or none. */
 export interface Anchors {

@@ -1,0 +1,103 @@
+// The parts of the client's contract that are about records: commits, heads, documents and their chunks, proofs.
+import type { ChunkProof, RangeProof, StateProof } from "../../gen/neleus/v1/proof_pb.js";
+import type {
+  Chunk,
+  Chunking,
+  CommitRecord,
+  ContentSource,
+  DocumentRecord,
+  HashArgument,
+  HeadRecord,
+  Key,
+  ManifestRecord,
+  Receipt,
+  StoredDocument,
+} from "./records.js";
+import type { CallOptions } from "./transport.js";
+
+/** Commits by hash, and the chain below one. */
+export interface Commits {
+  /** @throws NotFound - no such commit */
+  get(hash: HashArgument, options?: CallOptions): Promise<CommitRecord>;
+  /**
+   * Commits along first parents, newest first: each is named by the one before it, the first by the caller or by a
+   * fresh snapshot of the head. Ends at the first commit, or after `limit` of them; a stream that ends earlier is
+   * `IncompleteProof`. A head without a commit has an empty log.
+   */
+  log(
+    start: { readonly head: string } | { readonly commit: HashArgument },
+    options?: CallOptions & { readonly limit?: number | undefined },
+  ): AsyncIterable<CommitRecord>;
+}
+
+export interface Heads {
+  /** All heads, in order of name, with the proof that there are no others checked. */
+  list(options?: CallOptions): Promise<HeadRecord[]>;
+  /**
+   * Makes a head, empty or at a commit.
+   * @throws AlreadyExists - there is one of that name
+   */
+  create(head: string, options?: CallOptions & { readonly commit?: HashArgument | undefined }): Promise<Receipt>;
+  /**
+   * Removes a head.
+   * @throws Conflict - its commit is not the expected one
+   */
+  delete(
+    head: string,
+    options?: CallOptions & { readonly expectedCommit?: HashArgument | null | undefined },
+  ): Promise<Receipt>;
+}
+
+export interface PutDocumentOptions extends CallOptions {
+  /** Where the document comes from: a path or an address. */
+  readonly source: string;
+  readonly chunking: Chunking;
+  /** Head whose ledger takes the manifest; absent: it is stored unattached. */
+  readonly head?: string | undefined;
+  readonly title?: string | undefined;
+  readonly media?: string | undefined;
+  /** Milliseconds since 1970; absent: the server's clock. */
+  readonly timeMs?: number | undefined;
+  readonly meta?: Readonly<Record<string, string>> | undefined;
+}
+
+/** Documents and manifests. */
+export interface Documents {
+  /**
+   * Streams a document in, and checks that the manifest that comes back says what was sent: its blob hash is the
+   * client's own.
+   */
+  putDocument(content: ContentSource, options: PutDocumentOptions): Promise<StoredDocument>;
+  /** @throws NotFound - no such manifest */
+  manifest(hash: HashArgument, options?: CallOptions): Promise<ManifestRecord | DocumentRecord>;
+  /**
+   * The chunks of a document in order: provably complete once the iteration ends.
+   * @throws InvalidArgument - the manifest is no document, or `first` is past its last chunk
+   */
+  chunks(
+    manifest: HashArgument,
+    options?: CallOptions & { readonly first?: number | undefined; readonly limit?: number | undefined },
+  ): AsyncIterable<Chunk>;
+}
+
+/** What a proof is of: a head's staged or committed state, a commit's, or that of a root. */
+export type ProofPlace =
+  | { readonly head: string }
+  | { readonly staged: string }
+  | { readonly commit: HashArgument }
+  | { readonly root: HashArgument };
+
+/** Self-contained proofs, to be handed to others. Each is verified before it is returned. */
+export interface Proofs {
+  state(place: ProofPlace, key: Key, options?: CallOptions): Promise<StateProof>;
+  range(
+    place: ProofPlace,
+    range?: { readonly prefix?: Key | undefined; readonly from?: Key | undefined; readonly to?: Key | undefined },
+    options?: CallOptions,
+  ): Promise<RangeProof>;
+  /** Without a place the proof ends at the document's manifest. */
+  chunk(
+    chunk: { readonly manifest: HashArgument; readonly index: number; readonly place?: ProofPlace | undefined },
+    options?: CallOptions,
+  ): Promise<ChunkProof>;
+}
