@@ -1,0 +1,52 @@
+// Commits, manifests, and the keys and cells of the maps that hold them (FORMATS §6, §7).
+export { chunkCell, commitCell, ledgerCell, logKeysCell, permissionsCell, stagedCell, stateCell } from "./cell.js";
+export type {
+  CellCodec,
+  ChunkCell,
+  CommitCell,
+  LedgerCell,
+  StagedCell,
+  StateCell,
+  StateCellExtension,
+} from "./cell.js";
+export { commitHashOf, decodeCommit, encodeCommit } from "./commit.js";
+export type { Commit } from "./commit.js";
+export type { BlobRef, Meta, Signature, Signed } from "./common.js";
+export type {
+  AttestationDraft,
+  AttestationManifest,
+  ChunkingDescription,
+  DocumentManifest,
+  EmbeddingManifest,
+  ErasureManifest,
+} from "./document.js";
+export {
+  LOG_KEYS_KEY,
+  chunkKey,
+  headKey,
+  headPermissionKey,
+  ledgerKey,
+  ledgerKeysOf,
+  ledgerRange,
+  parseChunkKey,
+  parseLedgerKey,
+  parseRefKey,
+  runByAgentKey,
+  stagedKey,
+  tagKey,
+} from "./key.js";
+export type { LedgerPlace, LedgerRange, LedgerSelection, ParsedLedgerKey, RefKey } from "./key.js";
+export {
+  MANIFEST_KINDS,
+  decodeManifest,
+  decodeManifestOf,
+  encodeManifest,
+  encodeManifestDraft,
+  isManifestKind,
+  manifestHashOf,
+} from "./manifest.js";
+export type { Manifest, ManifestByKind, ManifestDraft, ManifestKind } from "./manifest.js";
+export { nameProblem, requireName } from "./name.js";
+export type { Received } from "./received.js";
+export type { Evidence, IntentManifest, ProvenanceManifest, Retrieval, RunManifest, RunPart, ToolCall } from "./run.js";
+export type { Extensible } from "./schema.js";
