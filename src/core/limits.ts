@@ -84,5 +84,17 @@ export const MAX_CONCURRENT_STREAMS = 256;
 export const HTTP2_WINDOW_BYTES = 4 * MiB;
 /** A stream whose peer takes nothing for this long is ended with UNAVAILABLE. */
 export const SLOW_PEER_TIMEOUT_MS = 60_000;
+/** Bytes of one answer that wait for the peer to take them; then the handler is asked for no more. */
+export const SEND_BUFFER_BYTES = MiB;
+/** Bytes of one request stream that wait for the handler to take them; then the peer is asked for no more. */
+export const RECEIVE_BUFFER_BYTES = MiB;
+/** Connections to one server at once; further ones are closed as they come. */
+export const MAX_CONNECTIONS = 1_024;
+/** A connection that has been silent for this long is asked for a sign of life. */
+export const KEEPALIVE_TIME_MS = 60_000;
+/** A connection that owes a sign of life for this long is closed. */
+export const KEEPALIVE_TIMEOUT_MS = 20_000;
+/** A connection without a call for this long is closed; clients connect again by themselves. */
+export const CONNECTION_IDLE_MS = 30 * 60 * 1000;
 /** How long a shutting-down server waits for calls in progress. */
 export const SHUTDOWN_GRACE_MS = 10_000;
