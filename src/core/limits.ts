@@ -72,6 +72,8 @@ export const MIN_CHUNK_BYTES = 1;
 export const MAX_CHUNK_BYTES = 16 * MiB;
 /** Most chunks of one document: bounds the work that a chunk size of one byte could ask for. */
 export const MAX_CHUNKS = 10_000_000;
+/** How many chunks a byte of a document may be part of, on average: bounds what an overlap close to the size costs. */
+export const MAX_CHUNK_REPEATS = 64;
 /** Uploads in progress in one database. */
 export const MAX_UPLOADS = 1_024;
 /** An upload that nobody has touched for this long is dropped. */
