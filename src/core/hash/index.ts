@@ -43,7 +43,7 @@ export function hashPairs(pairs: Uint8Array): Uint8Array {
  */
 export function groupChainingValue(input: Uint8Array, position: GroupPosition): Digest {
   assert(input.length <= BLOB_GROUP_BYTES, "a group is at most 16 KiB");
-  assert(Number.isSafeInteger(position.groupIndex * 16) && position.groupIndex >= 0, "group index out of range");
+  assertGroupIndex(position.groupIndex);
   assert(!position.isRoot || position.groupIndex === 0, "only group 0 can be a root");
   return engine().groupChainingValue(input, position);
 }
@@ -54,7 +54,7 @@ export function groupChainingValue(input: Uint8Array, position: GroupPosition): 
  */
 export function groupChainingValues(input: Uint8Array, firstGroupIndex: number): Uint8Array {
   assert(input.length % BLOB_GROUP_BYTES === 0, "groups are 16 KiB each");
-  assert(Number.isSafeInteger(firstGroupIndex * 16) && firstGroupIndex >= 0, "group index out of range");
+  assertGroupIndex(firstGroupIndex);
   return engine().groupChainingValues(input, firstGroupIndex);
 }
 
@@ -75,4 +75,10 @@ export function treeHasher(tag: Tag, onPair: (pair: Uint8Array) => void): TreeHa
 /** The implementation in use: `portable` where WebAssembly with SIMD is missing or blocked. */
 export function kernelName(): KernelName {
   return engine().name;
+}
+
+/** Far above any blob: the bound is what keeps chunk counters exact. */
+function assertGroupIndex(groupIndex: number): void {
+  const inRange = Number.isInteger(groupIndex) && groupIndex >= 0 && groupIndex <= 2 ** 40;
+  assert(inRange, "a group index is an integer of 0 … 2^40");
 }

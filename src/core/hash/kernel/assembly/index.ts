@@ -1,0 +1,135 @@
+// The hash kernel: BLAKE3 (https://github.com/BLAKE3-team/BLAKE3-specs) in WebAssembly with 128-bit SIMD, four
+// compressions side by side. Built by tools/build-kernel.js, which also writes out the rounds (./compress).
+//
+// The host writes input to memory, calls, and reads 32-byte results at OUTPUT. Nothing is kept between calls but the
+// prefix. The kernel trusts its host: lengths and counts are checked there (../wasm-engine.ts).
+import { compressLanes } from "./compress";
+import {
+  BLOCK_BYTES,
+  CHUNK_BYTES,
+  CHUNK_END,
+  CHUNK_START,
+  CHUNKS_IN_GROUP,
+  INPUT,
+  LANE_VALUES,
+  LANE_WORDS,
+  LENGTHS,
+  OUTPUT,
+  PREFIX,
+  PREFIX_MASK,
+  ROOT,
+} from "./layout";
+import { hashFourChunks, hashMessages, hashParents, loadBlocks, resetValues, storeValues } from "./lanes";
+import { hashChunk, hashParent } from "./scalar";
+
+export { INPUT, INPUT_BYTES, LENGTHS, MAX_MESSAGES, OUTPUT, PREFIX, PREFIX_MASK } from "./layout";
+
+/** Chaining values of `count` full groups at INPUT, the first of whose chunks is numbered `counter`. */
+export function groups(count: i32, counter: f64): void {
+  const chunks = count * CHUNKS_IN_GROUP;
+  const first = <i64>counter;
+  for (let chunk = 0; chunk < chunks; chunk += 4) {
+    hashFourChunks(INPUT + <usize>(chunk * CHUNK_BYTES), first + <i64>chunk, OUTPUT + <usize>(chunk * 32));
+  }
+  // Level by level over all groups at once, so that the lanes stay full: 8, 4, 2, 1 parents a group.
+  for (let parents = chunks >> 1; parents >= count; parents >>= 1) hashParents(OUTPUT, parents, OUTPUT, 0);
+}
+
+/** Chaining value of the tree over 0–16,384 bytes at INPUT; with `rootFlag` = ROOT its hash. */
+export function group(length: i32, counter: f64, rootFlag: i32): void {
+  if (length <= CHUNK_BYTES) {
+    hashChunk(INPUT, length, <i64>counter, rootFlag, OUTPUT);
+    return;
+  }
+  hashChunks(length, <i64>counter);
+  // Level by level, an odd last one going up as it is: the same tree as splitting at powers of two from the top.
+  let nodes = (length + CHUNK_BYTES - 1) / CHUNK_BYTES;
+  while (nodes > 2) {
+    const parents = nodes >> 1;
+    const odd = nodes & 1;
+    const last = OUTPUT + <usize>((nodes - 1) * 32);
+    const low = v128.load(last, 0);
+    const high = v128.load(last, 16);
+    hashParents(OUTPUT, parents, OUTPUT, 0);
+    if (odd) {
+      v128.store(OUTPUT + <usize>(parents * 32), low, 0);
+      v128.store(OUTPUT + <usize>(parents * 32), high, 16);
+    }
+    nodes = parents + odd;
+  }
+  hashParent(OUTPUT, rootFlag, OUTPUT);
+}
+
+/** Up to this much, one chunk after the other is quicker than side by side: four lanes take as long as 1.7 alone. */
+const SCALAR_BYTES: i32 = CHUNK_BYTES + CHUNK_BYTES / 2;
+
+/** Chaining values of the chunks of 1,025–16,384 bytes at INPUT. */
+function hashChunks(length: i32, counter: i64): void {
+  const full = length / CHUNK_BYTES;
+  let done = 0;
+  for (; done + 4 <= full; done += 4) {
+    hashFourChunks(INPUT + <usize>(done * CHUNK_BYTES), counter + <i64>done, OUTPUT + <usize>(done * 32));
+  }
+  const rest = length - done * CHUNK_BYTES;
+  if (rest == 0) return;
+  const input = INPUT + <usize>(done * CHUNK_BYTES);
+  const output = OUTPUT + <usize>(done * 32);
+  if (rest <= SCALAR_BYTES) {
+    hashChunk(input, min(rest, CHUNK_BYTES), counter + <i64>done, 0, output);
+    if (rest > CHUNK_BYTES) {
+      hashChunk(input + CHUNK_BYTES, rest - CHUNK_BYTES, counter + <i64>done + 1, 0, output + 32);
+    }
+    return;
+  }
+  const count = (rest + CHUNK_BYTES - 1) / CHUNK_BYTES;
+  for (let index = 0; index < count; index += 1) {
+    store<i32>(LENGTHS + ((<usize>index) << 2), min(CHUNK_BYTES, rest - index * CHUNK_BYTES));
+  }
+  const none = i32x4.splat(0);
+  hashMessages(input, count, LENGTHS, CHUNK_BYTES, counter + <i64>done, 1, CHUNK_END, none, none, output);
+}
+
+/** Digest of the 0–16,384 bytes at INPUT, over the first of which the prefix is laid. */
+export function prefixed(length: i32): void {
+  v128.store(INPUT, v128.bitselect(v128.load(PREFIX), v128.load(INPUT), v128.load(PREFIX_MASK)));
+  group(length, 0, ROOT);
+}
+
+/**
+ * Digests of `count` ≥ 1 messages of at most a chunk each, in slots of (length + 127) & ~63 bytes from INPUT on, their
+ * lengths at LENGTHS. The prefix is laid over the first bytes of each.
+ */
+export function messages(count: i32): void {
+  if (count == 1) {
+    prefixed(load<i32>(LENGTHS));
+    return;
+  }
+  const flags = CHUNK_END | ROOT;
+  hashMessages(INPUT, count, LENGTHS, 0, 0, 0, flags, v128.load(PREFIX), v128.load(PREFIX_MASK), OUTPUT);
+}
+
+/** Chaining value of the pair at INPUT; with `rootFlag` = ROOT the hash. */
+export function parent(rootFlag: i32): void {
+  hashParent(INPUT, rootFlag, OUTPUT);
+}
+
+/**
+ * Digests of `count` pairs at INPUT, each behind the prefix, which must have 12 bytes: three words, so that the words
+ * of a pair need no shifting. Block 1 is the prefix and 13 words of the pair, block 2 the last three and zeros.
+ */
+export function taggedPairs(count: i32): void {
+  const words = LANE_WORDS;
+  v128.store(words, i32x4.splat(load<i32>(PREFIX, 0)), 0);
+  v128.store(words, i32x4.splat(load<i32>(PREFIX, 4)), 16);
+  v128.store(words, i32x4.splat(load<i32>(PREFIX, 8)), 32);
+  const zero = i32x4.splat(0);
+  for (let word: usize = 19; word < 32; word += 1) v128.store(words + (word << 4), zero);
+  for (let index = 0; index < count; index += 4) {
+    const at = INPUT + <usize>(index * 64);
+    resetValues();
+    loadBlocks(at, at + 64, at + 128, at + 192, words + 48);
+    compressLanes(LANE_VALUES, words, zero, zero, i32x4.splat(BLOCK_BYTES), i32x4.splat(CHUNK_START));
+    compressLanes(LANE_VALUES, words + 256, zero, zero, i32x4.splat(12), i32x4.splat(CHUNK_END | ROOT));
+    storeValues(OUTPUT + <usize>(index * 32));
+  }
+}

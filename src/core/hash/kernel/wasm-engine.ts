@@ -1,0 +1,158 @@
+// The engine on the WASM SIMD kernel (assembly/): copies input into the module's memory, calls, copies results out.
+//
+// The module has a fixed memory of 448 KiB, of which a window of 256 KiB is for input; whatever is longer goes through
+// the window in turns. Calls are synchronous and the kernel keeps nothing but the prefix, so one instance is enough.
+//
+// Invariants: the kernel believes its host, so every length is checked here before it is passed. Everything a call
+// reads was written by the same call: the window may hold older bytes, and the kernel clears what follows the end.
+import { assert } from "../../errors.js";
+import type { Digest } from "../../hashes.js";
+import { BLOB_GROUP_BYTES } from "../../limits.js";
+import { ROOT } from "../compress.js";
+import type { GroupPosition, HashEngine, NodePosition } from "../engine.js";
+import { MAX_PREFIX_BYTES, tagPrefix } from "../tag.js";
+import { TreeHasher } from "../tree-hasher.js";
+import { decodeBase64 } from "./base64.js";
+import { KERNEL_BASE64 } from "./kernel-binary.js";
+import { instantiate, type KernelExports } from "./webassembly.js";
+
+const CHUNK_BYTES = 1024;
+const CHUNKS_IN_GROUP = BLOB_GROUP_BYTES / CHUNK_BYTES;
+const PAIR_BYTES = 64;
+const DIGEST_BYTES = 32;
+
+/** The kernel's engine, or undefined where it cannot run. */
+export function loadWasmEngine(): HashEngine | undefined {
+  const kernel = instantiate(decodeBase64(KERNEL_BASE64));
+  return kernel === undefined ? undefined : new WasmEngine(kernel);
+}
+
+class WasmEngine implements HashEngine {
+  readonly name = "wasm-simd";
+  readonly #kernel: KernelExports;
+  readonly #memory: Uint8Array;
+  readonly #input: Uint8Array;
+  readonly #lengths: Uint32Array;
+  readonly #outputOffset: number;
+  /** The prefix that lies in the kernel's memory. */
+  #prefix: Uint8Array | undefined;
+
+  constructor(kernel: KernelExports) {
+    this.#kernel = kernel;
+    const { buffer } = kernel.memory;
+    this.#memory = new Uint8Array(buffer);
+    this.#input = new Uint8Array(buffer, kernel.INPUT.value, kernel.INPUT_BYTES.value);
+    this.#lengths = new Uint32Array(buffer, kernel.LENGTHS.value, kernel.MAX_MESSAGES.value);
+    this.#outputOffset = kernel.OUTPUT.value;
+  }
+
+  hashPrefixed(prefix: Uint8Array, bytes: Uint8Array): Digest {
+    const length = prefix.length + bytes.length;
+    if (length > BLOB_GROUP_BYTES) {
+      const tree = new TreeHasher({ engine: this, prefix });
+      tree.update(bytes);
+      return tree.finish();
+    }
+    this.#setPrefix(prefix);
+    this.#input.set(bytes, prefix.length);
+    this.#kernel.prefixed(length);
+    return this.#results(1);
+  }
+
+  hashBatch(prefix: Uint8Array, messages: readonly Uint8Array[]): Uint8Array {
+    const digests = new Uint8Array(messages.length * DIGEST_BYTES);
+    const most = this.#lengths.length;
+    let packed = 0;
+    let slot = 0;
+    let done = 0;
+    const flush = (): void => {
+      if (packed === 0) return;
+      this.#setPrefix(prefix);
+      this.#kernel.messages(packed);
+      digests.set(this.#output(packed), done * DIGEST_BYTES);
+      done += packed;
+      packed = 0;
+      slot = 0;
+    };
+    for (const message of messages) {
+      const length = prefix.length + message.length;
+      if (length > CHUNK_BYTES) {
+        flush();
+        digests.set(this.hashPrefixed(prefix, message), done * DIGEST_BYTES);
+        done += 1;
+        continue;
+      }
+      const slotBytes = (length + 127) & ~63;
+      if (packed === most || slot + slotBytes > this.#input.length) flush();
+      this.#input.set(message, slot + prefix.length);
+      this.#lengths[packed] = length;
+      packed += 1;
+      slot += slotBytes;
+    }
+    flush();
+    return digests;
+  }
+
+  hashPairs(pairs: Uint8Array): Uint8Array {
+    const prefix = tagPrefix("merkle_node:");
+    if (pairs.length === PAIR_BYTES) return this.hashPrefixed(prefix, pairs);
+    const digests = new Uint8Array(pairs.length / 2);
+    this.#setPrefix(prefix);
+    const windowBytes = Math.min(this.#input.length, this.#lengths.length * PAIR_BYTES);
+    for (let offset = 0; offset < pairs.length; offset += windowBytes) {
+      const part = pairs.subarray(offset, offset + windowBytes);
+      this.#input.set(part);
+      this.#kernel.taggedPairs(part.length / PAIR_BYTES);
+      digests.set(this.#output(part.length / PAIR_BYTES), offset / 2);
+    }
+    return digests;
+  }
+
+  groupChainingValue(input: Uint8Array, position: GroupPosition): Digest {
+    assert(input.length <= BLOB_GROUP_BYTES, "a group fits in the window");
+    this.#input.set(input);
+    this.#kernel.group(input.length, position.groupIndex * CHUNKS_IN_GROUP, position.isRoot ? ROOT : 0);
+    return this.#results(1);
+  }
+
+  groupChainingValues(input: Uint8Array, firstGroupIndex: number): Uint8Array {
+    const values = new Uint8Array((input.length / BLOB_GROUP_BYTES) * DIGEST_BYTES);
+    for (let offset = 0; offset < input.length; offset += this.#input.length) {
+      const part = input.subarray(offset, offset + this.#input.length);
+      const groupIndex = firstGroupIndex + offset / BLOB_GROUP_BYTES;
+      this.#input.set(part);
+      this.#kernel.groups(part.length / BLOB_GROUP_BYTES, groupIndex * CHUNKS_IN_GROUP);
+      values.set(this.#output(part.length / BLOB_GROUP_BYTES), (offset / BLOB_GROUP_BYTES) * DIGEST_BYTES);
+    }
+    return values;
+  }
+
+  parentChainingValue(pair: Uint8Array, position: NodePosition): Digest {
+    assert(pair.length === PAIR_BYTES, "a pair fits in the window");
+    this.#input.set(pair);
+    this.#kernel.parent(position.isRoot ? ROOT : 0);
+    return this.#results(1);
+  }
+
+  /** A view of the first results: good until the next call. */
+  #output(count: number): Uint8Array {
+    return this.#memory.subarray(this.#outputOffset, this.#outputOffset + count * DIGEST_BYTES);
+  }
+
+  /** A copy of the first results. */
+  #results(count: number): Uint8Array {
+    return this.#memory.slice(this.#outputOffset, this.#outputOffset + count * DIGEST_BYTES);
+  }
+
+  /** Lets the kernel lay this prefix over messages from now on. */
+  #setPrefix(prefix: Uint8Array): void {
+    if (this.#prefix === prefix) return;
+    assert(prefix.length <= MAX_PREFIX_BYTES, "the kernel has room for 12 bytes of prefix");
+    const { PREFIX, PREFIX_MASK } = this.#kernel;
+    this.#memory.fill(0, PREFIX.value, PREFIX.value + 16);
+    this.#memory.set(prefix, PREFIX.value);
+    this.#memory.fill(0, PREFIX_MASK.value, PREFIX_MASK.value + 16);
+    this.#memory.fill(0xff, PREFIX_MASK.value, PREFIX_MASK.value + prefix.length);
+    this.#prefix = prefix;
+  }
+}

@@ -1,0 +1,39 @@
+// The little of the WebAssembly API that the kernel needs. It is a global of every browser and of Node, but in the
+// types of neither of the libraries that core is compiled against.
+
+/** The kernel's exports: functions of assembly/index.ts, and the addresses of its memory areas. */
+export interface KernelExports {
+  readonly memory: { readonly buffer: ArrayBuffer };
+  readonly INPUT: { readonly value: number };
+  readonly INPUT_BYTES: { readonly value: number };
+  readonly OUTPUT: { readonly value: number };
+  readonly LENGTHS: { readonly value: number };
+  readonly MAX_MESSAGES: { readonly value: number };
+  readonly PREFIX: { readonly value: number };
+  readonly PREFIX_MASK: { readonly value: number };
+  group(length: number, counter: number, rootFlag: number): void;
+  groups(count: number, counter: number): void;
+  prefixed(length: number): void;
+  messages(count: number): void;
+  parent(rootFlag: number): void;
+  taggedPairs(count: number): void;
+}
+
+interface WebAssemblyApi {
+  readonly Module: new (bytes: Uint8Array) => object;
+  readonly Instance: new (module: object) => { readonly exports: KernelExports };
+}
+
+/**
+ * A running module, or undefined where that cannot be: no WebAssembly, no SIMD, or a policy against either (a page's
+ * Content-Security-Policy, `--jitless`). Which of them does not matter to the caller, who has a fallback.
+ */
+export function instantiate(bytes: Uint8Array): KernelExports | undefined {
+  const api = (globalThis as { readonly WebAssembly?: WebAssemblyApi }).WebAssembly;
+  if (api === undefined) return undefined;
+  try {
+    return new api.Instance(new api.Module(bytes)).exports;
+  } catch {
+    return undefined;
+  }
+}
