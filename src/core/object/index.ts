@@ -20,6 +20,8 @@ export type {
   EmbeddingManifest,
   ErasureManifest,
 } from "./document.js";
+export { addSignature, splitSignatures } from "./envelope.js";
+export type { SplitObject } from "./envelope.js";
 export {
   LOG_KEYS_KEY,
   chunkKey,
