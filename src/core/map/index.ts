@@ -1,30 +1,32 @@
 // The authenticated ordered map (FORMATS §3) and its witnesses (§4).
 //
-// The functions and classes of this module, with their signatures:
+// Reading is written once: `get`, `getMany`, `scan` and `count` return readers, which `readSync` and `readAsync` run over
+// stored nodes (with a `Recorder`, they leave a witness) and `verifyWitness` over a witness.
 //
-//   emptyMap(kind): MapNode                                           the one node of a map without keys
-//   decodeNode(stored): MapNode                                       @throws Malformed
-//   verifyNode(stored, digest): MapNode                               @throws Corrupt
-//   class MapNode implements NodeView                                 { kind, level, count, total, digest, stored, … }
-//
-//   get(map: MapAt, key): Reader<Uint8Array | undefined>              the cell
-//   getMany(map, keys, onAnswer): Reader<void>                        onAnswer({ index, key, cell | undefined })
-//   scan(map, range: KeyRange, onEntries): Reader<void>               onEntries(entries: readonly Entry[]), a leaf at a time
-//   count(map, range): Reader<number>
-//   selectKey(map, { from, skip }): Reader<Uint8Array | undefined>    to fix a page's end before its first reveal
-//   edit(map, edits: readonly Edit[]): Reader<EditResult>             Edit = { key, cell | undefined }, keys ascending
-//   buildMap(kind, entries, onNode): { root, total }                  class MapBuilder { add, finish } for async input
-//
-//   interface NodeSource { load(digest, kind): MapNode }              throws where the node is missing or corrupt
-//   interface AsyncNodeSource { loadMany(digests, kind): Promise<MapNode[]> }
-//   readSync(reader, source, recorder?): T                            readAsync(reader, asyncSource, recorder?): Promise<T>
-//   class Recorder { reveals(): Generator<Reveal> }                   the witness of what was read
-//   scanSync(source, map, range): Generator<ScanPart>                 ScanPart = { entries, reveals }, streaming, bounded memory
-//
-//   verifyWitness(reader, reveals): T                                 @throws VerificationFailed, IncompleteProof
-//   class WitnessReader<T> { push(reveals), finish(): T }             the same, for reveals that arrive in pieces
-//   class ScanVerifier { push(reveals): Entry[], finish() }           constructor(map, range)
-//   class GetManyVerifier { push(reveals): KeyAnswer[], finish() }    constructor(map, keys)
+//   const recorder = new Recorder();
+//   const cell = readSync(get({ kind, root }, key), source, recorder);          // the server
+//   const same = verifyWitness(get({ kind, root }, key), [...recorder.reveals()]); // the client
+export { MapBuilder, buildMap } from "./builder.js";
+export type { BuiltMap } from "./builder.js";
+export { count, selectKey } from "./count.js";
+export type { Selection } from "./count.js";
+export { getMany } from "./get-many.js";
+export type { KeyAnswer } from "./get-many.js";
+export { get } from "./get.js";
 export { MapKind, isMapKind } from "./kind.js";
+export { MapNode, decodeNode, emptyMap, verifyNode } from "./node.js";
+export { Recorder } from "./recorder.js";
 export type { Reveal } from "./reveal.js";
+export { scan } from "./scan.js";
+export {
+  NodeTable,
+  proveScanAsync,
+  proveScanSync,
+  readAsync,
+  readSync,
+  scanAsync,
+  scanSync,
+} from "./source.js";
+export type { AsyncNodeSource, NodeSource, ScanPart } from "./source.js";
+export { GetManyVerifier, ScanVerifier, WitnessReader, verifyWitness } from "./verify.js";
 export type { Entry, KeyRange, MapAt, NodeView, Reader, Want } from "./view.js";

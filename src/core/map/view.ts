@@ -75,5 +75,15 @@ export interface NodeView {
   touch(first: number, end: number): void;
 }
 
+/** A node before it is handed to an algorithm, with what is needed to hold it against a want; nothing here touches. */
+export interface CheckableNode extends NodeView {
+  readonly digest: Digest;
+  /** The lowest and highest keys that are known: first and last of a whole node, of the shown ones of a partial one. */
+  readonly lowestKnownKey: Uint8Array | undefined;
+  readonly highestKnownKey: Uint8Array | undefined;
+  /** True where the highest known key is that of the last entry. */
+  readonly knowsLastKey: boolean;
+}
+
 /** A read algorithm in progress. Started by calling one of `get`, `scan`, …; run by a driver. */
 export type Reader<T> = Generator<Want, T, NodeView>;

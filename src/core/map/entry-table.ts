@@ -1,0 +1,126 @@
+// Entries that lie one behind the other in one array, read once and strictly: what whole and partial nodes share.
+//
+// Positions count the entries that are here; of a whole node they are its indices. Plain arrays of offsets, no object an
+// entry: a scan reads a million of them a second.
+import { Malformed } from "../errors.js";
+import type { Digest } from "../hashes.js";
+import { EntryFrame, readEntry } from "./entry.js";
+
+/** What an entry table is read from. The array is kept, not copied. */
+export interface EntryTableInput {
+  readonly level: number;
+  readonly bytes: Uint8Array;
+  /** Where each entry starts, and behind them where the last one ends. */
+  readonly starts: readonly number[];
+}
+
+export class EntryTable {
+  readonly level: number;
+  readonly size: number;
+  readonly bytes: Uint8Array;
+  readonly #starts: readonly number[];
+  readonly #keyStarts: number[] = [];
+  readonly #keyEnds: number[] = [];
+  readonly #totals: number[] = [];
+
+  /** @throws Malformed - an entry is not canonical or not of its level's form, or keys do not ascend */
+  constructor(input: EntryTableInput) {
+    this.level = input.level;
+    this.bytes = input.bytes;
+    this.#starts = input.starts;
+    this.size = input.starts.length - 1;
+    const frame = new EntryFrame();
+    for (let position = 0; position < this.size; position += 1) {
+      readEntry(this.bytes, this.#starts[position] ?? 0, this.#starts[position + 1] ?? 0, this.level, frame);
+      this.#keyStarts.push(frame.keyStart);
+      this.#keyEnds.push(frame.keyEnd);
+      if (this.level > 0) this.#totals.push(frame.childTotal);
+      if (position > 0 && this.#compareNeighbours(position - 1) >= 0) {
+        throw new Malformed("the keys of a node do not ascend");
+      }
+    }
+  }
+
+  /** Key, or last key above level 0. */
+  key(position: number): Uint8Array {
+    return this.bytes.subarray(this.#keyStarts[position], this.#keyEnds[position]);
+  }
+
+  keySizeBytes(position: number): number {
+    return (this.#keyEnds[position] ?? 0) - (this.#keyStarts[position] ?? 0);
+  }
+
+  /** Level 0 only. */
+  cell(position: number): Uint8Array {
+    return this.bytes.subarray(this.#keyEnds[position], this.#starts[position + 1]);
+  }
+
+  /** Above level 0 only. */
+  childDigest(position: number): Digest {
+    const start = (this.#keyEnds[position] ?? 0) + 2;
+    return this.bytes.subarray(start, start + 32);
+  }
+
+  /** Above level 0 only. */
+  childTotal(position: number): number {
+    return this.#totals[position] ?? 0;
+  }
+
+  entryBytes(position: number): Uint8Array {
+    return this.bytes.subarray(this.#starts[position], this.#starts[position + 1]);
+  }
+
+  /** Every entry's bytes, in order. */
+  allEntryBytes(): Uint8Array[] {
+    const all: Uint8Array[] = [];
+    for (let position = 0; position < this.size; position += 1) all.push(this.entryBytes(position));
+    return all;
+  }
+
+  /** Sum of the children's totals; the number of entries at level 0. */
+  sumOfTotals(): number {
+    if (this.level === 0) return this.size;
+    let sum = 0;
+    for (const total of this.#totals) sum += total;
+    return sum;
+  }
+
+  /** The first position whose key is at or above `key`, or `size`. */
+  seek(key: Uint8Array): number {
+    let low = 0;
+    let high = this.size;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.compareKey(middle, key) < 0) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** Bytewise: negative where the key at `position` is below `key`, 0 where they are equal. */
+  compareKey(position: number, key: Uint8Array): number {
+    const { bytes } = this;
+    const start = this.#keyStarts[position] ?? 0;
+    const length = (this.#keyEnds[position] ?? 0) - start;
+    const shared = Math.min(length, key.length);
+    for (let index = 0; index < shared; index += 1) {
+      const difference = (bytes[start + index] ?? 0) - (key[index] ?? 0);
+      if (difference !== 0) return difference;
+    }
+    return length - key.length;
+  }
+
+  #compareNeighbours(position: number): number {
+    const { bytes } = this;
+    const left = this.#keyStarts[position] ?? 0;
+    const right = this.#keyStarts[position + 1] ?? 0;
+    const leftLength = (this.#keyEnds[position] ?? 0) - left;
+    const rightLength = (this.#keyEnds[position + 1] ?? 0) - right;
+    const shared = Math.min(leftLength, rightLength);
+    for (let index = 0; index < shared; index += 1) {
+      const difference = (bytes[left + index] ?? 0) - (bytes[right + index] ?? 0);
+      if (difference !== 0) return difference;
+    }
+    return leftLength - rightLength;
+  }
+}

@@ -1,0 +1,99 @@
+// Notes what an algorithm touches in whole nodes: that is the witness (FORMATS §4).
+import type { Digest } from "../hashes.js";
+import type { MapNode } from "./node.js";
+import type { Reveal } from "./reveal.js";
+import type { NodeView } from "./view.js";
+
+/** Collects the nodes that are read, in the order of the first touch. Give it to a driver. */
+export class Recorder {
+  readonly #sides: [RecordedNode[], RecordedNode[]] = [[], []];
+
+  /** A view of the node that notes what is touched. */
+  record(node: MapNode, side: 0 | 1): NodeView {
+    const recorded = new RecordedNode(node);
+    this.#sides[side].push(recorded);
+    return recorded;
+  }
+
+  /** The witness of what was read so far, of the second of two maps with `side` 1. Each reveal is made when asked for. */
+  *reveals(side: 0 | 1 = 0): Generator<Reveal, void> {
+    for (const node of this.#sides[side]) yield node.reveal();
+  }
+
+  /** The same, and forgets the nodes: for streams, once what was read will not be touched again. */
+  takeReveals(side: 0 | 1 = 0): Reveal[] {
+    const nodes = this.#sides[side];
+    this.#sides[side] = [];
+    return nodes.map((node) => node.reveal());
+  }
+}
+
+class RecordedNode implements NodeView {
+  readonly kind;
+  readonly level;
+  readonly count;
+  readonly total;
+  readonly #node: MapNode;
+  /** One byte an entry, 1 where it was touched. */
+  readonly #touched: Uint8Array;
+
+  constructor(node: MapNode) {
+    this.kind = node.kind;
+    this.level = node.level;
+    this.count = node.count;
+    this.total = node.total;
+    this.#node = node;
+    this.#touched = new Uint8Array(node.count);
+  }
+
+  seek(key: Uint8Array): number {
+    return this.#node.seek(key);
+  }
+
+  keyBelow(index: number): Uint8Array | undefined {
+    return this.#node.keyBelow(index);
+  }
+
+  key(index: number): Uint8Array {
+    this.#touched[index] = 1;
+    return this.#node.key(index);
+  }
+
+  cell(index: number): Uint8Array {
+    this.#touched[index] = 1;
+    return this.#node.cell(index);
+  }
+
+  childDigest(index: number): Digest {
+    this.#touched[index] = 1;
+    return this.#node.childDigest(index);
+  }
+
+  childTotal(index: number): number {
+    this.#touched[index] = 1;
+    return this.#node.childTotal(index);
+  }
+
+  entryBytes(index: number): Uint8Array {
+    this.#touched[index] = 1;
+    return this.#node.entryBytes(index);
+  }
+
+  touch(first: number, end: number): void {
+    this.#touched.fill(1, first, end);
+  }
+
+  reveal(): Reveal {
+    const { kind, level, count, total } = this.#node;
+    const indices: number[] = [];
+    const entries: Uint8Array[] = [];
+    for (let index = 0; index < count; index += 1) {
+      if (this.#touched[index] !== 1) continue;
+      indices.push(index);
+      entries.push(this.#node.entryBytes(index));
+    }
+    const isWhole = indices.length === count;
+    const siblings = isWhole ? new Uint8Array(0) : this.#node.tree.siblings(indices);
+    return { kind, level, count, total, indices, entries, siblings };
+  }
+}

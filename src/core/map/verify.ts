@@ -1,0 +1,173 @@
+// Reading over a witness instead of a store (FORMATS §4): the same algorithms, fed with reveals as they arrive.
+//
+// Reveals are taken strictly in order, each as the node that the algorithm asks for next: one left over is a failure, one
+// missing means that the proof is incomplete. Memory is one node a level and the batch being hashed. A batch is small, so
+// that a message is refused at its first wrong node, whatever its size.
+import { IncompleteProof, VerificationFailed } from "../errors.js";
+import type { KeyAnswer } from "./get-many.js";
+import { getMany } from "./get-many.js";
+import type { PartialNode } from "./partial-node.js";
+import { openReveals, refusal } from "./partial-node.js";
+import type { Reveal } from "./reveal.js";
+import { scan } from "./scan.js";
+import type { Entry, KeyRange, MapAt, Reader, Want } from "./view.js";
+import { faultAgainst } from "./want.js";
+
+/** Reveals whose hashes are computed together. */
+const BATCH_REVEALS = 32;
+
+/**
+ * Runs one algorithm over a witness that arrives in pieces. After a failure it stays failed: every call throws it again.
+ */
+export class WitnessReader<T> {
+  readonly #reader: Reader<T>;
+  #step: IteratorResult<Want, T>;
+  /** Nodes that have arrived and are not yet wanted, of either side; only a read of two maps leaves any. */
+  readonly #waiting: [PartialNode[], PartialNode[]] = [[], []];
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(reader: Reader<T>) {
+    this.#reader = reader;
+    this.#step = reader.next();
+  }
+
+  /** True once the algorithm has all it needs. */
+  get isComplete(): boolean {
+    return this.#step.done === true;
+  }
+
+  /**
+   * Takes the next reveals, of the first map or (`side` 1) of the second of two read side by side.
+   * @throws VerificationFailed - a reveal breaks a rule, is not the node that comes next, or is not needed
+   * @throws IncompleteProof - a node does not show an entry that the algorithm needs
+   */
+  push(reveals: readonly Reveal[], side: 0 | 1 = 0): void {
+    this.#guarded(() => {
+      for (let first = 0; first < reveals.length; first += BATCH_REVEALS) {
+        this.#waiting[side].push(...openReveals(reveals.slice(first, first + BATCH_REVEALS)));
+        this.#advance();
+      }
+    });
+  }
+
+  /**
+   * The answer, once the witness has ended.
+   * @throws IncompleteProof - it ended before the algorithm had all it needs
+   */
+  finish(): T {
+    return this.#guarded(() => {
+      if (this.#step.done !== true) {
+        const { level } = this.#step.value;
+        throw new IncompleteProof(
+          `the proof ends before ${level === undefined ? "the root" : `a node of level ${level}`} that it must show`,
+        );
+      }
+      this.#refuseUnused();
+      return this.#step.value;
+    });
+  }
+
+  #advance(): void {
+    while (this.#step.done !== true) {
+      const want = this.#step.value;
+      const node = this.#waiting[want.side].shift();
+      if (node === undefined) return;
+      const fault = faultAgainst(node, want);
+      if (fault !== undefined) throw refusal(fault, node.reveal);
+      this.#step = this.#reader.next(node);
+    }
+    this.#refuseUnused();
+  }
+
+  #refuseUnused(): void {
+    const unused = this.#waiting[0][0] ?? this.#waiting[1][0];
+    if (unused !== undefined) {
+      throw new VerificationFailed("the proof holds a node that the read does not need", { evidence: unused.reveal });
+    }
+  }
+
+  #guarded<R>(action: () => R): R {
+    if (this.#failure !== undefined) throw this.#failure.error;
+    try {
+      return action();
+    } catch (error) {
+      this.#failure = { error };
+      throw error;
+    }
+  }
+}
+
+/**
+ * The answer of an algorithm over a whole witness: `verifyWitness(get({ kind, root }, key), reveals)`.
+ * @throws VerificationFailed - as `WitnessReader.push`
+ * @throws IncompleteProof - as `WitnessReader`
+ */
+export function verifyWitness<T>(reader: Reader<T>, reveals: readonly Reveal[]): T {
+  const witness = new WitnessReader(reader);
+  witness.push(reveals);
+  return witness.finish();
+}
+
+/** Checks a scan as it arrives. What it hands out is certain, in order and without gaps, from `from` on. */
+export class ScanVerifier {
+  readonly #witness: WitnessReader<void>;
+  #entries: Entry[] = [];
+
+  /** @throws Malformed - a bad range */
+  constructor(map: MapAt, range: KeyRange) {
+    this.#witness = new WitnessReader(scan(map, range, (entries) => this.#entries.push(...entries)));
+  }
+
+  /** True once the end of the range has been shown. */
+  get isComplete(): boolean {
+    return this.#witness.isComplete;
+  }
+
+  /**
+   * Takes the next reveals and returns the entries that they make certain; the caller's to keep.
+   * @throws VerificationFailed, IncompleteProof - as `WitnessReader.push`
+   */
+  push(reveals: readonly Reveal[]): Entry[] {
+    this.#witness.push(reveals);
+    const entries = this.#entries;
+    this.#entries = [];
+    return entries;
+  }
+
+  /** @throws IncompleteProof - the stream ended before the end of the range was shown */
+  finish(): void {
+    this.#witness.finish();
+  }
+}
+
+/** Checks the answers for several keys as they arrive. */
+export class GetManyVerifier {
+  readonly #witness: WitnessReader<void>;
+  #answers: KeyAnswer[] = [];
+
+  /** @throws Malformed - keys not strictly ascending, or not of 1 … 1,024 bytes */
+  constructor(map: MapAt, keys: readonly Uint8Array[]) {
+    this.#witness = new WitnessReader(getMany(map, keys, (answer) => this.#answers.push(answer)));
+  }
+
+  /** True once every key has been answered. */
+  get isComplete(): boolean {
+    return this.#witness.isComplete;
+  }
+
+  /**
+   * Takes the next reveals and returns the answers that they make certain, in the order of the keys.
+   * @throws VerificationFailed, IncompleteProof - as `WitnessReader.push`
+   */
+  push(reveals: readonly Reveal[]): KeyAnswer[] {
+    this.#witness.push(reveals);
+    const answers = this.#answers;
+    this.#answers = [];
+    return answers;
+  }
+
+  /** @throws IncompleteProof - the stream ended before every key was answered */
+  finish(): void {
+    this.#witness.finish();
+  }
+}
