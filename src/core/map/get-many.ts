@@ -26,11 +26,7 @@ interface Step extends OpenNode {
  * Looks up every key, in order, and hands each answer to `onAnswer` as soon as it is certain.
  * @throws Malformed - keys not strictly ascending, or not of 1 … 1,024 bytes
  */
-export function* getMany(
-  map: MapAt,
-  keys: readonly Uint8Array[],
-  onAnswer: (answer: KeyAnswer) => void,
-): Reader<void> {
+export function* getMany(map: MapAt, keys: readonly Uint8Array[], onAnswer: (answer: KeyAnswer) => void): Reader<void> {
   requireAscending(keys);
   const path: Step[] = [];
   for (const [position, key] of keys.entries()) {

@@ -18,15 +18,7 @@ export { MapNode, decodeNode, emptyMap, verifyNode } from "./node.js";
 export { Recorder } from "./recorder.js";
 export type { Reveal } from "./reveal.js";
 export { scan } from "./scan.js";
-export {
-  NodeTable,
-  proveScanAsync,
-  proveScanSync,
-  readAsync,
-  readSync,
-  scanAsync,
-  scanSync,
-} from "./source.js";
+export { NodeTable, proveScanAsync, proveScanSync, readAsync, readSync, scanAsync, scanSync } from "./source.js";
 export type { AsyncNodeSource, NodeSource, ScanPart } from "./source.js";
 export { GetManyVerifier, ScanVerifier, WitnessReader, verifyWitness } from "./verify.js";
 export type { Entry, KeyRange, MapAt, NodeView, Reader, Want } from "./view.js";

@@ -110,7 +110,11 @@ export class TreeHashes {
     return bytes;
   }
 
-  #collect(walk: { readonly indices: readonly number[]; next: number; found: Uint8Array[] }, first: number, end: number) {
+  #collect(
+    walk: { readonly indices: readonly number[]; next: number; found: Uint8Array[] },
+    first: number,
+    end: number,
+  ) {
     const shown = walk.indices[walk.next];
     if (shown === undefined || shown >= end) {
       walk.found.push(this.#subtree(first, end));
