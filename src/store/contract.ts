@@ -40,6 +40,9 @@ export const MAX_ROW_KEY_BYTES = 512;
 /** Largest value of a row, in bytes. What is larger belongs in a file. An empty value is a value. */
 export const MAX_ROW_VALUE_BYTES = 8 * 1024 * 1024;
 
+/** Most bytes of metadata kept with an upload. */
+export const MAX_UPLOAD_METADATA_BYTES = 4096;
+
 /** The place of one row. */
 export interface RowName {
   readonly space: Space;
@@ -213,7 +216,7 @@ export interface LargeBlob {
 
 /** What to record with an upload when it begins; an upload that exists keeps what it has. */
 export interface StageOptions {
-  /** A few bytes that the engine wants back on resuming: who owns it, what it is for. At most 4 KiB. */
+  /** What the engine wants back on resuming: who owns it, what it is for. At most `MAX_UPLOAD_METADATA_BYTES`. */
   readonly metadata: Uint8Array;
 }
 
@@ -237,12 +240,14 @@ export interface StagedBlob {
   /** Content appended so far, the part that is not yet durable included. After `stage`: the durable end. */
   readonly sizeBytes: number;
   readonly durableSizeBytes: number;
+  /** Outboard written so far. After `stage`: what the last writer left if it closed in good order, and 0 otherwise. */
+  readonly outboardSizeBytes: number;
   readonly metadata: Uint8Array;
   /** Appends content. `offset` must be `sizeBytes`: it is there to catch a caller that lost count. */
   append(offset: number, bytes: Uint8Array): Promise<void>;
   /** Reads staged content back, to hash it again after resuming. */
   read(offset: number, length: number): Promise<Uint8Array>;
-  /** Writes any part of the outboard. Whatever a hole holds is zero. Not kept when an upload is resumed after a crash. */
+  /** Writes any part of the outboard. Holes read as zeros. */
   writeOutboard(offset: number, bytes: Uint8Array): Promise<void>;
   readOutboard(offset: number, length: number): Promise<Uint8Array>;
   /** Cuts the outboard to this size, or extends it with zeros. */

@@ -1,0 +1,214 @@
+// A database's directory: made by `db init`, opened by everything else.
+//
+// Making one: the directories, the config, then a store under a name of its own (`objects/.initialising-…`), filled by
+// the caller, closed, renamed to `objects/1`, and last `objects/CURRENT`. A crash before the end leaves something that
+// is recognised and that `db init` finishes or makes anew; of several processes at it at once, one wins.
+import { randomBytes } from "node:crypto";
+import { chmod, mkdir, rename, rm } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { AlreadyExists, Corrupt, InvalidArgument, NotFound } from "../../core/errors.js";
+import type { Store } from "../contract.js";
+import {
+  DIRECTORY_MODE,
+  createFile,
+  ensureDirectory,
+  fileError,
+  flushDirectory,
+  onFile,
+  replaceFile,
+  systemCode,
+} from "../files/file-system.js";
+import { LmdbStore } from "../lmdb/lmdb-store.js";
+import { DEFAULT_CONFIG, formatConfig, parseConfig } from "./config.js";
+import type { DatabaseConfig } from "./config.js";
+import {
+  UNFINISHED_PREFIX,
+  currentStore,
+  inspect,
+  isGeneration,
+  layoutOf,
+  listNames,
+  readConfigText,
+} from "./layout.js";
+import type { Layout } from "./layout.js";
+
+/** A database's directory with its store open. */
+export interface DatabaseDirectory {
+  /** Absolute. */
+  readonly path: string;
+  readonly config: DatabaseConfig;
+  readonly store: Store;
+}
+
+export interface CreateOptions {
+  /** Used where no config.json was written by hand; that one wins. */
+  readonly config?: DatabaseConfig;
+  /**
+   * Writes a new database's first rows. The database does not exist before this has succeeded. Not called where an
+   * interrupted initialisation had got past it: read back what it wrote, do not remember it.
+   */
+  readonly initialise?: (store: Store) => Promise<void>;
+}
+
+/**
+ * Makes a database in an absent path, an empty folder, a folder that holds only a hand-written meta/config.json, or one
+ * where making it was interrupted; and opens it.
+ * @throws AlreadyExists - there is a database
+ * @throws InvalidArgument - a file, a folder with other things in it, or a config that cannot be
+ * @throws Unsupported - the config asks for what this version does not have
+ */
+export async function createDirectory(path: string, options: CreateOptions = {}): Promise<DatabaseDirectory> {
+  const layout = layoutOf(resolve(path));
+  const finding = await inspect(layout);
+  if (finding.kind === "database") throw alreadyExists(layout);
+  if (finding.kind === "damaged") throw withoutConfig(layout);
+  if (finding.kind === "other") {
+    throw new InvalidArgument(`${layout.root} holds other things (${finding.found}); nothing was written`, {
+      field: "path",
+      hint: "name a new or an empty folder",
+      facts: { path: layout.root },
+    });
+  }
+  const config = await completeConfig(layout, options.config ?? DEFAULT_CONFIG);
+  await makeDirectories(layout);
+  await replaceFile(layout.config, Buffer.from(formatConfig(config)));
+  const finished = (await listNames(layout.objects)).filter(isGeneration);
+  if (finished.length === 0) await makeStore(layout, options.initialise ?? (async () => {}));
+  await makeCurrent(layout);
+  return openDirectory(layout.root);
+}
+
+/**
+ * Opens a database.
+ * @throws NotFound - there is none; the hint says how to make one
+ * @throws InvalidArgument - a file, a folder that is no database, or a config field that cannot be
+ * @throws Unsupported - another schema version or hash function, or encryption
+ * @throws Corrupt - files of it are damaged or missing; names them
+ */
+export async function openDirectory(path: string): Promise<DatabaseDirectory> {
+  const layout = layoutOf(resolve(path));
+  const finding = await inspect(layout);
+  switch (finding.kind) {
+    case "absent":
+      throw notFound(layout, `no database at ${layout.root}`);
+    case "empty":
+      throw notFound(layout, `no database at ${layout.root}: the folder is empty`);
+    case "configured":
+      throw notFound(layout, `no database at ${layout.root} yet: it holds a configuration only`);
+    case "unfinished":
+      throw notFound(layout, `making the database at ${layout.root} was interrupted`);
+    case "other":
+      throw new InvalidArgument(`${layout.root} is not a database: it holds ${finding.found}`, {
+        field: "db",
+        hint: `name a database, or make one elsewhere: neleus db init PATH`,
+        facts: { path: layout.root },
+      });
+    case "damaged":
+      throw withoutConfig(layout);
+    case "database":
+      return openFound(layout);
+  }
+}
+
+/** Replaces the configuration of a database, at once and durably. Those who have it open see it when they reopen it. */
+export async function replaceConfig(path: string, config: DatabaseConfig): Promise<void> {
+  const text = formatConfig(config);
+  const layout = layoutOf(resolve(path));
+  // What could not be read back is not written.
+  parseConfig(text, layout.config);
+  await replaceFile(layout.config, Buffer.from(text));
+}
+
+async function openFound(layout: Layout): Promise<DatabaseDirectory> {
+  const config = parseConfig(await readConfigText(layout), layout.config);
+  const rows = await currentStore(layout);
+  // A copy of a database may lack folders that were empty.
+  for (const directory of [layout.blobs, layout.uploads]) await ensureDirectory(directory);
+  for (const name of await listNames(layout.objects)) {
+    if (name.startsWith(UNFINISHED_PREFIX)) await removeTree(join(layout.objects, name));
+  }
+  const store = await LmdbStore.open({ rows, blobs: layout.blobs, uploads: layout.uploads });
+  return { path: layout.root, config, store };
+}
+
+/** What somebody wrote by hand, completed; or the given config. */
+async function completeConfig(layout: Layout, config: DatabaseConfig): Promise<DatabaseConfig> {
+  const names = await listNames(layout.meta);
+  if (!names.includes("config.json")) return config;
+  const text = await readConfigText(layout);
+  try {
+    return parseConfig(text, layout.config);
+  } catch (error) {
+    if (!(error instanceof Corrupt)) throw error;
+    throw new InvalidArgument(error.message, { field: "meta/config.json", facts: error.facts }, { cause: error });
+  }
+}
+
+async function makeDirectories(layout: Layout): Promise<void> {
+  await onFile({ doing: "create", path: layout.root }, () => mkdir(dirname(layout.root), { recursive: true }));
+  for (const directory of [layout.root, layout.meta, layout.objects, layout.blobs, layout.uploads]) {
+    await ensureDirectory(directory);
+  }
+  // Perhaps made by hand; the config will hold wrapped keys.
+  await onFile({ doing: "protect", path: layout.meta }, () => chmod(layout.meta, DIRECTORY_MODE));
+}
+
+/** Makes `objects/1`, complete or not at all. Does nothing if another process makes it first. */
+async function makeStore(layout: Layout, initialise: (store: Store) => Promise<void>): Promise<void> {
+  const unfinished = join(layout.objects, UNFINISHED_PREFIX + randomBytes(8).toString("hex"));
+  try {
+    await ensureDirectory(unfinished);
+    const store = await LmdbStore.open({ rows: unfinished, blobs: layout.blobs, uploads: layout.uploads });
+    try {
+      await initialise(store);
+    } finally {
+      await store.close();
+    }
+    await flushDirectory(unfinished);
+    await rename(unfinished, join(layout.objects, "1"));
+    await flushDirectory(layout.objects);
+  } catch (error) {
+    await removeTree(unfinished);
+    // Another process was first: its store is in the way, or its opener has cleared this one away.
+    const finding = await inspect(layout);
+    if (finding.kind === "database" || systemCode(error) === "ENOTEMPTY") throw alreadyExists(layout);
+    throw fileError(error, { doing: "create", path: layout.objects });
+  }
+}
+
+/** Names the store that there is. */
+async function makeCurrent(layout: Layout): Promise<void> {
+  const [name, ...others] = (await listNames(layout.objects)).filter(isGeneration);
+  if (name === undefined || others.length > 0) {
+    throw new Corrupt(`${layout.objects} has ${others.length + 1} stores and no CURRENT that names one of them`, {
+      hint: "restore the database from a backup",
+      facts: { path: layout.objects },
+    });
+  }
+  await createFile(layout.current, Buffer.from(`${name}\n`));
+}
+
+function alreadyExists(layout: Layout): AlreadyExists {
+  return new AlreadyExists(`there is a database at ${layout.root} already`, {
+    hint: `see: neleus --db ${layout.root} db info`,
+    facts: { path: layout.root },
+  });
+}
+
+function withoutConfig(layout: Layout): Corrupt {
+  return new Corrupt(`${layout.config} of the database at ${layout.root} is missing`, {
+    hint: "restore the file from a backup",
+    facts: { path: layout.config },
+  });
+}
+
+function notFound(layout: Layout, message: string): NotFound {
+  return new NotFound(message, {
+    hint: `neleus db init ${layout.root}`,
+    facts: { kind: "database", path: layout.root },
+  });
+}
+
+async function removeTree(path: string): Promise<void> {
+  await onFile({ doing: "remove", path }, () => rm(path, { recursive: true, force: true }));
+}

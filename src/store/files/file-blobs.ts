@@ -1,0 +1,267 @@
+// Large blobs as files (FORMATS §8): `blobs/aa/bb/<hash>` with `<hash>.outboard` beside it, uploads in `wal/<id>.wal/`.
+//
+// What is visible is complete: files come into `blobs/` by renames, the outboard's first, and leave it by removals, the
+// content's first. Several processes may work in one directory at once.
+import { randomBytes } from "node:crypto";
+import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fromHex, toHex } from "../../core/bytes.js";
+import { Conflict, Corrupt, Unavailable, assert } from "../../core/errors.js";
+import { UPLOAD_EXPIRY_MS } from "../../core/limits.js";
+import { MAX_UPLOAD_METADATA_BYTES } from "../contract.js";
+import type { CleanUpResult, LargeBlob, LargeBlobs, StageOptions, StagedBlob, UploadState } from "../contract.js";
+import { BlobFile, OUTBOARD_SUFFIX, blobPaths } from "./blob-file.js";
+import { DIRECTORY_MODE, flushDirectory, onFile, onFileIfThere, systemCode } from "./file-system.js";
+import { StagedFile } from "./staged-file.js";
+import type { StagingPlace } from "./staged-file.js";
+import { takeUpload } from "./upload-parts.js";
+import { readRecord } from "./upload-record.js";
+
+/** An outboard without its blob is older than this before it counts as left behind: its rename may be on the way. */
+const ORPHAN_AGE_MS = 60 * 60 * 1000;
+
+const UPLOAD_SUFFIX = ".wal";
+const DISCARDED_PREFIX = ".discarded-";
+
+export class FileBlobs implements LargeBlobs {
+  readonly #blobs: string;
+  readonly #uploads: string;
+  /** Uploads that this process is writing. */
+  readonly #writing = new Set<string>();
+  /** The last change of each blob's files that is in progress, by hash in hex. */
+  readonly #changing = new Map<string, Promise<unknown>>();
+  #closed = false;
+
+  /** Works in two existing directories. */
+  constructor(directories: { readonly blobs: string; readonly uploads: string }) {
+    this.#blobs = directories.blobs;
+    this.#uploads = directories.uploads;
+  }
+
+  async open(hash: Uint8Array): Promise<LargeBlob | undefined> {
+    this.#assertOpen();
+    return BlobFile.open(blobPaths(this.#blobs, hash));
+  }
+
+  async has(hash: Uint8Array): Promise<boolean> {
+    this.#assertOpen();
+    const { content } = blobPaths(this.#blobs, hash);
+    return (await onFileIfThere({ doing: "look at", path: content }, () => stat(content))) !== undefined;
+  }
+
+  async delete(hash: Uint8Array): Promise<boolean> {
+    this.#assertOpen();
+    const paths = blobPaths(this.#blobs, hash);
+    return this.#exclusively(hash, async () => {
+      const found = await removeFile(paths.content);
+      const outboard = await removeFile(paths.outboard);
+      if (found || outboard) await flushDirectory(paths.directory);
+      return found;
+    });
+  }
+
+  async *iterate(): AsyncIterable<Uint8Array> {
+    this.#assertOpen();
+    for await (const { directory, names } of this.#blobDirectories()) {
+      for (const name of names) {
+        this.#assertOpen();
+        if (/^[0-9a-f]{64}$/.test(name) && join(this.#blobs, name.slice(0, 2), name.slice(2, 4)) === directory) {
+          yield fromHex(name);
+        }
+      }
+    }
+  }
+
+  async stage(uploadId: string, begin: StageOptions): Promise<StagedBlob> {
+    this.#assertOpen();
+    const directory = this.#uploadDirectory(uploadId);
+    assert(begin.metadata.length <= MAX_UPLOAD_METADATA_BYTES, `upload metadata of ${begin.metadata.length} bytes`);
+    if (this.#writing.has(uploadId)) {
+      throw new Conflict(`upload ${uploadId} is being written by another stream`, {
+        hint: "wait for that stream to end, then ask where to resume",
+        facts: { upload_id: uploadId },
+      });
+    }
+    this.#writing.add(uploadId);
+    try {
+      await onFile({ doing: "create", path: directory }, () =>
+        mkdir(directory, { mode: DIRECTORY_MODE, recursive: true }),
+      );
+      return new StagedFile(this.#stagingPlace(uploadId, directory), await takeUpload(directory, begin.metadata));
+    } catch (error) {
+      this.#writing.delete(uploadId);
+      throw error;
+    }
+  }
+
+  async findUpload(uploadId: string): Promise<UploadState | undefined> {
+    this.#assertOpen();
+    const record = await readRecord(this.#uploadDirectory(uploadId));
+    if (record === undefined) return undefined;
+    const { sizeBytes, metadata, startedMs, touchedMs } = record;
+    return { uploadId, sizeBytes, metadata, startedMs, touchedMs };
+  }
+
+  async listUploads(): Promise<UploadState[]> {
+    this.#assertOpen();
+    const states: UploadState[] = [];
+    for (const uploadId of await this.#uploadIds()) {
+      const state = await this.findUpload(uploadId).catch(ignoreCorrupt);
+      if (state !== undefined) states.push(state);
+    }
+    return states;
+  }
+
+  async discardUpload(uploadId: string): Promise<boolean> {
+    this.#assertOpen();
+    return this.#removeUpload(this.#uploadDirectory(uploadId));
+  }
+
+  async cleanUp(): Promise<CleanUpResult> {
+    return { uploads: await this.dropExpiredUploads(), outboards: await this.#dropOrphanedOutboards() };
+  }
+
+  /** The part of `cleanUp` that does not look at every blob. */
+  async dropExpiredUploads(): Promise<number> {
+    this.#assertOpen();
+    let dropped = 0;
+    for (const name of await this.#names(this.#uploads)) {
+      if (name.startsWith(DISCARDED_PREFIX)) await removeTree(join(this.#uploads, name));
+    }
+    for (const uploadId of await this.#uploadIds()) {
+      if (this.#writing.has(uploadId)) continue;
+      const directory = this.#uploadDirectory(uploadId);
+      const touchedMs = await this.#touchedMs(uploadId, directory);
+      if (touchedMs === undefined || Date.now() - touchedMs < UPLOAD_EXPIRY_MS) continue;
+      if (await this.#removeUpload(directory)) dropped += 1;
+    }
+    return dropped;
+  }
+
+  /** Number and bytes of the blobs, and how many uploads are in progress. Looks at every file. */
+  async usage(): Promise<{ largeBlobs: number; largeBlobsBytes: number; uploads: number }> {
+    let largeBlobs = 0;
+    let largeBlobsBytes = 0;
+    for await (const { directory, names } of this.#blobDirectories()) {
+      for (const name of names) {
+        const path = join(directory, name);
+        const file = await onFileIfThere({ doing: "look at", path }, () => stat(path));
+        if (file === undefined) continue;
+        if (!name.endsWith(OUTBOARD_SUFFIX)) largeBlobs += 1;
+        largeBlobsBytes += file.size;
+      }
+    }
+    return { largeBlobs, largeBlobsBytes, uploads: (await this.#uploadIds()).length };
+  }
+
+  /** Takes no new work. Blobs and uploads that are open stay so, and are their holders' to close. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.allSettled(this.#changing.values());
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw new Unavailable("the database is closed");
+  }
+
+  #uploadDirectory(uploadId: string): string {
+    // The id becomes a file name. Lower case only: some file systems do not tell the cases apart.
+    assert(/^[0-9a-z-]{1,64}$/.test(uploadId), "an upload id of other characters than a–z, 0–9 and -");
+    return join(this.#uploads, uploadId + UPLOAD_SUFFIX);
+  }
+
+  #stagingPlace(uploadId: string, directory: string): StagingPlace {
+    return {
+      uploadId,
+      directory,
+      blobPaths: (hash) => blobPaths(this.#blobs, hash),
+      exclusively: (hash, run) => this.#exclusively(hash, run),
+      remove: () => this.#removeUpload(directory),
+      ended: () => void this.#writing.delete(uploadId),
+    };
+  }
+
+  async #exclusively<T>(hash: Uint8Array, run: () => Promise<T>): Promise<T> {
+    const name = toHex(hash);
+    const before = this.#changing.get(name) ?? Promise.resolve();
+    const turn = before.then(run, run);
+    this.#changing.set(name, turn);
+    try {
+      return await turn;
+    } finally {
+      if (this.#changing.get(name) === turn) this.#changing.delete(name);
+    }
+  }
+
+  /** By a rename first, so that nobody meets it half removed. False if it was not there. */
+  async #removeUpload(directory: string): Promise<boolean> {
+    const discarded = join(dirname(directory), DISCARDED_PREFIX + randomBytes(8).toString("hex"));
+    const moved = await onFileIfThere({ doing: "discard", path: directory }, async () => {
+      await rename(directory, discarded);
+      return true;
+    });
+    if (moved === undefined) return false;
+    await removeTree(discarded);
+    return true;
+  }
+
+  async #touchedMs(uploadId: string, directory: string): Promise<number | undefined> {
+    const state = await this.findUpload(uploadId).catch(ignoreCorrupt);
+    if (state !== undefined) return state.touchedMs;
+    return (await onFileIfThere({ doing: "look at", path: directory }, () => stat(directory)))?.mtimeMs;
+  }
+
+  async #uploadIds(): Promise<string[]> {
+    const names = await this.#names(this.#uploads);
+    return names
+      .filter((name) => /^[0-9a-z-]{1,64}\.wal$/.test(name))
+      .map((name) => name.slice(0, -UPLOAD_SUFFIX.length));
+  }
+
+  async #dropOrphanedOutboards(): Promise<number> {
+    let dropped = 0;
+    for await (const { directory, names } of this.#blobDirectories()) {
+      const present = new Set(names);
+      for (const name of names) {
+        if (!name.endsWith(OUTBOARD_SUFFIX) || present.has(name.slice(0, -OUTBOARD_SUFFIX.length))) continue;
+        const path = join(directory, name);
+        const file = await onFileIfThere({ doing: "look at", path }, () => stat(path));
+        if (file === undefined || Date.now() - file.mtimeMs < ORPHAN_AGE_MS) continue;
+        if (await removeFile(path)) dropped += 1;
+      }
+    }
+    return dropped;
+  }
+
+  async *#blobDirectories(): AsyncIterable<{ directory: string; names: string[] }> {
+    for (const first of await this.#names(this.#blobs)) {
+      for (const second of await this.#names(join(this.#blobs, first))) {
+        const directory = join(this.#blobs, first, second);
+        yield { directory, names: await this.#names(directory) };
+      }
+    }
+  }
+
+  async #names(path: string): Promise<string[]> {
+    return (await onFileIfThere({ doing: "list", path }, () => readdir(path))) ?? [];
+  }
+}
+
+async function removeFile(path: string): Promise<boolean> {
+  try {
+    await rm(path);
+    return true;
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return false;
+    return onFile({ doing: "remove", path }, () => Promise.reject(error as Error));
+  }
+}
+
+async function removeTree(path: string): Promise<void> {
+  await onFile({ doing: "remove", path }, () => rm(path, { recursive: true, force: true }));
+}
+
+function ignoreCorrupt(error: unknown): undefined {
+  if (error instanceof Corrupt) return undefined;
+  throw error;
+}

@@ -1,0 +1,228 @@
+// An upload being written by this process, in files of its own (upload-parts.ts).
+//
+// Flushes: three a sync (content, record, directory), three a publish (content and outboard at once, then the directory
+// that names them). Appending flushes nothing. A writer learns that its upload was discarded or taken over when it next
+// looks at the record, at `sync` and `publish`; until then it writes into files that nobody else has.
+import { dirname } from "node:path";
+import { rm, stat } from "node:fs/promises";
+import { Conflict, NeleusError, Unavailable, assert } from "../../core/errors.js";
+import type { StagedBlob } from "../contract.js";
+import { checkRange, readExactly } from "./blob-file.js";
+import type { BlobPaths } from "./blob-file.js";
+import { ensureDirectory, flushDirectory, onFile, onFileIfThere, renameOver } from "./file-system.js";
+import { closeParts } from "./upload-parts.js";
+import type { UploadPart, UploadParts } from "./upload-parts.js";
+import { readRecord, writeRecord } from "./upload-record.js";
+import type { UploadRecord } from "./upload-record.js";
+
+/** What a staged file needs of the blobs that it belongs to. */
+export interface StagingPlace {
+  readonly uploadId: string;
+  /** `wal/<id>.wal`. */
+  readonly directory: string;
+  blobPaths(hash: Uint8Array): BlobPaths;
+  /** Runs one change of a blob's files at a time, in this process. */
+  exclusively<T>(hash: Uint8Array, run: () => Promise<T>): Promise<T>;
+  /** Removes the upload's directory. */
+  remove(): Promise<unknown>;
+  /** Called once, when this process no longer writes the upload. */
+  ended(): void;
+}
+
+export class StagedFile implements StagedBlob {
+  readonly #place: StagingPlace;
+  readonly #content: UploadPart;
+  readonly #outboard: UploadPart;
+  #record: UploadRecord;
+  #sizeBytes: number;
+  #outboardSizeBytes: number;
+  #nameIsDurable = false;
+  #ended = false;
+
+  constructor(place: StagingPlace, parts: UploadParts) {
+    this.#place = place;
+    this.#content = parts.content;
+    this.#outboard = parts.outboard;
+    this.#record = parts.record;
+    this.#sizeBytes = parts.record.sizeBytes;
+    this.#outboardSizeBytes = parts.outboardSizeBytes;
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  get durableSizeBytes(): number {
+    return this.#record.sizeBytes;
+  }
+
+  get outboardSizeBytes(): number {
+    return this.#outboardSizeBytes;
+  }
+
+  get metadata(): Uint8Array {
+    return this.#record.metadata;
+  }
+
+  async append(offset: number, bytes: Uint8Array): Promise<void> {
+    this.#assertWriting();
+    assert(offset === this.#sizeBytes, `appending at ${offset} to an upload of ${this.#sizeBytes} bytes`);
+    await writeAt(this.#content, offset, bytes);
+    this.#sizeBytes += bytes.length;
+  }
+
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    this.#assertWriting();
+    checkRange({ offset, length, sizeBytes: this.#sizeBytes });
+    return readExactly(this.#content, { offset, length });
+  }
+
+  async writeOutboard(offset: number, bytes: Uint8Array): Promise<void> {
+    this.#assertWriting();
+    await writeAt(this.#outboard, offset, bytes);
+    this.#outboardSizeBytes = Math.max(this.#outboardSizeBytes, offset + bytes.length);
+  }
+
+  async readOutboard(offset: number, length: number): Promise<Uint8Array> {
+    this.#assertWriting();
+    checkRange({ offset, length, sizeBytes: this.#outboardSizeBytes });
+    return readExactly(this.#outboard, { offset, length });
+  }
+
+  async truncateOutboard(sizeBytes: number): Promise<void> {
+    this.#assertWriting();
+    const { handle, path } = this.#outboard;
+    await onFile({ doing: "cut", path }, () => handle.truncate(sizeBytes));
+    this.#outboardSizeBytes = sizeBytes;
+  }
+
+  async sync(): Promise<void> {
+    this.#assertWriting();
+    await this.#assertOwner();
+    await flushPart(this.#content);
+    await this.#saveRecord({ ...this.#record, sizeBytes: this.#sizeBytes, touchedMs: Date.now() });
+  }
+
+  async publish(hash: Uint8Array): Promise<void> {
+    this.#assertWriting();
+    const paths = this.#place.blobPaths(hash);
+    await this.#assertOwner();
+    await this.#cutTail();
+    await Promise.all([flushPart(this.#content), flushPart(this.#outboard)]);
+    await this.#place.exclusively(hash, () => this.#moveIntoPlace(paths));
+    await this.#end();
+    // The blob is there; what is left of the upload in case of a failure goes when it expires.
+    await this.#place.remove().catch(() => false);
+  }
+
+  async close(): Promise<void> {
+    if (this.#ended) return;
+    try {
+      await this.#assertOwner();
+      await this.#cutTail();
+      await Promise.all([flushPart(this.#content), flushPart(this.#outboard)]);
+      const sizeBytes = this.#sizeBytes;
+      await this.#saveRecord({ ...this.#record, sizeBytes, released: true, touchedMs: Date.now() });
+    } catch (error) {
+      // Somebody else has the upload now, or nobody: then there is nothing to keep.
+      if (!(error instanceof Conflict)) throw error;
+    } finally {
+      await this.#end();
+    }
+  }
+
+  async discard(): Promise<void> {
+    if (this.#ended) return;
+    const owned = await this.#isOwner();
+    await this.#end();
+    if (owned) await this.#place.remove();
+  }
+
+  #assertWriting(): void {
+    if (this.#ended) throw new Unavailable(`upload ${this.#place.uploadId} is no longer being written`);
+  }
+
+  async #isOwner(): Promise<boolean> {
+    const record = await readRecord(this.#place.directory);
+    return record?.content === this.#record.content && record.generation === this.#record.generation;
+  }
+
+  async #assertOwner(): Promise<void> {
+    if (!(await this.#isOwner())) throw this.#lost();
+  }
+
+  #lost(): Conflict {
+    const { uploadId } = this.#place;
+    return new Conflict(`upload ${uploadId} was discarded, or taken over by another stream`, {
+      hint: "ask where to resume it, or begin it anew",
+      facts: { upload_id: uploadId },
+    });
+  }
+
+  async #saveRecord(record: UploadRecord): Promise<void> {
+    try {
+      await writeRecord(this.#place.directory, record);
+      if (!this.#nameIsDurable) await flushDirectory(dirname(this.#place.directory));
+    } catch (error) {
+      throw isGone(error) ? this.#lost() : error;
+    }
+    this.#nameIsDurable = true;
+    this.#record = record;
+  }
+
+  /** An append that failed half-way may have left bytes behind the end. */
+  async #cutTail(): Promise<void> {
+    const { handle, path } = this.#content;
+    await onFile({ doing: "cut", path }, () => handle.truncate(this.#sizeBytes));
+  }
+
+  /** The outboard first, so that no blob is ever seen without one. */
+  async #moveIntoPlace(paths: BlobPaths): Promise<void> {
+    await ensureDirectory(dirname(paths.directory));
+    await ensureDirectory(paths.directory);
+    if ((await isFile(paths.content)) && (await isFile(paths.outboard))) return;
+    try {
+      await renameOver(this.#outboard.path, paths.outboard);
+      await renameOver(this.#content.path, paths.content);
+    } catch (error) {
+      throw isGone(error) ? this.#lost() : error;
+    }
+    await flushDirectory(paths.directory);
+    if (await isFile(paths.outboard)) return;
+    // Another process deleted an older copy of this blob between the two renames, and took the new outboard with it.
+    await rm(paths.content, { force: true });
+    throw new Unavailable(`blob ${paths.content} was deleted while it was being stored`, { hint: "upload it again" });
+  }
+
+  async #end(): Promise<void> {
+    this.#ended = true;
+    try {
+      await closeParts({ content: this.#content, outboard: this.#outboard });
+    } finally {
+      this.#place.ended();
+    }
+  }
+}
+
+async function writeAt(part: UploadPart, offset: number, bytes: Uint8Array): Promise<void> {
+  let written = 0;
+  while (written < bytes.length) {
+    const { bytesWritten } = await onFile({ doing: "write", path: part.path }, () =>
+      part.handle.write(bytes, written, bytes.length - written, offset + written),
+    );
+    written += bytesWritten;
+  }
+}
+
+async function flushPart({ handle, path }: UploadPart): Promise<void> {
+  await onFile({ doing: "flush", path }, () => handle.datasync());
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return (await onFileIfThere({ doing: "look at", path }, () => stat(path)))?.isFile() ?? false;
+}
+
+/** True for an operation that failed because its file or directory is not there any more. */
+function isGone(error: unknown): boolean {
+  return error instanceof NeleusError && error.facts["system_code"] === "ENOENT";
+}

@@ -1,0 +1,262 @@
+// The rows of a store in LMDB: one environment, one named database a space, binary keys and values as they are.
+//
+// Reads come from the memory map, through one read transaction that is renewed at most once an event turn and never
+// outlives one, so that a slow caller pins no pages. Values are copied out: LMDB reuses pages.
+//
+// Writes: LMDB commits by writing new pages, flushing them (fdatasync) and then writing one of two meta pages through a
+// descriptor opened with O_DSYNC (`overlappingSync: false`), so a resolved write is on the device, and a crash at any
+// instruction leaves the transaction before or after. Writers of all processes exclude each other by a robust mutex in
+// lock.mdb; conditions are checked inside the write transaction, so they hold against all of them.
+//
+// Cost (docs/PERFORMANCE.md): about 2.6 µs to read a node of 1 KB. Values over about 2 KB take whole 4 KiB pages. Pages
+// freed by deletes are used again, but the file never shrinks by itself.
+import { statSync } from "node:fs";
+import { join } from "node:path";
+import { setImmediate as eventTurn } from "node:timers/promises";
+import { open } from "lmdb";
+import type { Database, RootDatabase, RootDatabaseOptionsWithPath } from "lmdb";
+import { equalBytes, readU64be, u64be } from "../../core/bytes.js";
+import { Corrupt, Unavailable, assert } from "../../core/errors.js";
+import { checkBatch, checkKey, failedCondition } from "../batch.js";
+import { SPACES } from "../contract.js";
+import type { LogRange, LogRow, RowName, Space, SyncReader, WriteBatch } from "../contract.js";
+import { FILE_MODE } from "../files/file-system.js";
+import { GroupCommit } from "./group-commit.js";
+import { causeOfCommit, isFatal, lmdbError } from "./lmdb-errors.js";
+
+/** Rows read in one event turn of a scan or an iteration. */
+const PAGE_ROWS = 256;
+/** Processes and read transactions at once; LMDB's own default of 126 is soon used up by many short commands. */
+const MAX_READERS = 1_024;
+
+type Rows = Database<Uint8Array, Uint8Array>;
+
+/** What the binding takes and its type declarations leave out. */
+interface EnvironmentOptions extends RootDatabaseOptionsWithPath {
+  readonly permissionsMode: number;
+}
+
+/** What `getStats` returns; its declared type is `{}`. */
+interface Statistics {
+  readonly entryCount: number;
+  readonly pageSize: number;
+  readonly lastPageNumber: number;
+}
+
+const BINARY = { encoding: "binary", keyEncoding: "binary" } as const;
+
+export class LmdbRows implements SyncReader {
+  readonly #path: string;
+  readonly #root: RootDatabase<Uint8Array, Uint8Array>;
+  readonly #spaces: Readonly<Record<Space, Rows>>;
+  readonly #commit: GroupCommit;
+  #closed = false;
+
+  /**
+   * Opens the environment in the directory `path`, creating its files if they are not there.
+   * @throws Corrupt - not LMDB's files, or shorter than they say
+   * @throws Unavailable - out of reader slots, memory or disk
+   */
+  static open(path: string): LmdbRows {
+    const options: EnvironmentOptions = {
+      ...BINARY,
+      path,
+      noSubdir: false,
+      maxDbs: 16,
+      maxReaders: MAX_READERS,
+      overlappingSync: false,
+      // Off: with it, the binding rejects a promise of its own that nobody holds when a commit fails.
+      eventTurnBatching: false,
+      permissionsMode: FILE_MODE,
+    };
+    let root: RootDatabase<Uint8Array, Uint8Array> | undefined;
+    try {
+      root = open<Uint8Array, Uint8Array>(options);
+      // Slots of processes that died while reading would pin old pages for ever.
+      root.readerCheck();
+      const rows = new LmdbRows(path, root);
+      rows.#checkLength();
+      return rows;
+    } catch (error) {
+      void root?.close();
+      throw lmdbError(error, { doing: "open", path });
+    }
+  }
+
+  private constructor(path: string, root: RootDatabase<Uint8Array, Uint8Array>) {
+    this.#path = path;
+    this.#root = root;
+    const spaces: Partial<Record<Space, Rows>> = {};
+    for (const space of SPACES) spaces[space] = root.openDB<Uint8Array, Uint8Array>({ ...BINARY, name: space });
+    this.#spaces = spaces as Record<Space, Rows>;
+    this.#commit = new GroupCommit({
+      run: (takeAndApply) => this.#runTransaction(takeAndApply),
+      apply: (batch) => this.#apply(batch),
+    });
+  }
+
+  get(space: Space, key: Uint8Array): Uint8Array | undefined {
+    this.#assertOpen();
+    checkKey(space, key);
+    return this.#read(space, key);
+  }
+
+  has(space: Space, key: Uint8Array): boolean {
+    this.#assertOpen();
+    checkKey(space, key);
+    return this.#guard("read", () => this.#spaces[space].doesExist(key));
+  }
+
+  getMany(space: Space, keys: readonly Uint8Array[]): (Uint8Array | undefined)[] {
+    return keys.map((key) => this.get(space, key));
+  }
+
+  snapshot(names: readonly RowName[]): (Uint8Array | undefined)[] {
+    this.#assertOpen();
+    // A fresh read transaction, which stays the current one until the end of this event turn: one instant for all.
+    this.#root.resetReadTxn();
+    return names.map(({ space, key }) => this.get(space, key));
+  }
+
+  async write(batch: WriteBatch): Promise<void> {
+    this.#assertOpen();
+    checkBatch(batch);
+    await this.#commit.write(batch);
+  }
+
+  async *scanLog(range: LogRange = {}): AsyncIterable<LogRow> {
+    const to = range.to ?? Number.MAX_SAFE_INTEGER;
+    let from = range.from ?? 0;
+    assert(Number.isSafeInteger(from) && from >= 0, `a log scan begins at ${from}`);
+    while (from < to) {
+      const page = this.#logPage(from, to);
+      for (const row of page) {
+        yield row;
+        from = row.index + 1;
+      }
+      if (page.length < PAGE_ROWS) return;
+      await eventTurn();
+    }
+  }
+
+  async *iterate(space: Space): AsyncIterable<Uint8Array> {
+    let last: Uint8Array | undefined;
+    for (;;) {
+      const page = this.#keyPage(space, last);
+      yield* page;
+      last = page.at(-1);
+      if (page.length < PAGE_ROWS) return;
+      await eventTurn();
+    }
+  }
+
+  /** Rows of each space, and the size of the file. */
+  usage(): { rows: Record<Space, number>; fileBytes: number } {
+    this.#assertOpen();
+    return this.#guard("read", () => {
+      const rows: Partial<Record<Space, number>> = {};
+      for (const space of SPACES) rows[space] = (this.#spaces[space].getStats() as Statistics).entryCount;
+      return { rows: rows as Record<Space, number>, fileBytes: statSync(this.#dataFile()).size };
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#commit.close();
+    await this.#root.close();
+  }
+
+  #dataFile(): string {
+    return join(this.#path, "data.mdb");
+  }
+
+  /** A file cut short would end the process with SIGBUS at the first touch of a page beyond its end. */
+  #checkLength(): void {
+    const { lastPageNumber, pageSize } = this.#root.getStats() as Statistics;
+    const expected = (lastPageNumber + 1) * pageSize;
+    const actual = statSync(this.#dataFile()).size;
+    if (actual >= expected) return;
+    throw new Corrupt(`${this.#dataFile()} is cut short: ${actual} bytes of at least ${expected}`, {
+      hint: "restore the database from a backup",
+      facts: { path: this.#dataFile(), expected: String(expected), actual: String(actual) },
+    });
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw new Unavailable("the database is closed");
+  }
+
+  #guard<T>(doing: string, run: () => T): T {
+    try {
+      return run();
+    } catch (error) {
+      throw lmdbError(error, { doing, path: this.#path });
+    }
+  }
+
+  /** Inside a write transaction this reads what the transaction has written so far. */
+  #read(space: Space, key: Uint8Array): Uint8Array | undefined {
+    return this.#guard("read", () => {
+      // One buffer that every read of this thread reuses; its `length` is the value's.
+      const shared = this.#spaces[space].getBinaryFast(key);
+      if (shared === undefined) return undefined;
+      const value = new Uint8Array(shared.length);
+      value.set(shared.subarray(0, shared.length));
+      return value;
+    });
+  }
+
+  #logPage(from: number, to: number): LogRow[] {
+    this.#assertOpen();
+    return this.#guard("read", () => {
+      const range = this.#spaces.log.getRange({ start: u64be(from), end: u64be(to), limit: PAGE_ROWS });
+      const rows: LogRow[] = [];
+      for (const { key, value } of range) rows.push({ index: readU64be(key), value: plainCopy(value) });
+      return rows;
+    });
+  }
+
+  #keyPage(space: Space, after: Uint8Array | undefined): Uint8Array[] {
+    this.#assertOpen();
+    return this.#guard("read", () => {
+      // No key is shorter than one byte, so the one zero byte is the first possible.
+      const start = after ?? new Uint8Array(1);
+      const keys: Uint8Array[] = [];
+      const range = this.#spaces[space].getKeys({ start, exclusiveStart: after !== undefined, limit: PAGE_ROWS });
+      for (const key of range) keys.push(plainCopy(key));
+      return keys;
+    });
+  }
+
+  async #runTransaction(takeAndApply: () => void): Promise<void> {
+    try {
+      // A child transaction, because only that is undone when the callback throws.
+      await this.#root.childTransaction(takeAndApply);
+      this.#root.resetReadTxn();
+    } catch (thrown) {
+      const cause = await causeOfCommit(thrown);
+      const error = lmdbError(cause, { doing: "write to", path: this.#path });
+      // The binding would wait for ever on the next transaction.
+      if (isFatal(cause) && error instanceof Error) this.#commit.fail(error);
+      throw error;
+    }
+  }
+
+  #apply(batch: WriteBatch): Error | undefined {
+    const refusal = failedCondition(batch.conditions ?? [], (space, key) => this.#read(space, key));
+    if (refusal !== undefined) return refusal;
+    for (const { space, key, value } of batch.puts ?? []) {
+      const stored = this.#spaces[space].getBinaryFast(key);
+      if (stored !== undefined && equalBytes(stored, value)) continue;
+      this.#spaces[space].putSync(key, value);
+    }
+    for (const { space, key } of batch.deletes ?? []) this.#spaces[space].removeSync(key);
+    return undefined;
+  }
+}
+
+/** The bytes in an array of their own and of the plain type: the binding returns Buffers, whose `slice` is a view. */
+function plainCopy(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes);
+}
