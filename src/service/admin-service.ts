@@ -1,0 +1,49 @@
+// AdminService: what the server is and the limits that it enforces, out of core/limits.ts.
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { LimitsSchema } from "../../gen/neleus/v1/admin_pb.js";
+import { AdminService } from "../../gen/neleus/v1/admin_pb.js";
+import {
+  MAX_BATCH_BLOBS,
+  MAX_BATCH_KEYS,
+  MAX_BLOB_BYTES,
+  MAX_CHUNK_BYTES,
+  MAX_CHUNKS,
+  MAX_HEADS,
+  MAX_INLINE_VALUE_BYTES,
+  MAX_KEY_BYTES,
+  MAX_MESSAGE_BYTES,
+  MIN_CHUNK_BYTES,
+  UPLOAD_EXPIRY_MS,
+} from "../core/limits.js";
+import { openDatabase, type ServiceEnvironment } from "./environment.js";
+import type { ServiceImplementation } from "./implementation.js";
+
+const LIMITS: MessageInitShape<typeof LimitsSchema> = {
+  messageBytes: BigInt(MAX_MESSAGE_BYTES),
+  keyBytes: BigInt(MAX_KEY_BYTES),
+  inlineValueBytes: BigInt(MAX_INLINE_VALUE_BYTES),
+  batchKeys: BigInt(MAX_BATCH_KEYS),
+  batchBlobs: BigInt(MAX_BATCH_BLOBS),
+  blobBytes: BigInt(MAX_BLOB_BYTES),
+  heads: BigInt(MAX_HEADS),
+  minChunkBytes: BigInt(MIN_CHUNK_BYTES),
+  maxChunkBytes: BigInt(MAX_CHUNK_BYTES),
+  chunks: BigInt(MAX_CHUNKS),
+  uploadExpiryMs: BigInt(UPLOAD_EXPIRY_MS),
+};
+
+export function adminService(environment: ServiceEnvironment): ServiceImplementation<typeof AdminService> {
+  return {
+    async getCapabilities(request) {
+      const database = await openDatabase(environment, request);
+      return {
+        version: environment.version,
+        features: [],
+        databaseId: database.id,
+        origin: database.log.origin,
+        verifierKey: database.log.verifierKey,
+        limits: LIMITS,
+      };
+    },
+  };
+}

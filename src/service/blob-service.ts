@@ -1,0 +1,168 @@
+// BlobService: content-addressed bytes, streamed in and out.
+//
+// Whoever reads gets slices (FORMATS §5) as the engine walks the tree; nothing is held beyond one message. Uploads are
+// committed by their finish message alone: the end of the stream without it, or a signal, closes the engine's upload,
+// which then keeps what is resumable and drops the rest.
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { DownloadSliceSchema } from "../../gen/neleus/v1/blob_pb.js";
+import {
+  BlobService,
+  type BatchGetItemSchema,
+  type BlobServiceBatchGetRequest,
+  type BlobServiceBatchGetResponseSchema,
+  type BlobServiceDownloadRequest,
+  type BlobServiceDownloadResponseSchema,
+  type UploadHeader,
+} from "../../gen/neleus/v1/blob_pb.js";
+import { slicePlan, type ByteRange, type SlicePart } from "../core/blob/index.js";
+import { concatBytes } from "../core/bytes.js";
+import type { BlobHash } from "../core/hashes.js";
+import { MAX_BATCH_BLOBS, MAX_INLINE_VALUE_BYTES, STREAM_MESSAGE_BYTES } from "../core/limits.js";
+import type { BlobReader, Upload } from "../database/index.js";
+import { openDatabase, type ServiceEnvironment } from "./environment.js";
+import type { CallContext, ServiceImplementation } from "./implementation.js";
+import { Pace } from "./pace.js";
+import { receive } from "./receive.js";
+import { blobHashField, countWithin, forField, integerField, invalid, uploadIdField } from "./request.js";
+
+/** What is counted for an item of BatchGet beside its bytes. */
+const ITEM_OVERHEAD_BYTES = 8;
+
+export function blobService(environment: ServiceEnvironment): ServiceImplementation<typeof BlobService> {
+  return {
+    async upload(requests, context) {
+      const stored = await receive({
+        requests,
+        signal: context.signal,
+        begin: (header: UploadHeader) => beginUpload(environment, header),
+      });
+      return { hash: stored.hash, size: BigInt(stored.sizeBytes) };
+    },
+
+    async queryUpload(request) {
+      const database = await openDatabase(environment, request);
+      const uploadId = uploadIdField(request.uploadId, "upload_id");
+      return { offset: BigInt(await forField("upload_id", database.uploads.query(uploadId))) };
+    },
+
+    download: (request, context) => download(environment, request, context),
+
+    async findMissing(request) {
+      const hashes = hashesField(request.hashes);
+      const database = await openDatabase(environment, request);
+      return { missing: await database.blobs.findMissing(hashes) };
+    },
+
+    async batchPut(request) {
+      countWithin(request.blobs.length, { field: "blobs", name: "batch_blobs", value: MAX_BATCH_BLOBS });
+      for (const [index, bytes] of request.blobs.entries()) {
+        if (bytes.length <= MAX_INLINE_VALUE_BYTES) continue;
+        throw invalid(
+          `blobs[${index}]`,
+          `${bytes.length} bytes, and ${MAX_INLINE_VALUE_BYTES} is the most in a batch`,
+          "send it with Upload",
+        );
+      }
+      const database = await openDatabase(environment, request);
+      const stored = await database.blobs.putMany(request.blobs);
+      return { blobs: stored.map(({ hash, sizeBytes }) => ({ hash, size: BigInt(sizeBytes) })) };
+    },
+
+    batchGet: (request, context) => batchGet(environment, request, context),
+
+    async stat(request) {
+      const hash = blobHashField(request.hash, "hash");
+      const database = await openDatabase(environment, request);
+      const blob = await database.blobs.open(hash);
+      try {
+        const { sizeBytes } = blob;
+        const slice = await wholeSlice(blob, { start: Math.max(0, sizeBytes - 1), end: sizeBytes });
+        return { size: BigInt(sizeBytes), parents: slice.parents, data: slice.data };
+      } finally {
+        await blob.close();
+      }
+    },
+  };
+}
+
+async function beginUpload(environment: ServiceEnvironment, header: UploadHeader): Promise<Upload> {
+  const uploadId = header.uploadId === "" ? undefined : uploadIdField(header.uploadId, "header.upload_id");
+  const database = await openDatabase(environment, header, "header.database");
+  return forField("header.upload_id", database.uploads.begin({ uploadId }));
+}
+
+async function* download(
+  environment: ServiceEnvironment,
+  request: BlobServiceDownloadRequest,
+  context: CallContext,
+): AsyncGenerator<MessageInitShape<typeof BlobServiceDownloadResponseSchema>, void, undefined> {
+  const hash = blobHashField(request.hash, "hash");
+  const start = integerField(request.start, "start");
+  const wantedEnd = request.end === undefined ? undefined : integerField(request.end, "end");
+  const database = await openDatabase(environment, request);
+  const pace = new Pace(context.signal);
+  const blob = await database.blobs.open(hash);
+  try {
+    const range: ByteRange = { start, end: wantedEnd ?? blob.sizeBytes };
+    // Checked before the header goes out, so that a wrong range is an error and not a stream that breaks.
+    slicePlan(blob.sizeBytes, range);
+    const header = { size: BigInt(blob.sizeBytes), start: BigInt(range.start), end: BigInt(range.end) };
+    yield { part: { case: "header", value: header } };
+    for await (const slice of request.omitParents ? withoutParents(blob, range) : blob.slices(range)) {
+      if (pace.isDue) await pace.rest();
+      yield { part: { case: "slice", value: slice } };
+    }
+  } finally {
+    await blob.close();
+  }
+}
+
+async function* withoutParents(
+  blob: BlobReader,
+  range: ByteRange,
+): AsyncGenerator<MessageInitShape<typeof DownloadSliceSchema>, void, undefined> {
+  for await (const data of blob.bytes(range)) yield { data };
+}
+
+/** A slice of few groups in one piece. */
+export async function wholeSlice(blob: BlobReader, range: ByteRange): Promise<SlicePart> {
+  const parents: Uint8Array[] = [];
+  const data: Uint8Array[] = [];
+  for await (const part of blob.slices(range)) {
+    parents.push(part.parents);
+    data.push(part.data);
+  }
+  return { parents: concatBytes(...parents), data: concatBytes(...data) };
+}
+
+async function* batchGet(
+  environment: ServiceEnvironment,
+  request: BlobServiceBatchGetRequest,
+  context: CallContext,
+): AsyncGenerator<MessageInitShape<typeof BlobServiceBatchGetResponseSchema>, void, undefined> {
+  const hashes = hashesField(request.hashes);
+  const database = await openDatabase(environment, request);
+  const pace = new Pace(context.signal);
+  let items: MessageInitShape<typeof BatchGetItemSchema>[] = [];
+  let sizeBytes = 0;
+  for (const hash of hashes) {
+    if (pace.isDue) await pace.rest();
+    const found = await database.blobs.find(hash, { atMostBytes: MAX_INLINE_VALUE_BYTES });
+    const contentBytes = found?.bytes?.length ?? 0;
+    if (items.length > 0 && sizeBytes + contentBytes + ITEM_OVERHEAD_BYTES > STREAM_MESSAGE_BYTES) {
+      yield { items };
+      items = [];
+      sizeBytes = 0;
+    }
+    if (found === undefined) items.push({ result: { case: "missing", value: true } });
+    else if (found.bytes === undefined) items.push({ result: { case: "tooLarge", value: BigInt(found.sizeBytes) } });
+    else items.push({ result: { case: "data", value: found.bytes } });
+    sizeBytes += contentBytes + ITEM_OVERHEAD_BYTES;
+  }
+  if (items.length > 0) yield { items };
+}
+
+function hashesField(hashes: readonly Uint8Array[]): BlobHash[] {
+  countWithin(hashes.length, { field: "hashes", name: "batch_blobs", value: MAX_BATCH_BLOBS });
+  return hashes.map((hash, index) => blobHashField(hash, `hashes[${index}]`));
+}

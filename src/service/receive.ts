@@ -1,0 +1,85 @@
+// Content that a client streams in: a header, data at consecutive offsets, an explicit finish. One way for blobs and
+// documents.
+//
+// Nothing but the finish commits. The end of the stream without it is an error, and whichever way the call ends, the
+// engine's end of it is closed before the caller hears of it, so that no upload stays in use.
+import type { UploadData, UploadFinish } from "../../gen/neleus/v1/blob_pb.js";
+import { MAX_UPLOAD_DATA_BYTES } from "../core/limits.js";
+import type { Incoming } from "../database/index.js";
+import { incoming } from "./incoming.js";
+import { blobHashField, forField, integerField, invalid } from "./request.js";
+
+/** A part of a stream in, as the generated messages hold it. */
+export type Part<H> =
+  | { readonly case: "header"; readonly value: H }
+  | { readonly case: "data"; readonly value: UploadData }
+  | { readonly case: "finish"; readonly value: UploadFinish }
+  | { readonly case: undefined; readonly value?: undefined };
+
+export interface ReceiveOptions<H, T> {
+  readonly requests: AsyncIterable<{ readonly part: Part<H> }>;
+  readonly signal: AbortSignal;
+  /** Checks the header, and opens what takes the bytes. */
+  readonly begin: (header: H) => Promise<Incoming<T>>;
+}
+
+/**
+ * Takes a stream in and stores it. What comes after the finish is not read.
+ * @throws InvalidArgument - parts out of order or missing, data over 1 MiB, a size or hash that does not match
+ * @throws Conflict - the first data message is not where the engine wants to go on
+ */
+export async function receive<H, T>(options: ReceiveOptions<H, T>): Promise<T> {
+  const requests = incoming(options.requests, options.signal);
+  try {
+    const first = await requests.next();
+    const header = first.done === true ? undefined : first.value.part;
+    if (header?.case !== "header") throw invalid("part", `the stream begins with ${nameOf(header)}, not with a header`);
+    const sink = await options.begin(header.value);
+    try {
+      return await fill(sink, requests);
+    } finally {
+      await sink.close();
+    }
+  } finally {
+    await requests.return();
+  }
+}
+
+async function fill<H, T>(sink: Incoming<T>, requests: AsyncIterable<{ readonly part: Part<H> }>): Promise<T> {
+  let hasData = false;
+  for await (const { part } of requests) {
+    if (part.case === "finish") return finish(sink, part.value);
+    if (part.case !== "data") throw invalid("part", `${nameOf(part)} comes where data or the finish belongs`);
+    await append(sink, part.value, { mustFollow: hasData });
+    hasData = true;
+  }
+  throw invalid("part", `the stream ends after ${sink.sizeBytes} bytes without a finish; nothing was stored`);
+}
+
+async function append(sink: Incoming<unknown>, part: UploadData, order: { mustFollow: boolean }): Promise<void> {
+  const offset = integerField(part.offset, "data.offset");
+  if (part.data.length > MAX_UPLOAD_DATA_BYTES) {
+    throw invalid("data.data", `${part.data.length} bytes, and ${MAX_UPLOAD_DATA_BYTES} is the most in one message`);
+  }
+  // The engine refuses the first offset, which a resuming client may have wrong through no fault of its own: a conflict.
+  // Later ones are the client's own counting.
+  if (order.mustFollow && offset !== sink.sizeBytes) {
+    throw invalid("data.offset", `${offset}, where the bytes so far end at ${sink.sizeBytes}`);
+  }
+  await sink.append(offset, part.data);
+}
+
+async function finish<T>(sink: Incoming<T>, claim: UploadFinish): Promise<T> {
+  const sizeBytes = integerField(claim.size, "finish.size");
+  const hash = blobHashField(claim.hash, "finish.hash");
+  if (sizeBytes !== sink.sizeBytes) {
+    throw invalid("finish.size", `${sizeBytes}, where ${sink.sizeBytes} bytes have arrived`);
+  }
+  // The size is right, so what the engine finds wrong is the hash.
+  return forField("finish.hash", sink.finish({ sizeBytes, hash }));
+}
+
+function nameOf(part: Part<unknown> | undefined): string {
+  if (part === undefined) return "its end";
+  return part.case === undefined ? "a message without a part" : `a ${part.case} message`;
+}
