@@ -34,8 +34,15 @@ export const MAX_SIGNATURES = 16;
 export const MAX_AGENT_BYTES = 256;
 /** Longest head or tag name, in characters, all ASCII (FORMATS §7). */
 export const MAX_NAME_CHARACTERS = 128;
+/** Largest leaf of the log, in bytes: an entry bundle of `tlog-tiles` gives its length 16 bits. */
+export const MAX_LOG_LEAF_BYTES = 65_535;
 
 // ---- Of this implementation: they may grow. LIMIT_EXCEEDED unless stated. ----
+
+/** Largest signed note that is read, in bytes: 16 ML-DSA-44 cosignatures take 53 KiB. MALFORMED. */
+export const MAX_NOTE_BYTES = 64 * KiB;
+/** Most signatures in a signed note that is read; its specification wants 16 at least. MALFORMED. */
+export const MAX_NOTE_SIGNATURES = 100;
 
 /** Largest value that travels inside Apply, Get, Scan and Batch*, in bytes. Larger ones go by Upload and Download. */
 export const MAX_INLINE_VALUE_BYTES = 256 * KiB;
