@@ -8,8 +8,8 @@ import { InvalidArgument, Malformed } from "../errors.js";
 import type { BlobHash, CommitHash, MapRoot } from "../hashes.js";
 import { MAX_CELL_BYTES } from "../limits.js";
 import { blobHashSchema, commitHashSchema, mapRootSchema, time } from "./common.js";
-import { listOf, oneOf, optional, positions, read, struct, text, uint53, write } from "./schema.js";
-import type { Extensible, Schema } from "./schema.js";
+import { listOf, oneOf, optional, positions, read, struct, text, uint53, write } from "../codec/schema.js";
+import type { Extensible, Schema } from "../codec/schema.js";
 
 /** What a state cell may say about its value. */
 export interface StateCellExtension extends Extensible {

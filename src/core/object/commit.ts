@@ -9,8 +9,8 @@ import { commitHashSchema, mapRootSchema, signed, time } from "./common.js";
 import type { Signed } from "./common.js";
 import type { Received } from "./received.js";
 import { requireVersion } from "./received.js";
-import { bytes, listOf, oneOf, optional, read, refine, struct, text, write } from "./schema.js";
-import type { Schema } from "./schema.js";
+import { bytes, listOf, oneOf, optional, read, refine, struct, text, write } from "../codec/schema.js";
+import type { Schema } from "../codec/schema.js";
 
 /** A commit, version 1. */
 export interface Commit extends Signed {

@@ -17,8 +17,8 @@ import {
   struct,
   text,
   uint53,
-} from "./schema.js";
-import type { Extensible, Schema } from "./schema.js";
+} from "../codec/schema.js";
+import type { Extensible, Schema } from "../codec/schema.js";
 
 /** A blob and its claimed size in bytes: `[blob hash, size]` on the wire. */
 export interface BlobRef {

@@ -11,8 +11,8 @@ import {
   time,
 } from "./common.js";
 import type { BlobRef, Signature, Signed } from "./common.js";
-import { integer, listOf, oneOf, optional, struct, text, uint53 } from "./schema.js";
-import type { Extensible, Schema } from "./schema.js";
+import { integer, listOf, oneOf, optional, struct, text, uint53 } from "../codec/schema.js";
+import type { Extensible, Schema } from "../codec/schema.js";
 
 /** How a document was cut. Methods known today: fixed, text, markdown, content-defined; others may follow. */
 export interface ChunkingDescription extends Extensible {

@@ -4,8 +4,8 @@ import { decodeMap, encode } from "../codec/index.js";
 import { compareBytes } from "../bytes.js";
 import { signatures as signatureList } from "./common.js";
 import type { Signature } from "./common.js";
-import { optional, read, struct, write } from "./schema.js";
-import type { Extensible } from "./schema.js";
+import { optional, read, struct, write } from "../codec/schema.js";
+import type { Extensible } from "../codec/schema.js";
 
 /** `extra` is then everything but the signatures. */
 interface Envelope extends Extensible {

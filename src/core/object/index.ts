@@ -51,4 +51,4 @@ export type { Manifest, ManifestByKind, ManifestDraft, ManifestKind } from "./ma
 export { nameProblem, requireName } from "./name.js";
 export type { Received } from "./received.js";
 export type { Evidence, IntentManifest, ProvenanceManifest, Retrieval, RunManifest, RunPart, ToolCall } from "./run.js";
-export type { Extensible } from "./schema.js";
+export type { Extensible } from "../codec/schema.js";

@@ -15,7 +15,7 @@ import { agentProblem, agent as agentSchema, digestSchema, time as timeSchema } 
 import { MANIFEST_KINDS } from "./manifest.js";
 import type { Manifest, ManifestKind } from "./manifest.js";
 import { nameProblem, requireName } from "./name.js";
-import { oneOf, uint53, write } from "./schema.js";
+import { oneOf, uint53, write } from "../codec/schema.js";
 
 const NUL = Uint8Array.of(0);
 const U64_BYTES = 8;

@@ -23,8 +23,8 @@ import { intentSchema, provenanceSchema, runSchema } from "./run.js";
 import type { IntentManifest, ProvenanceManifest, RunManifest } from "./run.js";
 import { requireVersion } from "./received.js";
 import type { Received } from "./received.js";
-import { read, write } from "./schema.js";
-import type { Schema } from "./schema.js";
+import { read, write } from "../codec/schema.js";
+import type { Schema } from "../codec/schema.js";
 
 /** The manifest type of each kind. */
 export interface ManifestByKind {

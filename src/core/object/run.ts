@@ -3,8 +3,8 @@ import type { ValueMap } from "../codec/index.js";
 import type { BlobHash, ManifestHash } from "../hashes.js";
 import { agent, blobHashSchema, blobRef, data, digestSchema, manifestHashSchema, signed, time } from "./common.js";
 import type { BlobRef, Signed } from "./common.js";
-import { listOf, mapOf, number, oneOf, optional, refine, struct, text } from "./schema.js";
-import type { Extensible, Schema } from "./schema.js";
+import { listOf, mapOf, number, oneOf, optional, refine, struct, text } from "../codec/schema.js";
+import type { Extensible, Schema } from "../codec/schema.js";
 
 /** A named input or output. */
 export interface RunPart extends Extensible {

@@ -9,8 +9,9 @@
 // Cost: one pass, no copies of byte strings.
 import { InvalidArgument, Malformed } from "../errors.js";
 import type { NeleusError } from "../errors.js";
-import { formatPath, isValueMap, setMember } from "../codec/index.js";
-import type { Value, ValueMap } from "../codec/index.js";
+import { formatPath } from "./path.js";
+import { isValueMap, setMember } from "./value.js";
+import type { Value, ValueMap } from "./value.js";
 
 /** Both directions of one type. Arguments are checked at run time, whatever the compiler was told about them. */
 export interface Schema<T> {

@@ -1,0 +1,24 @@
+// The transparency log (FORMATS §7): tree, proofs, leaves, checkpoints.
+export { parseCheckpointUnverified, signCheckpoint, verifyCheckpoint } from "./checkpoint.js";
+export type { Checkpoint } from "./checkpoint.js";
+export { decodeLogLeaf, encodeLogLeaf } from "./leaf.js";
+export type { LogBeginning, LogLeaf } from "./leaf.js";
+export { formatNote, parseNote, signNote, verifyNote } from "./note.js";
+export type { Note, NoteSignature, NoteSigner, VerifiedNote } from "./note.js";
+export { DEFAULT_ORIGIN_HOST, formatOrigin, parseOrigin } from "./origin.js";
+export type { Origin } from "./origin.js";
+export { proveConsistency, proveInclusion, verifyConsistency, verifyInclusion } from "./proof.js";
+export type { ConsistencyClaim, InclusionClaim, LeafPosition, SizePair } from "./proof.js";
+export {
+  EMPTY_LOG_ROOT,
+  Frontier,
+  logLeafHash,
+  logNodeHash,
+  logRoot,
+  rangeHash,
+  storedHashIndex,
+  subtreesOf,
+} from "./tree.js";
+export type { LeafRange, ReadSubtree, SubtreeHash, SubtreePosition } from "./tree.js";
+export { formatVerifierKey, parseVerifierKey, verifierKey } from "./verifier-key.js";
+export type { VerifierKey } from "./verifier-key.js";
