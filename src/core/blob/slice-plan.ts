@@ -48,8 +48,8 @@ export function slicePlan(sizeBytes: number, range: ByteRange): Generator<SliceI
 function* walk(sizeBytes: number, range: ByteRange): Generator<SliceItem, void, undefined> {
   const root: Subtree = { first: 0, count: groupCount(sizeBytes) };
   const firstWanted = groupOf(range.start);
-  // The empty range of the empty blob wants the one group that there is.
-  const lastWanted = groupOf(Math.max(range.start, range.end - 1));
+  // The empty range of the empty blob ends before byte 0, which is still in the one group that there is.
+  const lastWanted = groupOf(range.end - 1);
   const meets = (node: Subtree): boolean => node.first <= lastWanted && firstWanted < node.first + node.count;
 
   const waiting = [root];

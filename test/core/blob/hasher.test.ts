@@ -71,6 +71,18 @@ describe("BlobHasher", () => {
     );
   });
 
+  test("takes a single byte at every point around a group's end", () => {
+    const blob = patternBytes(2 * GROUP);
+    for (const cut of [GROUP - 6, GROUP - 5, GROUP - 4, GROUP, 2 * GROUP - 6, 2 * GROUP - 5]) {
+      for (const end of [cut, cut + 1, cut + 2]) {
+        const hasher = new BlobHasher();
+        hasher.update(blob.subarray(0, cut));
+        for (let index = cut; index < end; index += 1) hasher.update(blob.subarray(index, index + 1));
+        assert.deepEqual(hasher.finish().hash, hashBlob(blob.subarray(0, end)), `${cut} bytes, then up to ${end}`);
+      }
+    }
+  });
+
   test("refuses a blob over the limit and stays usable", () => {
     const hasher = new BlobHasher();
     // A view that claims a length without holding it: the check comes before any byte is read.

@@ -177,6 +177,20 @@ describe("a false slice is refused", () => {
     }
   });
 
+  test("under a hash that differs in any byte", () => {
+    for (const { blob, range } of CASES.slice(0, 3)) {
+      const slice = encodeSlice(blob, { range });
+      for (let index = 0; index < 32; index += 1) {
+        const other = hashBlob(blob).slice();
+        other[index]! ^= 0x10;
+        assert.throws(
+          () => decodeSlice(slice, { hash: blobHash(other), sizeBytes: blob.length, range }),
+          VerificationFailed,
+        );
+      }
+    }
+  });
+
   test("under another hash, the empty blob's too", () => {
     const none = { parents: EMPTY, data: EMPTY };
     const range = { start: 0, end: 0 };

@@ -121,6 +121,32 @@ describe("slices", () => {
     );
   });
 
+  test("take in no group but those that the range touches", () => {
+    const blob = patternBytes(6 * GROUP + 2);
+    const edges = [0, 1, 2, 3, 4, 5, 6].flatMap((group) => [-6, -5, -4].map((offset) => group * GROUP + offset));
+    const offsets = [...edges.filter((offset) => offset > 0), 0, blob.length];
+    for (const start of offsets) {
+      for (const end of offsets.filter((offset) => offset > start)) {
+        const range = { start, end };
+        assert.deepEqual(itemsOf(blob, range), twinTree(blob, range).slice, `bytes ${start} to ${end}`);
+      }
+    }
+  });
+
+  test("decode from messages whose buffers are used again", () => {
+    const blob = patternBytes(5 * GROUP);
+    const range = { start: 0, end: blob.length };
+    const decoder = new SliceDecoder({ hash: hashBlob(blob), sizeBytes: blob.length, range });
+    const pieces: Uint8Array[] = [];
+    for (const { parents, data } of messages(itemsOf(blob, range), 7000)) {
+      for (const piece of decoder.push({ parents, data })) pieces.push(piece.slice());
+      parents.fill(0);
+      data.fill(0);
+    }
+    decoder.finish();
+    assert.deepEqual(concatBytes(...pieces), blob);
+  });
+
   test("decode byte by byte", () => {
     const blob = patternBytes(GROUP + 20);
     const range = { start: GROUP - 2, end: GROUP + 20 };

@@ -18,6 +18,7 @@ import { instantiate, type KernelExports } from "./webassembly.js";
 
 const CHUNK_BYTES = 1024;
 const CHUNKS_IN_GROUP = BLOB_GROUP_BYTES / CHUNK_BYTES;
+const BLOCK_BYTES = 64;
 const PAIR_BYTES = 64;
 const DIGEST_BYTES = 32;
 
@@ -44,6 +45,7 @@ class WasmEngine implements HashEngine {
     this.#input = new Uint8Array(buffer, kernel.INPUT.value, kernel.INPUT_BYTES.value);
     this.#lengths = new Uint32Array(buffer, kernel.LENGTHS.value, kernel.MAX_MESSAGES.value);
     this.#outputOffset = kernel.OUTPUT.value;
+    assert(this.#lengths.length * BLOCK_BYTES === this.#input.length, "as many messages as blocks fit in the window");
   }
 
   hashPrefixed(prefix: Uint8Array, bytes: Uint8Array): Digest {
@@ -61,7 +63,6 @@ class WasmEngine implements HashEngine {
 
   hashBatch(prefix: Uint8Array, messages: readonly Uint8Array[]): Uint8Array {
     const digests = new Uint8Array(messages.length * DIGEST_BYTES);
-    const most = this.#lengths.length;
     let packed = 0;
     let slot = 0;
     let done = 0;
@@ -82,8 +83,9 @@ class WasmEngine implements HashEngine {
         done += 1;
         continue;
       }
-      const slotBytes = (length + 127) & ~63;
-      if (packed === most || slot + slotBytes > this.#input.length) flush();
+      // Its blocks and room for the zeros after it: at least a block, so `packed` stays in bounds as well.
+      const slotBytes = (length + 2 * BLOCK_BYTES - 1) & -BLOCK_BYTES;
+      if (slot + slotBytes > this.#input.length) flush();
       this.#input.set(message, slot + prefix.length);
       this.#lengths[packed] = length;
       packed += 1;
@@ -98,9 +100,8 @@ class WasmEngine implements HashEngine {
     if (pairs.length === PAIR_BYTES) return this.hashPrefixed(prefix, pairs);
     const digests = new Uint8Array(pairs.length / 2);
     this.#setPrefix(prefix);
-    const windowBytes = Math.min(this.#input.length, this.#lengths.length * PAIR_BYTES);
-    for (let offset = 0; offset < pairs.length; offset += windowBytes) {
-      const part = pairs.subarray(offset, offset + windowBytes);
+    for (let offset = 0; offset < pairs.length; offset += this.#input.length) {
+      const part = pairs.subarray(offset, offset + this.#input.length);
       this.#input.set(part);
       this.#kernel.taggedPairs(part.length / PAIR_BYTES);
       digests.set(this.#output(part.length / PAIR_BYTES), offset / 2);
