@@ -4,7 +4,7 @@
 // the caller, closed, renamed to `objects/1`, and last `objects/CURRENT`. A crash before the end leaves something that
 // is recognised and that `db init` finishes or makes anew; of several processes at it at once, one wins.
 import { randomBytes } from "node:crypto";
-import { chmod, mkdir, rename, rm } from "node:fs/promises";
+import { chmod, rename, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { AlreadyExists, Corrupt, InvalidArgument, NotFound } from "../../core/errors.js";
 import type { Store } from "../contract.js";
@@ -15,6 +15,8 @@ import {
   fileError,
   flushDirectory,
   onFile,
+  onFileIfThere,
+  removeOldTemporaries,
   replaceFile,
   systemCode,
 } from "../files/file-system.js";
@@ -124,6 +126,7 @@ async function openFound(layout: Layout): Promise<DatabaseDirectory> {
   const rows = await currentStore(layout);
   // A copy of a database may lack folders that were empty.
   for (const directory of [layout.blobs, layout.uploads]) await ensureDirectory(directory);
+  for (const directory of [layout.meta, layout.objects]) await removeOldTemporaries(directory);
   for (const name of await listNames(layout.objects)) {
     if (name.startsWith(UNFINISHED_PREFIX)) await removeTree(join(layout.objects, name));
   }
@@ -145,7 +148,7 @@ async function completeConfig(layout: Layout, config: DatabaseConfig): Promise<D
 }
 
 async function makeDirectories(layout: Layout): Promise<void> {
-  await onFile({ doing: "create", path: layout.root }, () => mkdir(dirname(layout.root), { recursive: true }));
+  await ensureAncestors(layout.root);
   for (const directory of [layout.root, layout.meta, layout.objects, layout.blobs, layout.uploads]) {
     await ensureDirectory(directory);
   }
@@ -153,12 +156,21 @@ async function makeDirectories(layout: Layout): Promise<void> {
   await onFile({ doing: "protect", path: layout.meta }, () => chmod(layout.meta, DIRECTORY_MODE));
 }
 
+/** Not by a recursive mkdir, which flushes nothing. */
+async function ensureAncestors(path: string): Promise<void> {
+  const parent = dirname(path);
+  if (parent === path || (await onFileIfThere({ doing: "look at", path: parent }, () => stat(parent))) !== undefined)
+    return;
+  await ensureAncestors(parent);
+  await ensureDirectory(parent);
+}
+
 /** Makes `objects/1`, complete or not at all. Does nothing if another process makes it first. */
 async function makeStore(layout: Layout, initialise: (store: Store) => Promise<void>): Promise<void> {
   const unfinished = join(layout.objects, UNFINISHED_PREFIX + randomBytes(8).toString("hex"));
   try {
     await ensureDirectory(unfinished);
-    const store = await LmdbStore.open({ rows: unfinished, blobs: layout.blobs, uploads: layout.uploads });
+    const store = LmdbStore.create({ rows: unfinished, blobs: layout.blobs, uploads: layout.uploads });
     try {
       await initialise(store);
     } finally {

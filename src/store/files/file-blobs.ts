@@ -11,14 +11,11 @@ import { UPLOAD_EXPIRY_MS } from "../../core/limits.js";
 import { MAX_UPLOAD_METADATA_BYTES } from "../contract.js";
 import type { CleanUpResult, LargeBlob, LargeBlobs, StageOptions, StagedBlob, UploadState } from "../contract.js";
 import { BlobFile, OUTBOARD_SUFFIX, blobPaths } from "./blob-file.js";
-import { DIRECTORY_MODE, flushDirectory, onFile, onFileIfThere, systemCode } from "./file-system.js";
+import { DIRECTORY_MODE, LEFTOVER_AGE_MS, flushDirectory, onFile, onFileIfThere, systemCode } from "./file-system.js";
 import { StagedFile } from "./staged-file.js";
 import type { StagingPlace } from "./staged-file.js";
 import { takeUpload } from "./upload-parts.js";
 import { readRecord } from "./upload-record.js";
-
-/** An outboard without its blob is older than this before it counts as left behind: its rename may be on the way. */
-const ORPHAN_AGE_MS = 60 * 60 * 1000;
 
 const UPLOAD_SUFFIX = ".wal";
 const DISCARDED_PREFIX = ".discarded-";
@@ -226,7 +223,8 @@ export class FileBlobs implements LargeBlobs {
         if (!name.endsWith(OUTBOARD_SUFFIX) || present.has(name.slice(0, -OUTBOARD_SUFFIX.length))) continue;
         const path = join(directory, name);
         const file = await onFileIfThere({ doing: "look at", path }, () => stat(path));
-        if (file === undefined || Date.now() - file.mtimeMs < ORPHAN_AGE_MS) continue;
+        // By the time of the rename: it may be on the way to be followed by the content's.
+        if (file === undefined || Date.now() - file.ctimeMs < LEFTOVER_AGE_MS) continue;
         if (await removeFile(path)) dropped += 1;
       }
     }

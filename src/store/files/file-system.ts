@@ -40,6 +40,7 @@ export function fileError(error: unknown, action: FileAction): unknown {
   switch (code) {
     case "ENOSPC":
     case "EDQUOT":
+    case "EFBIG":
       return new Unavailable(message, details(`free space where ${action.path} lies, then retry`), { cause: error });
     case "EMFILE":
     case "ENFILE":
@@ -62,6 +63,7 @@ function describe(code: string): string {
   const known: Readonly<Record<string, string>> = {
     ENOSPC: "no space left on the device",
     EDQUOT: "the disk quota is used up",
+    EFBIG: "the file may not grow further",
     EMFILE: "this process has too many files open",
     ENFILE: "the system has too many files open",
     EROFS: "the file system is read-only",
@@ -141,6 +143,19 @@ function temporaryPath(path: string): string {
 
 export function isTemporaryName(name: string): boolean {
   return /^\..+\.[0-9a-f]{16}\.tmp$/.test(name);
+}
+
+/** What is younger than this may belong to a process that is still at it. */
+export const LEFTOVER_AGE_MS = 60 * 60 * 1000;
+
+/** Removes the temporary files that crashes left in a directory. */
+export async function removeOldTemporaries(directory: string): Promise<void> {
+  const names = (await onFileIfThere({ doing: "list", path: directory }, () => fs.readdir(directory))) ?? [];
+  for (const path of names.filter(isTemporaryName).map((name) => join(directory, name))) {
+    const file = await onFileIfThere({ doing: "look at", path }, () => fs.stat(path));
+    if (file === undefined || Date.now() - file.mtimeMs < LEFTOVER_AGE_MS) continue;
+    await onFile({ doing: "remove", path }, () => fs.rm(path, { force: true }));
+  }
 }
 
 type Flush = (handle: fs.FileHandle) => Promise<void>;

@@ -14,6 +14,9 @@ const MDB_INVALID = -30793;
 const MDB_MAP_FULL = -30792;
 const MDB_READERS_FULL = -30790;
 
+/** What an error is said to have interrupted when a transaction failed. */
+export const WRITING = "write to";
+
 /** The error under a failed commit, which the binding hides behind a promise; any other error as it is. */
 export async function causeOfCommit(error: unknown): Promise<unknown> {
   if (!(error instanceof Error) || !("commitError" in error)) return error;
@@ -35,7 +38,7 @@ export function lmdbError(error: unknown, action: { readonly doing: string; read
   if (error instanceof NeleusError) return error;
   const code = numericCode(error);
   if (code === undefined) return error;
-  if (code > 0) return fileError(withSystemCode(error, code), action);
+  if (code > 0) return fileError(withSystemCode(error, systemCodeOf(code, action.doing)), action);
   const what = error instanceof Error ? error.message : String(code);
   const message = `could not ${action.doing} ${action.path}: ${what}`;
   const facts = { path: action.path, lmdb_code: String(code) };
@@ -69,9 +72,14 @@ function numericCode(error: unknown): number | undefined {
   return typeof error.code === "number" ? error.code : undefined;
 }
 
+function systemCodeOf(errno: number, doing: string): string {
+  // LMDB reports a write that the system cut short as EIO: nearly always the disk is full.
+  if (errno === constants.errno.EIO && doing === WRITING) return "ENOSPC";
+  return Object.entries(constants.errno).find(([, value]) => value === errno)?.[0] ?? `errno ${errno}`;
+}
+
 /** The same failure in the form that Node gives to its own system errors. */
-function withSystemCode(error: unknown, errno: number): Error {
-  const name = Object.entries(constants.errno).find(([, value]) => value === errno)?.[0] ?? `errno ${errno}`;
-  const message = error instanceof Error ? error.message : name;
-  return Object.assign(new Error(message, { cause: error }), { code: name });
+function withSystemCode(error: unknown, code: string): Error {
+  const message = error instanceof Error ? error.message : code;
+  return Object.assign(new Error(message, { cause: error }), { code });
 }

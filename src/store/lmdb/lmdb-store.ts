@@ -32,6 +32,11 @@ export class LmdbStore implements Store {
     }
   }
 
+  /** Makes a store in directories that hold none. */
+  static create(directories: StoreDirectories): LmdbStore {
+    return new LmdbStore(LmdbRows.create(directories.rows), new FileBlobs(directories));
+  }
+
   private constructor(rows: LmdbRows, files: FileBlobs) {
     this.#rows = rows;
     this.sync = rows;

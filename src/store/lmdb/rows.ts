@@ -16,13 +16,15 @@ import { setImmediate as eventTurn } from "node:timers/promises";
 import { open } from "lmdb";
 import type { Database, RootDatabase, RootDatabaseOptionsWithPath } from "lmdb";
 import { equalBytes, readU64be, u64be } from "../../core/bytes.js";
-import { Corrupt, Unavailable, assert } from "../../core/errors.js";
+import { Unavailable, assert } from "../../core/errors.js";
 import { checkBatch, checkKey, failedCondition } from "../batch.js";
 import { SPACES } from "../contract.js";
 import type { LogRange, LogRow, RowName, Space, SyncReader, WriteBatch } from "../contract.js";
 import { FILE_MODE } from "../files/file-system.js";
+import { checkHeader, cutShort, extendDataFile, measureDataFile } from "./data-file.js";
+import type { DataFileLength } from "./data-file.js";
 import { GroupCommit } from "./group-commit.js";
-import { causeOfCommit, isFatal, lmdbError } from "./lmdb-errors.js";
+import { WRITING, causeOfCommit, isFatal, lmdbError } from "./lmdb-errors.js";
 
 /** Rows read in one event turn of a scan or an iteration. */
 const PAGE_ROWS = 256;
@@ -43,6 +45,7 @@ interface Statistics {
   readonly lastPageNumber: number;
 }
 
+const DATA_FILE = "data.mdb";
 const BINARY = { encoding: "binary", keyEncoding: "binary" } as const;
 
 export class LmdbRows implements SyncReader {
@@ -53,11 +56,17 @@ export class LmdbRows implements SyncReader {
   #closed = false;
 
   /**
-   * Opens the environment in the directory `path`, creating its files if they are not there.
-   * @throws Corrupt - not LMDB's files, or shorter than they say
+   * Opens the environment in the directory `path`.
+   * @throws Corrupt - not LMDB's files, or cut short
    * @throws Unavailable - out of reader slots, memory or disk
    */
   static open(path: string): LmdbRows {
+    checkHeader(join(path, DATA_FILE));
+    return LmdbRows.create(path);
+  }
+
+  /** Opens the environment in the directory `path`, or makes one if there is none. */
+  static create(path: string): LmdbRows {
     const options: EnvironmentOptions = {
       ...BINARY,
       path,
@@ -74,9 +83,14 @@ export class LmdbRows implements SyncReader {
       root = open<Uint8Array, Uint8Array>(options);
       // Slots of processes that died while reading would pin old pages for ever.
       root.readerCheck();
-      const rows = new LmdbRows(path, root);
-      rows.#checkLength();
-      return rows;
+      const shortened = makeWhole(root, join(path, DATA_FILE));
+      try {
+        const rows = new LmdbRows(path, root);
+        if (shortened !== undefined) rows.#walkKeys();
+        return rows;
+      } catch (error) {
+        throw shortened === undefined ? error : cutShort(shortened, error);
+      }
     } catch (error) {
       void root?.close();
       throw lmdbError(error, { doing: "open", path });
@@ -156,7 +170,7 @@ export class LmdbRows implements SyncReader {
     return this.#guard("read", () => {
       const rows: Partial<Record<Space, number>> = {};
       for (const space of SPACES) rows[space] = (this.#spaces[space].getStats() as Statistics).entryCount;
-      return { rows: rows as Record<Space, number>, fileBytes: statSync(this.#dataFile()).size };
+      return { rows: rows as Record<Space, number>, fileBytes: statSync(join(this.#path, DATA_FILE)).size };
     });
   }
 
@@ -167,20 +181,15 @@ export class LmdbRows implements SyncReader {
     await this.#root.close();
   }
 
-  #dataFile(): string {
-    return join(this.#path, "data.mdb");
-  }
-
-  /** A file cut short would end the process with SIGBUS at the first touch of a page beyond its end. */
-  #checkLength(): void {
-    const { lastPageNumber, pageSize } = this.#root.getStats() as Statistics;
-    const expected = (lastPageNumber + 1) * pageSize;
-    const actual = statSync(this.#dataFile()).size;
-    if (actual >= expected) return;
-    throw new Corrupt(`${this.#dataFile()} is cut short: ${actual} bytes of at least ${expected}`, {
-      hint: "restore the database from a backup",
-      facts: { path: this.#dataFile(), expected: String(expected), actual: String(actual) },
-    });
+  /** Touches every page of the trees, the pages of large values aside: LMDB throws where one is not what it should be. */
+  #walkKeys(): void {
+    for (const space of SPACES) {
+      let last: Uint8Array | undefined;
+      do {
+        const page = this.#keyPage(space, last);
+        last = page.length < PAGE_ROWS ? undefined : page.at(-1);
+      } while (last !== undefined);
+    }
   }
 
   #assertOpen(): void {
@@ -236,7 +245,7 @@ export class LmdbRows implements SyncReader {
       this.#root.resetReadTxn();
     } catch (thrown) {
       const cause = await causeOfCommit(thrown);
-      const error = lmdbError(cause, { doing: "write to", path: this.#path });
+      const error = lmdbError(cause, { doing: WRITING, path: this.#path });
       // The binding would wait for ever on the next transaction.
       if (isFatal(cause) && error instanceof Error) this.#commit.fail(error);
       throw error;
@@ -254,6 +263,18 @@ export class LmdbRows implements SyncReader {
     for (const { space, key } of batch.deletes ?? []) this.#spaces[space].removeSync(key);
     return undefined;
   }
+}
+
+/** Sees to it that no page lies beyond the end of the data file. Returns what it was like if one did. */
+function makeWhole(root: RootDatabase<Uint8Array, Uint8Array>, path: string): DataFileLength | undefined {
+  const measure = () => measureDataFile(path, root.getStats() as Statistics);
+  const length = measure();
+  if (length.actualBytes >= length.expectedBytes) return undefined;
+  // Under the write lock, and measured again: another process may just be making the file longer.
+  root.transactionSync(() => {
+    extendDataFile(measure());
+  });
+  return length;
 }
 
 /** The bytes in an array of their own and of the plain type: the binding returns Buffers, whose `slice` is a view. */

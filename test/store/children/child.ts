@@ -1,0 +1,100 @@
+// Programs that the tests of this folder run as processes of their own: `node child.js <program> <database> [argument]`.
+// Each writes one line to stdout for every step that is done, synchronously, so that a line which was read is a step
+// that had returned.
+import { writeSync } from "node:fs";
+import { u64be, utf8 } from "#src/core/bytes.js";
+import { ConditionFailed, createDirectory, openDirectory } from "#src/store/index.js";
+import type { Store } from "#src/store/index.js";
+
+function say(line: string): void {
+  writeSync(1, `${line}\n`);
+}
+
+/** The row that the increments compare and swap. */
+const COUNTER = { space: "meta", key: utf8("counter") } as const;
+
+async function increment(store: Store, times: number): Promise<void> {
+  let conflicts = 0;
+  for (let done = 0; done < times;) {
+    const [old] = await store.snapshot([COUNTER]);
+    const next = utf8(String(old === undefined ? 1 : Number(Buffer.from(old).toString()) + 1));
+    try {
+      await store.write({
+        conditions: [{ ...COUNTER, expected: old ?? "absent" }],
+        puts: [{ ...COUNTER, value: next }],
+      });
+      done += 1;
+    } catch (error) {
+      if (!(error instanceof ConditionFailed)) throw error;
+      conflicts += 1;
+    }
+  }
+  say(`conflicts ${conflicts}`);
+}
+
+/** Writes rows from `from` on until it is killed, several batches at a time; each batch is three rows or none. */
+async function load(store: Store, from: number): Promise<void> {
+  let next = from;
+  const writer = async (): Promise<void> => {
+    for (;;) {
+      const number = next;
+      next += 1;
+      const value = new Uint8Array(1500).fill(number);
+      await store.write({
+        puts: [
+          { space: "log", key: u64be(number), value },
+          { space: "meta", key: u64be(number), value },
+          { space: "requests", key: u64be(number), value },
+        ],
+      });
+      say(String(number));
+    }
+  };
+  await Promise.all([writer(), writer(), writer(), writer()]);
+}
+
+/** The blob that the upload programs store: 200,000 bytes under a hash of 32 sevens. */
+async function upload(store: Store): Promise<void> {
+  const content = Uint8Array.from({ length: 200_000 }, (_, index) => (index * 7) & 255);
+  const staged = await store.files.stage("upload", { metadata: utf8("owner") });
+  say(`staged ${staged.sizeBytes}`);
+  for (let offset = staged.sizeBytes; offset < content.length; offset += 50_000) {
+    await staged.append(offset, content.subarray(offset, offset + 50_000));
+    if (offset !== 100_000) continue;
+    await staged.sync();
+    say(`synced ${staged.durableSizeBytes}`);
+  }
+  await staged.truncateOutboard(0);
+  await staged.writeOutboard(0, new Uint8Array(800).fill(3));
+  await staged.publish(new Uint8Array(32).fill(7));
+  say("published");
+}
+
+const [program, path = "", argument = ""] = process.argv.slice(2);
+switch (program) {
+  case "init": {
+    const initialise = (store: Store) => store.write({ puts: [{ ...COUNTER, value: utf8("first") }] });
+    const { store } = await createDirectory(path, { initialise });
+    say("made");
+    await store.close();
+    break;
+  }
+  case "increment":
+  case "load":
+  case "upload":
+  case "write": {
+    const { store } = await openDirectory(path);
+    say("open");
+    if (program === "increment") await increment(store, Number(argument));
+    else if (program === "load") await load(store, Number(argument));
+    else if (program === "upload") await upload(store);
+    else {
+      await store.write({ puts: [{ ...COUNTER, value: utf8(argument) }] });
+      say("acknowledged");
+    }
+    await store.close();
+    break;
+  }
+  default:
+    throw new Error(`no program ${String(program)}`);
+}
