@@ -59,7 +59,7 @@ export class MemoryBlobs implements LargeBlobs {
         facts: { upload_id: uploadId },
       });
     }
-    const upload = this.#uploads.get(uploadId) ?? newUpload(uploadId, begin.metadata.slice());
+    const upload = this.#uploads.get(uploadId) ?? newUpload(uploadId, new Uint8Array(begin.metadata));
     upload.touchedMs = Date.now();
     this.#uploads.set(uploadId, upload);
     this.#writing.add(uploadId);

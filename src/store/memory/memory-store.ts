@@ -45,7 +45,8 @@ export class MemoryStore implements Store {
       const name = nameOf(key);
       const stored = this.#rows(space).get(name);
       if (stored !== undefined && equalBytes(stored.value, value)) continue;
-      this.#rows(space).set(name, { key: key.slice(), value: value.slice() });
+      // Not `slice`: the caller's may be a Buffer, whose slice is a view.
+      this.#rows(space).set(name, { key: new Uint8Array(key), value: new Uint8Array(value) });
     }
     for (const { space, key } of batch.deletes ?? []) this.#rows(space).delete(nameOf(key));
   }
