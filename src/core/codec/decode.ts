@@ -79,9 +79,20 @@ function build(cursor: Cursor): Value {
   }
 }
 
+/** Texts up to this many bytes are tried as ASCII first, which beats calling the platform's decoder. */
+const SHORT_TEXT_BYTES = 32;
+
 /** The text whose head was read last. */
 function buildText(cursor: Cursor): string {
-  const start = cursor.offset;
-  cursor.offset += cursor.argument;
-  return fromUtf8(cursor.bytes.subarray(start, cursor.offset));
+  const { bytes, offset } = cursor;
+  const end = offset + cursor.argument;
+  cursor.offset = end;
+  if (end - offset > SHORT_TEXT_BYTES) return fromUtf8(bytes.subarray(offset, end));
+  let text = "";
+  for (let index = offset; index < end; index += 1) {
+    const byte = bytes[index] ?? 0;
+    if (byte >= 0x80) return fromUtf8(bytes.subarray(offset, end));
+    text += String.fromCharCode(byte);
+  }
+  return text;
 }

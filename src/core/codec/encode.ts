@@ -37,7 +37,14 @@ export function encode(value: Value): Uint8Array {
 }
 
 const INITIAL_BYTES = 256;
+/** Texts up to this long are tried as ASCII first, which beats calling the platform's encoder. */
+const SHORT_TEXT_UNITS = 32;
 const textEncoder = new TextEncoder();
+
+function isAscii(text: string): boolean {
+  for (let index = 0; index < text.length; index += 1) if (text.charCodeAt(index) >= 0x80) return false;
+  return true;
+}
 
 class Encoder {
   #bytes = new Uint8Array(INITIAL_BYTES);
@@ -51,7 +58,7 @@ class Encoder {
 
   write(value: unknown): void {
     if (typeof value === "number") this.#writeNumber(value);
-    else if (typeof value === "string") this.#writeUtf8(this.#utf8(value));
+    else if (typeof value === "string") this.#writeText(value);
     else if (typeof value === "boolean") this.#writeSimple(value ? SIMPLE_TRUE : SIMPLE_FALSE);
     else if (value === null) this.#writeSimple(SIMPLE_NULL);
     else if (value instanceof Uint8Array) this.#writeBytes(value);
@@ -88,7 +95,15 @@ class Encoder {
     this.#length += 8;
   }
 
-  #writeUtf8(bytes: Uint8Array): void {
+  #writeText(text: string): void {
+    if (text.length <= SHORT_TEXT_UNITS && isAscii(text)) {
+      this.#writeHead(MAJOR_TEXT, text.length);
+      this.#reserve(text.length);
+      for (let index = 0; index < text.length; index += 1) this.#bytes[this.#length + index] = text.charCodeAt(index);
+      this.#length += text.length;
+      return;
+    }
+    const bytes = this.#utf8(text);
     this.#writeHead(MAJOR_TEXT, bytes.length);
     this.#append(bytes);
   }
@@ -110,15 +125,23 @@ class Encoder {
   }
 
   #writeMap(map: Readonly<Record<string, unknown>>): void {
-    const members = Object.keys(map).map((name) => ({ name, key: this.#utf8(name) }));
-    members.sort((a, b) => a.key.length - b.key.length || compareBytes(a.key, b.key));
-    this.#writeHead(MAJOR_MAP, members.length);
-    for (const { name, key } of members) {
-      this.#writeUtf8(key);
+    const names = this.#sorted(Object.keys(map));
+    this.#writeHead(MAJOR_MAP, names.length);
+    for (const name of names) {
+      this.#writeText(name);
       this.#path.push(name);
       this.write(map[name]);
       this.#path.pop();
     }
+  }
+
+  /** Names by length, then bytes, of their UTF-8. Of ASCII that is the order of the units. */
+  #sorted(names: string[]): string[] {
+    if (names.every(isAscii)) return names.sort((a, b) => a.length - b.length || (a < b ? -1 : 1));
+    return names
+      .map((name) => ({ name, bytes: this.#utf8(name) }))
+      .sort((a, b) => a.bytes.length - b.bytes.length || compareBytes(a.bytes, b.bytes))
+      .map(({ name }) => name);
   }
 
   #writeSimple(argument: number): void {
