@@ -338,14 +338,15 @@ describe("opening a database", () => {
     // Root may read everything, so there the test is nobody for a moment.
     const isRoot = process.getuid?.() === 0;
     if (isRoot) process.seteuid?.(65_534);
-    context.after(() => {
+    try {
+      await assert.rejects(openDirectory(path), (error) => {
+        assert.ok(error instanceof NeleusError && error.code === "PERMISSION_DENIED", String(error));
+        assert.match(error.message, /permission denied/);
+        return true;
+      });
+    } finally {
       if (isRoot) process.seteuid?.(0);
       chmodSync(join(path, "objects"), 0o700);
-    });
-    await assert.rejects(openDirectory(path), (error) => {
-      assert.ok(error instanceof NeleusError && error.code === "PERMISSION_DENIED", String(error));
-      assert.match(error.message, /permission denied/);
-      return true;
-    });
+    }
   });
 });
