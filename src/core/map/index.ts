@@ -10,6 +10,8 @@ export { MapBuilder, buildMap } from "./builder.js";
 export type { BuiltMap } from "./builder.js";
 export { count, selectKey } from "./count.js";
 export type { Selection } from "./count.js";
+export { edit } from "./edit/edit.js";
+export type { Edit, EditResult } from "./edit/edit.js";
 export { getMany } from "./get-many.js";
 export type { KeyAnswer } from "./get-many.js";
 export { get } from "./get.js";

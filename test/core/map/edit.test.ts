@@ -1,0 +1,279 @@
+// Goal: an edit gives the bytes of a rebuild, names exactly the nodes that came and went, and touches only a few.
+//
+// Method: the slow twin of the editor is `buildMap` over the edited entries. Random maps and edits over pools of keys
+// ground by rank (ordinary, boundary-free, boundary-heavy, mixed), with short keys and with long ones that the limit in
+// bytes cuts; edits that are single, many, clustered, deletes to empty; then runs of sorted, reversed and hostile ones.
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { compareBytes, toHex } from "#src/core/bytes.js";
+import { IncompleteProof, Malformed } from "#src/core/errors.js";
+import type { Digest } from "#src/core/hashes.js";
+import type { Edit, EditResult, Entry, MapNode } from "#src/core/map/index.js";
+import {
+  MapKind,
+  NodeTable,
+  Recorder,
+  buildMap,
+  edit,
+  emptyMap,
+  readSync,
+  verifyWitness,
+} from "#src/core/map/index.js";
+import { byPlace, keysByRank } from "./keys.js";
+import { cellOf, numberedEntries } from "./support.js";
+
+/** A map that is edited in place and compared with a rebuild after every step. */
+class EditedMap {
+  readonly source = new NodeTable();
+  readonly #cells = new Map<string, Entry>();
+  root: Digest;
+  /** Nodes read by the last edit. */
+  reads = 0;
+
+  constructor(entries: readonly Entry[]) {
+    for (const entry of entries) this.#cells.set(toHex(entry.key), entry);
+    this.root = buildMap(MapKind.state, this.entries(), this.source.add).root;
+  }
+
+  entries(): Entry[] {
+    return [...this.#cells.values()].sort((a, b) => compareBytes(a.key, b.key));
+  }
+
+  apply(edits: readonly Edit[]): EditResult {
+    this.reads = 0;
+    const recorder = new Recorder();
+    const at = { kind: MapKind.state, root: this.root };
+    const result = readSync(edit(at, edits), { load: (digest) => this.#load(digest) }, recorder);
+    for (const { key, cell } of edits) {
+      if (cell === undefined) this.#cells.delete(toHex(key));
+      else this.#cells.set(toHex(key), { key, cell });
+    }
+    this.#checkAgainstRebuild(result);
+    const transition = verifyWitness(edit(at, edits), [...recorder.reveals()]);
+    assert.deepEqual(transition.root, result.root, "a client that edits the witness gets the same root");
+    this.root = result.root;
+    return result;
+  }
+
+  #load(digest: Digest): MapNode {
+    this.reads += 1;
+    return this.source.load(digest);
+  }
+
+  #checkAgainstRebuild(result: EditResult): void {
+    const rebuilt = new NodeTable();
+    const { root, total } = buildMap(MapKind.state, this.entries(), rebuilt.add);
+    assert.equal(toHex(result.root), toHex(root), "the root of a rebuild");
+    assert.equal(result.total, total);
+    for (const node of result.created) {
+      assert.equal(this.source.find(node.digest), undefined, "what was there is not created again");
+      assert.deepEqual(rebuilt.find(node.digest)?.stored, node.stored, "what is created is in the new map");
+      this.source.add(node);
+    }
+    for (const digest of result.superseded) {
+      assert.notEqual(this.source.find(digest), undefined, "what is superseded was there, and is named once");
+      this.source.delete(digest);
+    }
+    assert.equal(this.source.size, rebuilt.size, "and nothing else came or went");
+  }
+}
+
+const CELLS = Array.from({ length: 8 }, (_, index) => cellOf(`cell ${index}`));
+
+/** Which ranks the keys of a map have: shares of the pools of rank 0, 1, 2, and 3 or more. */
+const MIXES: Readonly<Record<string, readonly number[]>> = {
+  ordinary: [0.9375, 0.0586, 0.0037, 0.0002],
+  "boundary-free": [1, 0, 0, 0],
+  "of rank 1": [0, 1, 0, 0],
+  "of high rank": [0, 0, 0.7, 0.3],
+  mixed: [0.25, 0.25, 0.25, 0.25],
+  "runs with few boundaries": [0.97, 0.01, 0.01, 0.01],
+};
+
+/** Draws keys by a mix from a part of the pools small enough that draws meet again. */
+function drawKey(
+  mix: readonly number[],
+  draw: { readonly rank: number; readonly index: number },
+  most: number,
+): Uint8Array {
+  let rank = 0;
+  for (let left = draw.rank - (mix[0] ?? 0); left >= 0 && rank < 3; left -= mix[rank] ?? 0) rank += 1;
+  const pool = keysByRank()[rank] ?? [];
+  const key = pool[Math.floor(draw.index * Math.min(pool.length, most))];
+  assert.ok(key !== undefined);
+  return key;
+}
+
+/** Makes a key long, always the same way. Ranks change; what counts is that the limit in bytes cuts. */
+function lengthen(key: Uint8Array): Uint8Array {
+  const long = new Uint8Array(1024 - ((key[0] ?? 0) % 7) * 60);
+  long.set(key);
+  return long;
+}
+
+const unit = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
+const drawn = fc.record({ rank: unit, index: unit, cell: fc.integer({ min: 0, max: 7 }) });
+const step = fc.record({
+  fresh: fc.array(drawn, { maxLength: 12 }),
+  /** Present keys, as a share of the map from a start: deleted, or given another value. */
+  cluster: fc.record({ start: unit, length: fc.integer({ min: 0, max: 60 }), deletes: unit }),
+});
+
+function property(mix: readonly number[], options: { readonly isLong: boolean; readonly mostKeys: number }): void {
+  const keyOf = (draw: { readonly rank: number; readonly index: number }): Uint8Array => {
+    const key = drawKey(mix, draw, options.mostKeys * 2);
+    return options.isLong ? lengthen(key) : key;
+  };
+  fc.assert(
+    fc.property(
+      fc.array(drawn, { maxLength: options.mostKeys, size: "max" }),
+      fc.array(step, { minLength: 1, maxLength: 6 }),
+      (initial, steps) => {
+        const map = new EditedMap(initial.map((draw) => ({ key: keyOf(draw), cell: CELLS[draw.cell] ?? CELLS[0]! })));
+        for (const { fresh, cluster } of steps) {
+          const edits = new Map<string, Edit>();
+          const present = map.entries();
+          const start = Math.floor(cluster.start * present.length);
+          for (const [index, { key }] of present.slice(start, start + cluster.length).entries()) {
+            const isDelete = (index * 0.618) % 1 < cluster.deletes;
+            edits.set(toHex(key), { key, cell: isDelete ? undefined : CELLS[index % 8] });
+          }
+          for (const draw of fresh) {
+            const key = keyOf(draw);
+            edits.set(toHex(key), { key, cell: draw.cell === 0 ? undefined : CELLS[draw.cell] });
+          }
+          map.apply([...edits.values()].sort((a, b) => compareBytes(a.key, b.key)));
+        }
+      },
+    ),
+    { numRuns: 100 },
+  );
+}
+
+describe("edits equal rebuilds", () => {
+  for (const [name, mix] of Object.entries(MIXES)) {
+    it(`keys ${name}`, () => property(mix, { isLong: false, mostKeys: 400 }));
+  }
+  it("keys of up to 1,024 bytes", () => property([0.9, 0.1, 0, 0], { isLong: true, mostKeys: 120 }));
+
+  it("sorted, then in reverse, key by key, from empty and back to empty", () => {
+    const entries = numberedEntries({ count: 150 });
+    const map = new EditedMap([]);
+    for (const entry of entries) map.apply([entry]);
+    for (const { key } of [...entries].reverse()) map.apply([{ key, cell: undefined }]);
+    assert.equal(toHex(map.root), toHex(emptyMap(MapKind.state).digest));
+    for (const entry of [...entries].reverse()) map.apply([entry]);
+    for (const { key } of entries) map.apply([{ key, cell: undefined }]);
+    assert.equal(toHex(map.root), toHex(emptyMap(MapKind.state).digest));
+  });
+
+  it("all keys deleted at once, and all put at once", () => {
+    for (const pool of keysByRank()) {
+      const entries = pool.slice(0, 300).map((key) => ({ key, cell: CELLS[0]! }));
+      const map = new EditedMap(entries);
+      const keys = map.entries().map(({ key }) => key);
+      map.apply(keys.map((key) => ({ key, cell: undefined })));
+      assert.equal(map.source.size, 1);
+      map.apply(keys.map((key) => ({ key, cell: CELLS[1] })));
+    }
+  });
+
+  it("edits without effect leave no trace", () => {
+    const entries = numberedEntries({ count: 100 });
+    const map = new EditedMap(entries);
+    const before = map.root;
+    const result = map.apply([...entries.slice(3, 9), { key: new Uint8Array([0xff]), cell: undefined }]);
+    assert.deepEqual(result.root, before);
+    assert.deepEqual([result.created, result.superseded, result.total], [[], [], 100]);
+    assert.deepEqual(map.apply([]).root, before);
+  });
+
+  it("a changed value rewrites its path and reads nothing else", () => {
+    const entries = numberedEntries({ count: 2000 });
+    const map = new EditedMap(entries);
+    const height = map.source.load(map.root).level + 1;
+    for (let index = 0; index < entries.length; index += 97) {
+      const result = map.apply([{ key: entries[index]!.key, cell: CELLS[index % 8] }]);
+      assert.equal(result.created.length, height);
+      assert.equal(map.reads, height);
+    }
+  });
+});
+
+describe("what one key costs in a run of 4,000 keys without a boundary", () => {
+  const pool = keysByRank()[0]!;
+  const run = pool.slice(0, 4000);
+  const outside = pool.slice(4000, 12_000);
+  const lowest = byPlace(outside).slice(0, 12);
+  const entries = run.map((key) => ({ key, cell: CELLS[0]! })).sort((a, b) => compareBytes(a.key, b.key));
+
+  function costs(keys: readonly Uint8Array[]): { mostCreated: number; mostReads: number } {
+    const map = new EditedMap(entries);
+    let mostCreated = 0;
+    let mostReads = 0;
+    for (const key of keys) {
+      for (const cell of [CELLS[1], CELLS[2], undefined]) {
+        const { created } = map.apply([{ key, cell }]);
+        mostCreated = Math.max(mostCreated, created.length);
+        mostReads = Math.max(mostReads, map.reads);
+      }
+    }
+    return { mostCreated, mostReads };
+  }
+
+  it("any key: at most 12 nodes written, 24 read", (test) => {
+    const { mostCreated, mostReads } = costs([...outside.slice(0, 20), ...run.slice(0, 20)]);
+    test.diagnostic(`any of 40 keys: ${mostCreated} nodes written, ${mostReads} read at most`);
+    assert.ok(mostCreated <= 12 && mostReads <= 24, `${mostCreated} written, ${mostReads} read`);
+  });
+
+  it("keys ground to the lowest places: the same", (test) => {
+    const cuts = byPlace(run).slice(0, 12);
+    const { mostCreated, mostReads } = costs([...lowest, ...cuts]);
+    test.diagnostic(`any of 24 lowest keys: ${mostCreated} nodes written, ${mostReads} read at most`);
+    assert.ok(mostCreated <= 12 && mostReads <= 24, `${mostCreated} written, ${mostReads} read`);
+  });
+});
+
+describe("edits refuse", () => {
+  const at = { kind: MapKind.state, root: emptyMap(MapKind.state).digest };
+  const source = new NodeTable();
+  source.add(emptyMap(MapKind.state));
+  const [first, second] = numberedEntries({ count: 2 });
+  const refused: Readonly<Record<string, readonly Edit[]>> = {
+    "keys out of order": [second!, first!],
+    "a key twice": [first!, first!],
+    "an empty key": [{ key: new Uint8Array(0), cell: undefined }],
+    "a key of 1,025 bytes": [{ key: new Uint8Array(1025), cell: CELLS[0] }],
+    "a cell that is not a list": [{ key: first!.key, cell: new Uint8Array([0xa0]) }],
+    "a cell of 257 bytes": [{ key: first!.key, cell: new Uint8Array([0x81, 0x58, 0xfe, ...new Uint8Array(254)]) }],
+    "a cell with trailing bytes": [{ key: first!.key, cell: new Uint8Array([0x80, 0x00]) }],
+  };
+  for (const [name, edits] of Object.entries(refused)) {
+    it(name, () => assert.throws(() => readSync(edit(at, edits), source), Malformed));
+  }
+
+  it("a transition witness that hides an entry", () => {
+    const map = new EditedMap(numberedEntries({ count: 40 }));
+    const recorder = new Recorder();
+    const reader = edit({ kind: MapKind.state, root: map.root }, [{ key: first!.key, cell: CELLS[1] }]);
+    readSync(reader, map.source, recorder);
+    const whole = [...recorder.reveals()];
+    const hidden = whole.map((reveal, position) => {
+      if (position < whole.length - 1) return reveal;
+      const indices = reveal.indices.slice(1);
+      const siblings = map.source.load(leafUnder(map)).tree.siblings(indices);
+      return { ...reveal, indices, entries: reveal.entries.slice(1), siblings };
+    });
+    const again = edit({ kind: MapKind.state, root: map.root }, [{ key: first!.key, cell: CELLS[1] }]);
+    assert.throws(() => verifyWitness(again, hidden), IncompleteProof);
+  });
+});
+
+/** Digest of the leftmost leaf. */
+function leafUnder(map: EditedMap): Digest {
+  let node = map.source.load(map.root);
+  while (node.level > 0) node = map.source.load(node.childDigest(0));
+  return node.digest;
+}
