@@ -9,6 +9,7 @@
 // `NewEpoch` where the log does not extend what this client has seen; `Unavailable`, `DEADLINE_EXCEEDED`, `CANCELLED`
 // for what happens on the way; `InvalidArgument` for a wrong call. Nothing else is thrown.
 import type { BlobHash, CommitHash, MapRoot } from "../core/hashes.js";
+import type { StateCellExtension } from "../core/object/index.js";
 import type { Snapshot as SnapshotMessage } from "../../gen/neleus/v1/proof_pb.js";
 import type {
   BlobReference,
@@ -50,7 +51,7 @@ export interface Database extends Documents {
   /**
    * A verified, unchanging view of a head: checkpoint signature, consistency with what was seen before, newest leaf,
    * refs, commit. One round trip; each further read costs one witness.
-   * @throws NotFound - no such head (the witness proves that it is absent)
+   * @throws NotFound - no such head, as the server says: `heads.list` would prove it
    */
   snapshot(head: string, options?: SnapshotOptions): Promise<Snapshot>;
   /** A view of a state whose commit or root the caller names and so trusts; it is not looked up in the log. */
@@ -119,8 +120,8 @@ export interface StateEntry extends BlobReference {
   readonly key: Uint8Array;
   /** The key as text. @throws Malformed - the key is not UTF-8 */
   keyText(): string;
-  /** The cell's extensions (FORMATS §6): expires, media, salted, and others kept as they are. */
-  readonly extensions: Readonly<Record<string, unknown>>;
+  /** What the cell says beside hash and size (FORMATS §6): expires, media, salted. */
+  readonly extension: StateCellExtension;
 }
 
 /** One key, present, with its value, which hashes to what its cell says. */

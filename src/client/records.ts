@@ -1,5 +1,6 @@
 // What goes in and comes out of a client: arguments, and records whose bytes have been checked against their names.
 import type { BlobHash, CommitHash, Digest, ManifestHash, MapRoot } from "../core/hashes.js";
+import type { DocumentManifest, Manifest, ManifestKind } from "../core/object/index.js";
 import type { CallOptions } from "./transport.js";
 
 /** A key of the state: text stands for its UTF-8. 1 to 1,024 bytes. */
@@ -78,20 +79,23 @@ export interface ManifestRecord {
   readonly hash: ManifestHash;
   /** As stored: what is hashed. */
   readonly bytes: Uint8Array;
-  /** `document`, `run`, … */
-  readonly kind: string;
-  /** The object as it is encoded (formats.cddl): hashes are byte arrays, unknown members are kept. */
-  readonly object: Readonly<Record<string, unknown>>;
+  readonly kind: ManifestKind;
+  readonly object: Manifest;
 }
 
 /** A document's manifest. */
 export interface DocumentRecord extends ManifestRecord {
   readonly kind: "document";
+  readonly object: DocumentManifest;
   readonly source: string;
   readonly title: string | undefined;
   readonly media: string | undefined;
   readonly blob: BlobReference;
-  readonly chunking: Required<Chunking>;
+  readonly chunking: {
+    readonly method: string;
+    readonly sizeBytes: number;
+    readonly overlapBytes: number;
+  };
   /** Root of the chunk list. */
   readonly chunksRoot: MapRoot;
   readonly timeMs: number;

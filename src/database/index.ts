@@ -9,6 +9,7 @@ export type {
   CommitOptions,
   Commits,
   Committed,
+  Database,
   DatabaseOptions,
   DocumentOptions,
   Documents,
@@ -21,6 +22,7 @@ export type {
   Location,
   LogProof,
   Manifests,
+  NodeSource,
   OpenDocument,
   PutResult,
   ReadPoint,
@@ -38,4 +40,3 @@ export type {
   Uploads,
   View,
 } from "./contract.js";
-export { Database } from "./database.js";

@@ -1,11 +1,15 @@
 // What checking a proof on its own comes to: the verdict and its reasons, in plain sentences.
 //
 // A proof that is wrong or does not show what it says is no report but an error: VerificationFailed, IncompleteProof.
+import type { BlobHash, ManifestHash } from "../../core/hashes.js";
 import type { HashArgument } from "../records.js";
 
 /** What the caller trusts already, to hold a proof against. Any of them, or none. */
 export interface Anchors {
-  /** The map root that the proof must be of: state root, or for a chunk the ledger root or the chunk list's. */
+  /**
+   * A root that the proof must hang on: the state root; for a chunk the ledger root or the root of the chunk list. The
+   * hash of a commit or manifest that the proof holds serves as well.
+   */
   readonly root?: HashArgument | undefined;
   /** Verifier key of the log: the checkpoint in the proof must be signed by it. */
   readonly verifierKey?: string | undefined;
@@ -13,10 +17,50 @@ export interface Anchors {
   readonly checkpoint?: string | undefined;
 }
 
-export type ProofKind = "state" | "range" | "chunk";
+/** What a proof is about, for programs. */
+export type ProofClaim = StateClaim | RangeClaim | ChunkClaim;
+
+/** A key and what the map holds under it. */
+export interface KeyClaim {
+  readonly key: Uint8Array;
+  readonly hash: BlobHash;
+  readonly sizeBytes: number;
+}
+
+/** That a key is absent, or present with a value of this hash. */
+export interface StateClaim {
+  readonly kind: "state";
+  readonly key: Uint8Array;
+  /** Undefined where the key is absent. */
+  readonly entry: KeyClaim | undefined;
+  /** The value, where the proof holds it. */
+  readonly value: Uint8Array | undefined;
+}
+
+/** That a range holds these keys and no others. */
+export interface RangeClaim {
+  readonly kind: "range";
+  readonly from: Uint8Array;
+  /** Undefined: to the end. */
+  readonly to: Uint8Array | undefined;
+  readonly entries: readonly KeyClaim[];
+}
+
+/** That a chunk stands at an index of a document's list. */
+export interface ChunkClaim {
+  readonly kind: "chunk";
+  readonly manifest: ManifestHash;
+  readonly source: string;
+  readonly index: number;
+  readonly hash: BlobHash;
+  readonly sizeBytes: number;
+  readonly offset: number;
+  /** The chunk's bytes, where the proof holds them. */
+  readonly bytes: Uint8Array | undefined;
+}
 
 export interface ProofReport {
-  readonly kind: ProofKind;
+  readonly claim: ProofClaim;
   /** `not anchored`: all of it fits together, but nothing that the caller gave says that it is the right root. */
   readonly verdict: "shown" | "not anchored";
   /** What the proof shows, sentence by sentence, from what was asked up to the root it hangs on. */

@@ -1,0 +1,305 @@
+// Blobs: fetched with the parents that prove each group, stored with a hash of the client's own (FORMATS §5).
+import { create } from "@bufbuild/protobuf";
+import { BlobHasher, hashBlob, SliceDecoder, type ByteRange } from "../core/blob/index.js";
+import { concatBytes, equalBytes, fromUtf8, toHex } from "../core/bytes.js";
+import { IncompleteProof, InvalidArgument, LimitExceeded, VerificationFailed } from "../core/errors.js";
+import { blobHash, type BlobHash } from "../core/hashes.js";
+import { MAX_BATCH_BLOBS, MAX_BATCH_BYTES, MAX_BLOB_BYTES, MAX_INLINE_VALUE_BYTES } from "../core/limits.js";
+import {
+  BlobService,
+  BlobServiceUploadRequestSchema,
+  type BlobServiceDownloadResponse,
+  type BlobServiceUploadRequest,
+  type DownloadHeader,
+} from "../../gen/neleus/v1/blob_pb.js";
+import { countArgument, hashBytes, textOrBytes } from "./argument.js";
+import { callOptions, type Connection } from "./connection.js";
+import { inlineContent } from "./content.js";
+import type { BlobHandle, PutBlobOptions, RangeOptions } from "./contract.js";
+import { receivedInteger, receivedPart, wrongHash } from "./received.js";
+import type { BlobReference, ContentSource, HashArgument } from "./records.js";
+import type { CallOptions } from "./transport.js";
+import { Outgoing, type DataPart } from "./upload.js";
+
+/** What `bytes` and `text` load at most, where the caller does not say. */
+const DEFAULT_MAX_BYTES = 256 * 1024 * 1024;
+
+/** A blob by its hash. */
+export class VerifiedBlob implements BlobHandle {
+  readonly hash: BlobHash;
+  readonly #connection: Connection;
+
+  /** @throws InvalidArgument - no hash */
+  constructor(connection: Connection, hash: HashArgument) {
+    this.hash = blobHash(hashBytes(hash, "hash"));
+    this.#connection = connection;
+  }
+
+  async *stream(range: RangeOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
+    const download = this.#download(range, { omitParents: false });
+    try {
+      const header = await nextHeader(download);
+      const answered = answeredRange(header, range);
+      yield* this.#verified(download, answered);
+    } finally {
+      await download.return?.();
+    }
+  }
+
+  async bytes(range: RangeOptions & { readonly maxBytes?: number | undefined } = {}): Promise<Uint8Array> {
+    const maxBytes = range.maxBytes ?? DEFAULT_MAX_BYTES;
+    return this.#gather(range, (answered) => {
+      if (answered.range.end - answered.range.start > maxBytes) throw this.#tooLarge(answered.range, maxBytes);
+    });
+  }
+
+  /**
+   * The whole blob, whose size a proved cell states.
+   * @throws VerificationFailed - also where it has another size
+   */
+  async bytesOfSize(sizeBytes: number, options: CallOptions = {}): Promise<Uint8Array> {
+    return this.#gather(callOptions(options), (answered) => {
+      if (answered.sizeBytes === sizeBytes) return;
+      throw new VerificationFailed(
+        `blob ${toHex(this.hash)} has ${answered.sizeBytes} bytes; its cell says ${sizeBytes}`,
+      );
+    });
+  }
+
+  async #gather(range: RangeOptions, check: (answered: AnsweredRange) => void): Promise<Uint8Array> {
+    const pieces: Uint8Array[] = [];
+    const download = this.#download(range, { omitParents: false });
+    try {
+      const answered = answeredRange(await nextHeader(download), range);
+      check(answered);
+      for await (const piece of this.#verified(download, answered)) pieces.push(piece);
+    } finally {
+      await download.return?.();
+    }
+    const [only] = pieces;
+    return only !== undefined && pieces.length === 1 ? only : concatBytes(...pieces);
+  }
+
+  async text(range: RangeOptions & { readonly maxBytes?: number | undefined } = {}): Promise<string> {
+    return fromUtf8(await this.bytes(range));
+  }
+
+  async stat(options: CallOptions = {}): Promise<BlobReference> {
+    const { database } = this.#connection;
+    const answer = await this.#connection.unary(BlobService.method.stat, { database, hash: this.hash }, options);
+    const sizeBytes = blobSize(answer.size);
+    const decoder = new SliceDecoder({
+      hash: this.hash,
+      sizeBytes,
+      range: { start: Math.max(0, sizeBytes - 1), end: sizeBytes },
+    });
+    decoder.push(answer);
+    decoder.finish();
+    if (!decoder.sizeProved) throw new IncompleteProof(`blob ${toHex(this.hash)}: its size is not shown`);
+    return { hash: this.hash, sizeBytes };
+  }
+
+  async *streamUnverifiedUntilEnd(options: CallOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
+    const download = this.#download(callOptions(options), { omitParents: true });
+    try {
+      const { sizeBytes } = answeredRange(await nextHeader(download), {});
+      const hasher = new BlobHasher();
+      for (;;) {
+        const next = await download.next();
+        if (next.done === true) break;
+        const { data, parents } = receivedSlice(next.value);
+        if (parents.length > 0) throw new VerificationFailed("the answer holds interior nodes that were not asked for");
+        hasher.update(data);
+        hasher.drainOutboard();
+        if (hasher.sizeBytes > sizeBytes) throw new VerificationFailed("the answer is longer than its header says");
+        if (data.length > 0) yield new Uint8Array(data);
+      }
+      const actual = hasher.finish();
+      if (actual.sizeBytes < sizeBytes) {
+        throw new IncompleteProof(`blob ${toHex(this.hash)} ends after ${actual.sizeBytes} of ${sizeBytes} bytes`);
+      }
+      if (!equalBytes(actual.hash, this.hash)) {
+        throw new VerificationFailed(`blob ${toHex(this.hash)}: the content hashes to ${toHex(actual.hash)}`, {
+          facts: { expected: toHex(this.hash), actual: toHex(actual.hash) },
+        });
+      }
+    } finally {
+      await download.return?.();
+    }
+  }
+
+  /** The rest of a download, each group checked before it is handed on. */
+  async *#verified(download: Download, answered: AnsweredRange): AsyncGenerator<Uint8Array, void, undefined> {
+    const { sizeBytes, range } = answered;
+    const decoder = new SliceDecoder({ hash: this.hash, sizeBytes, range });
+    for (;;) {
+      const next = await download.next();
+      if (next.done === true) break;
+      const pieces = decoder.push(receivedSlice(next.value));
+      // Copied, since pieces are views of the message: of a cache, where the server is in this process.
+      if (pieces.length > 0) yield concatBytes(...pieces);
+    }
+    decoder.finish();
+  }
+
+  #download(range: RangeOptions, how: { readonly omitParents: boolean }): Download {
+    const start = range.start === undefined ? 0 : countArgument(range.start, "start");
+    const end = range.end === undefined ? undefined : countArgument(range.end, "end");
+    if (end !== undefined && end <= start && end !== 0) {
+      throw new InvalidArgument(`end: ${end} is not above start, ${start}`, { field: "end" });
+    }
+    const request = {
+      database: this.#connection.database,
+      hash: this.hash,
+      start: BigInt(start),
+      ...(end === undefined ? {} : { end: BigInt(end) }),
+      omitParents: how.omitParents,
+    };
+    return this.#connection.serverStream(BlobService.method.download, request, range)[Symbol.asyncIterator]();
+  }
+
+  #tooLarge(range: ByteRange, maxBytes: number): LimitExceeded {
+    return new LimitExceeded(
+      `blob ${toHex(this.hash)}: ${range.end - range.start} bytes are more than the ${maxBytes} to be loaded at once`,
+      { hint: "stream it, or raise maxBytes", facts: { limit: "max_bytes", value: String(maxBytes) } },
+    );
+  }
+}
+
+type Download = AsyncIterator<BlobServiceDownloadResponse>;
+
+interface AnsweredRange {
+  /** As the server claims. */
+  readonly sizeBytes: number;
+  readonly range: ByteRange;
+}
+
+async function nextHeader(download: Download): Promise<DownloadHeader> {
+  const first = await download.next();
+  if (first.done === true) throw new IncompleteProof("the download ended before its header");
+  if (first.value.part.case === "header") return first.value.part.value;
+  throw new VerificationFailed("the download does not begin with its header");
+}
+
+function receivedSlice(message: BlobServiceDownloadResponse): { parents: Uint8Array; data: Uint8Array } {
+  if (message.part.case === "slice") return message.part.value;
+  throw new VerificationFailed("the download has a second header, or a part that is empty");
+}
+
+function blobSize(size: bigint): number {
+  const sizeBytes = receivedInteger(size, "the size of the blob");
+  if (sizeBytes <= MAX_BLOB_BYTES) return sizeBytes;
+  throw new VerificationFailed(`a blob of ${sizeBytes} bytes is larger than any may be`);
+}
+
+/** The range that the header answers: exactly what was asked for. */
+function answeredRange(header: DownloadHeader, asked: RangeOptions): AnsweredRange {
+  const sizeBytes = blobSize(header.size);
+  const range = {
+    start: receivedInteger(header.start, "the start of the range"),
+    end: receivedInteger(header.end, "the end of the range"),
+  };
+  const right = range.start === (asked.start ?? 0) && range.end === (asked.end ?? sizeBytes) && range.end <= sizeBytes;
+  if (right && (range.start < range.end || sizeBytes === 0)) return { sizeBytes, range };
+  throw new VerificationFailed(
+    `the answer is for bytes ${range.start} to ${range.end} of ${sizeBytes}, which is not the range asked for`,
+  );
+}
+
+/** Stores content: inline where it is small, else by an upload. See `Database.putBlob`. */
+export async function putBlob(
+  connection: Connection,
+  content: ContentSource,
+  options: PutBlobOptions = {},
+): Promise<BlobReference> {
+  if (options.uploadId === undefined) {
+    const bytes = inlineContent(content);
+    if (bytes !== undefined) {
+      const [stored] = await putBlobs(connection, [bytes], options);
+      return receivedPart(stored, "blob");
+    }
+  }
+  const { database } = connection;
+  const uploadId = options.uploadId ?? "";
+  const skipBytes = uploadId === "" ? 0 : await resumeOffset(connection, uploadId, options);
+  const outgoing = new Outgoing(content, { skipBytes, onProgress: options.onProgress });
+  const messages = uploadMessages(outgoing, { database, uploadId });
+  const stored = await outgoing.settle(connection.clientStream(BlobService.method.upload, messages, options));
+  const sent = receivedPart(outgoing.finished, "end of the content: it was answered before it was sent");
+  if (!equalBytes(stored.hash, sent.hash) || stored.size !== BigInt(sent.sizeBytes)) {
+    throw new VerificationFailed(`the server confirms another blob than ${toHex(sent.hash)}, which was sent`);
+  }
+  return sent;
+}
+
+async function resumeOffset(connection: Connection, uploadId: string, options: CallOptions): Promise<number> {
+  const { database } = connection;
+  const stands = await connection.unary(BlobService.method.queryUpload, { database, uploadId }, options);
+  return receivedInteger(stands.offset, "the offset of the upload");
+}
+
+async function* uploadMessages(
+  outgoing: Outgoing,
+  header: { readonly database: string; readonly uploadId: string },
+): AsyncGenerator<BlobServiceUploadRequest, void, undefined> {
+  yield create(BlobServiceUploadRequestSchema, { part: { case: "header", value: header } });
+  for await (const part of outgoing.parts()) {
+    yield create(BlobServiceUploadRequestSchema, { part: { case: "data", value: dataMessage(part) } });
+  }
+  yield create(BlobServiceUploadRequestSchema, { part: { case: "finish", value: finishMessage(outgoing) } });
+}
+
+/** The data message of a part. */
+export function dataMessage(part: DataPart): { offset: bigint; data: Uint8Array } {
+  return { offset: BigInt(part.offset), data: part.data };
+}
+
+/** The finish of what has been sent. */
+export function finishMessage(outgoing: Outgoing): { size: bigint; hash: Uint8Array } {
+  const sent = receivedPart(outgoing.finished, "end of the content");
+  return { size: BigInt(sent.sizeBytes), hash: sent.hash };
+}
+
+/** Stores many small blobs in one batch. See `Database.putBlobs`. */
+export async function putBlobs(
+  connection: Connection,
+  contents: readonly (string | Uint8Array)[],
+  options: CallOptions = {},
+): Promise<BlobReference[]> {
+  const blobs = contents.map((content, index) => textOrBytes(content, `contents[${index}]`));
+  if (blobs.length === 0) return [];
+  requireBatch(blobs);
+  const { database } = connection;
+  const answer = await connection.unary(BlobService.method.batchPut, { database, blobs }, options);
+  if (answer.blobs.length !== blobs.length) {
+    throw new VerificationFailed(`the server confirms ${answer.blobs.length} blobs of ${blobs.length}`);
+  }
+  return blobs.map((bytes, index) => {
+    const stored = receivedPart(answer.blobs[index], "blob");
+    const hash = hashBlob(bytes);
+    if (!equalBytes(stored.hash, hash)) throw wrongHash("blob", { expected: hash, actual: stored.hash, bytes });
+    if (stored.size !== BigInt(bytes.length)) {
+      throw new VerificationFailed(`blob ${toHex(hash)} has ${bytes.length} bytes; the server confirms ${stored.size}`);
+    }
+    return { hash, sizeBytes: bytes.length };
+  });
+}
+
+function requireBatch(blobs: readonly Uint8Array[]): void {
+  const limit = (name: string, value: number): { facts: Record<string, string> } => ({
+    facts: { limit: name, value: String(value) },
+  });
+  if (blobs.length > MAX_BATCH_BLOBS) {
+    throw new LimitExceeded(`at most ${MAX_BATCH_BLOBS} blobs in one batch`, limit("batch_blobs", MAX_BATCH_BLOBS));
+  }
+  let total = 0;
+  for (const [index, { length }] of blobs.entries()) {
+    total += length;
+    if (length <= MAX_INLINE_VALUE_BYTES) continue;
+    const message = `contents[${index}]: at most ${MAX_INLINE_VALUE_BYTES} bytes in a batch, not ${length}`;
+    throw new LimitExceeded(message, limit("inline_value_bytes", MAX_INLINE_VALUE_BYTES));
+  }
+  if (total > MAX_BATCH_BYTES) {
+    throw new LimitExceeded(`at most ${MAX_BATCH_BYTES} bytes in one batch`, limit("batch_bytes", MAX_BATCH_BYTES));
+  }
+}

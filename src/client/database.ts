@@ -1,0 +1,188 @@
+// The verifying client: one class over any transport. Everything it returns has been checked up to the pinned key; the
+// contract says what each method promises.
+import { InvalidArgument, NeleusError, VerificationFailed } from "../core/errors.js";
+import { commitHash, mapRoot } from "../core/hashes.js";
+import { hashBytes } from "./argument.js";
+import { putBlob, putBlobs, VerifiedBlob } from "./blob.js";
+import { getCapabilities } from "./capabilities.js";
+import { CommitView } from "./commit-view.js";
+import { createCommit, VerifiedCommits } from "./commits.js";
+import { Connection } from "./connection.js";
+import type {
+  BlobHandle,
+  Capabilities,
+  CommitRequest,
+  Committed,
+  Database,
+  HeadState,
+  PutBlobOptions,
+  SeenLog,
+  Snapshot,
+  SnapshotOptions,
+  StateView,
+  Trust,
+} from "./contract.js";
+import { getManifest, listChunks, putDocument } from "./documents.js";
+import { VerifiedHeadState } from "./head-state.js";
+import { VerifiedHeads } from "./heads.js";
+import { FollowedLog } from "./log.js";
+import type { DatabaseOptions } from "./options.js";
+import { VerifiedProofs } from "./proofs.js";
+import type {
+  BlobReference,
+  Chunk,
+  ContentSource,
+  DocumentRecord,
+  HashArgument,
+  ManifestRecord,
+  StoredDocument,
+} from "./records.js";
+import type { Commits, Heads, Proofs, PutDocumentOptions } from "./sections.js";
+import { takeSnapshot, type Freshness } from "./snapshot.js";
+import { VerifiedStateView } from "./state-view.js";
+import type { CallOptions, Transport } from "./transport.js";
+import { LogKey, LogTrust } from "./trust/index.js";
+
+const DEFAULT_DATABASE = "default";
+const DEFAULT_CLOCK_TOLERANCE_MS = 10_000;
+
+/**
+ * A client of one database over a transport, which it closes. Asks the server once, for its key: that must be the pinned
+ * one; where none is pinned it is trusted, and `onTrustOnFirstUse` is told.
+ * @throws NotFound - no such database
+ * @throws NewEpoch, VerificationFailed - the server has another key than the pinned one
+ * @throws InvalidArgument - a malformed key, a checkpoint not signed by it, or one without a key
+ * @throws Unavailable, … - the server cannot be reached
+ */
+export async function openOver(transport: Transport, options: DatabaseOptions = {}): Promise<Database> {
+  try {
+    const connection = new Connection(transport, options.database ?? DEFAULT_DATABASE);
+    return new VerifyingDatabase(connection, await establishTrust(connection, options), options);
+  } catch (error) {
+    await transport.close();
+    throw error;
+  }
+}
+
+async function establishTrust(connection: Connection, options: DatabaseOptions): Promise<LogTrust> {
+  const pinned = options.verifierKey === undefined ? undefined : LogKey.parse(options.verifierKey);
+  const { verifierKey } = await getCapabilities(connection);
+  if (pinned === undefined) return trustOnFirstUse(connection, options, verifierKey);
+  if (verifierKey !== pinned.text) throw pinned.mismatch(presentedKey(verifierKey));
+  return new LogTrust({ ...options, verifierKey });
+}
+
+function trustOnFirstUse(connection: Connection, options: DatabaseOptions, verifierKey: string): LogTrust {
+  if (options.checkpoint !== undefined) {
+    throw new InvalidArgument("checkpoint: means nothing without the verifier key that signed it", {
+      field: "checkpoint",
+    });
+  }
+  const trust = new LogTrust({ ...options, verifierKey: presentedKey(verifierKey).text });
+  const { address } = connection.transport;
+  options.onTrustOnFirstUse?.({ address, database: connection.database, origin: trust.origin, verifierKey });
+  options.onTrustChanged?.(trust.state);
+  return trust;
+}
+
+/** The key that a server presents. @throws VerificationFailed - it is none */
+function presentedKey(text: string): LogKey {
+  try {
+    return LogKey.parse(text);
+  } catch (cause) {
+    if (!(cause instanceof NeleusError)) throw cause;
+    throw new VerificationFailed(`the server presents no usable verifier key: ${cause.message}`, {}, { cause });
+  }
+}
+
+class VerifyingDatabase implements Database {
+  readonly trust: Trust;
+  readonly commits: Commits;
+  readonly heads: Heads;
+  readonly proofs: Proofs;
+  readonly #connection: Connection;
+  readonly #log: FollowedLog;
+  readonly #freshness: Freshness;
+
+  constructor(connection: Connection, trust: LogTrust, options: DatabaseOptions) {
+    this.#connection = connection;
+    this.#log = new FollowedLog(connection, trust);
+    this.#freshness = {
+      clock: options.clock ?? Date.now,
+      clockToleranceMs: options.clockToleranceMs ?? DEFAULT_CLOCK_TOLERANCE_MS,
+    };
+    this.trust = trust;
+    this.commits = new VerifiedCommits(connection, (head, call) => this.snapshot(head, call));
+    this.heads = new VerifiedHeads(connection, this.#log);
+    this.proofs = new VerifiedProofs({ connection, log: this.#log, commits: this.commits });
+  }
+
+  get address(): string {
+    return this.#connection.transport.address;
+  }
+
+  get name(): string {
+    return this.#connection.database;
+  }
+
+  get #context(): { connection: Connection; log: FollowedLog; freshness: Freshness } {
+    return { connection: this.#connection, log: this.#log, freshness: this.#freshness };
+  }
+
+  state(head: string): HeadState {
+    const snapshot = (name: string, call: CallOptions): Promise<Snapshot> => this.snapshot(name, call);
+    return new VerifiedHeadState({ ...this.#context, snapshot }, head);
+  }
+
+  async snapshot(head: string, options: SnapshotOptions = {}): Promise<Snapshot> {
+    return takeSnapshot(this.#context, head, options);
+  }
+
+  at(place: { readonly commit: HashArgument } | { readonly root: HashArgument }): StateView {
+    if ("root" in place) return new VerifiedStateView(this.#connection, mapRoot(hashBytes(place.root, "root")));
+    return new CommitView(this.#connection, this.commits, commitHash(hashBytes(place.commit, "commit")));
+  }
+
+  async commit(head: string, request: CommitRequest, options: CallOptions = {}): Promise<Committed> {
+    return createCommit(this.#context, head, { ...request, signal: options.signal, timeoutMs: options.timeoutMs });
+  }
+
+  blob(hash: HashArgument): BlobHandle {
+    return new VerifiedBlob(this.#connection, hash);
+  }
+
+  async putBlob(content: ContentSource, options: PutBlobOptions = {}): Promise<BlobReference> {
+    return putBlob(this.#connection, content, options);
+  }
+
+  async putBlobs(contents: readonly (string | Uint8Array)[], options: CallOptions = {}): Promise<BlobReference[]> {
+    return putBlobs(this.#connection, contents, options);
+  }
+
+  async putDocument(content: ContentSource, options: PutDocumentOptions): Promise<StoredDocument> {
+    return putDocument(this.#context, content, options);
+  }
+
+  async manifest(hash: HashArgument, options: CallOptions = {}): Promise<ManifestRecord | DocumentRecord> {
+    return getManifest(this.#connection, hash, options);
+  }
+
+  chunks(
+    manifest: HashArgument,
+    options: CallOptions & { readonly first?: number | undefined; readonly limit?: number | undefined } = {},
+  ): AsyncIterable<Chunk> {
+    return listChunks(this.#connection, manifest, options);
+  }
+
+  async checkpoint(options: CallOptions = {}): Promise<SeenLog> {
+    return this.#log.checkpoint(options);
+  }
+
+  async capabilities(options: CallOptions = {}): Promise<Capabilities> {
+    return getCapabilities(this.#connection, options);
+  }
+
+  async close(): Promise<void> {
+    await this.#connection.transport.close();
+  }
+}

@@ -1,0 +1,260 @@
+// Documents and their chunks: streamed in, with a manifest that must say what was sent; listed with the proof that no
+// chunk is left out.
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { hashBlob } from "../core/blob/index.js";
+import { equalBytes, toHex } from "../core/bytes.js";
+import { IncompleteProof, InvalidArgument, VerificationFailed } from "../core/errors.js";
+import { manifestHash, type BlobHash, type ManifestHash } from "../core/hashes.js";
+import { MapKind, ScanVerifier, type Entry } from "../core/map/index.js";
+import { chunkCell, chunkKey, parseChunkKey, requireName } from "../core/object/index.js";
+import {
+  ManifestService,
+  ManifestServicePutDocumentRequestSchema,
+  type DocumentHeaderSchema,
+  type ListChunksHeader,
+  type ManifestServiceListChunksResponse,
+  type ManifestServicePutDocumentRequest,
+} from "../../gen/neleus/v1/manifest_pb.js";
+import { checkArgument, countArgument, hashBytes, textOrBytes } from "./argument.js";
+import { dataMessage, finishMessage, VerifiedBlob } from "./blob.js";
+import { chunkCount, requireChunkPlace } from "./chunk-place.js";
+import { sameMeta } from "./commits.js";
+import { callOptions, type Connection } from "./connection.js";
+import type { FollowedLog } from "./log.js";
+import { isDocument, receivedManifest } from "./object.js";
+import { receivedInteger, receivedPart, revealBatches, verifying, wrongHash } from "./received.js";
+import type {
+  BlobReference,
+  Chunk,
+  ContentSource,
+  DocumentRecord,
+  HashArgument,
+  ManifestRecord,
+  StoredDocument,
+} from "./records.js";
+import type { PutDocumentOptions } from "./sections.js";
+import type { CallOptions } from "./transport.js";
+import { Outgoing } from "./upload.js";
+
+type HeaderInit = MessageInitShape<typeof DocumentHeaderSchema>;
+
+/** Streams a document in. See `Documents.putDocument`. */
+export async function putDocument(
+  context: { readonly connection: Connection; readonly log: FollowedLog },
+  content: ContentSource,
+  options: PutDocumentOptions,
+): Promise<StoredDocument> {
+  const { connection, log } = context;
+  const asked = documentHeader(connection.database, options);
+  const outgoing = new Outgoing(content);
+  const messages = documentMessages(outgoing, asked);
+  const call = connection.clientStream(ManifestService.method.putDocument, messages, options);
+  const answer = await outgoing.settle(call);
+  const sent = receivedPart(outgoing.finished, "end of the content: it was answered before it was sent");
+  const manifest = receivedManifest(answer.manifest);
+  if (!isDocument(manifest)) throw new VerificationFailed(`the manifest is of kind ${manifest.kind}, not a document`);
+  requireAsSent(manifest, sent, asked, options);
+  const receipt = options.head === undefined ? undefined : await log.receipt(answer.receipt, options);
+  return { manifest, hash: manifest.hash, receipt };
+}
+
+function documentHeader(database: string, options: PutDocumentOptions): HeaderInit {
+  const { chunking, head, title, media, timeMs } = options;
+  if (head !== undefined) checkArgument("head", () => requireName(head));
+  for (const field of ["source", "title", "media"] as const) textOrBytes(options[field] ?? "", field);
+  return {
+    database,
+    head: head ?? "",
+    source: options.source,
+    ...(title === undefined ? {} : { title }),
+    ...(media === undefined ? {} : { media }),
+    chunking: {
+      method: chunking.method ?? "fixed",
+      size: BigInt(countArgument(chunking.sizeBytes, "chunking.sizeBytes", 1)),
+      overlap: BigInt(countArgument(chunking.overlapBytes ?? 0, "chunking.overlapBytes")),
+    },
+    ...(timeMs === undefined ? {} : { time: BigInt(countArgument(timeMs, "timeMs")) }),
+    meta: { ...options.meta },
+  };
+}
+
+async function* documentMessages(
+  outgoing: Outgoing,
+  header: HeaderInit,
+): AsyncGenerator<ManifestServicePutDocumentRequest, void, undefined> {
+  const schema = ManifestServicePutDocumentRequestSchema;
+  yield create(schema, { part: { case: "header", value: header } });
+  for await (const part of outgoing.parts()) yield create(schema, { part: { case: "data", value: dataMessage(part) } });
+  yield create(schema, { part: { case: "finish", value: finishMessage(outgoing) } });
+}
+
+function requireAsSent(
+  manifest: DocumentRecord,
+  sent: BlobReference,
+  header: HeaderInit,
+  options: PutDocumentOptions,
+): void {
+  const { chunking } = manifest;
+  const wrong = [
+    equalBytes(manifest.blob.hash, sent.hash) && manifest.blob.sizeBytes === sent.sizeBytes ? undefined : "blob",
+    manifest.source === options.source ? undefined : "source",
+    manifest.title === options.title ? undefined : "title",
+    manifest.media === options.media ? undefined : "media",
+    options.timeMs === undefined || manifest.timeMs === options.timeMs ? undefined : "time",
+    sameMeta(manifest.object.meta ?? {}, options.meta ?? {}) ? undefined : "meta",
+    chunking.method === header.chunking?.method ? undefined : "chunking.method",
+    BigInt(chunking.sizeBytes) === header.chunking?.size ? undefined : "chunking.size",
+    BigInt(chunking.overlapBytes) === header.chunking?.overlap ? undefined : "chunking.overlap",
+  ].find((member) => member !== undefined);
+  if (wrong === undefined) return;
+  throw new VerificationFailed(`the manifest ${toHex(manifest.hash)} does not have the ${wrong} that was sent`, {
+    facts: { manifest: toHex(manifest.hash), member: wrong },
+    evidence: manifest.bytes,
+  });
+}
+
+/** One manifest by its hash. See `Documents.manifest`. */
+export async function getManifest(
+  connection: Connection,
+  hash: HashArgument,
+  options: CallOptions = {},
+): Promise<ManifestRecord | DocumentRecord> {
+  const manifest = manifestHash(hashBytes(hash, "hash"));
+  const { database } = connection;
+  const answer = await connection.unary(ManifestService.method.get, { database, manifest }, options);
+  return receivedManifest(answer.manifest, manifest);
+}
+
+/** The chunks of a document. See `Documents.chunks`. */
+export async function* listChunks(
+  connection: Connection,
+  document: HashArgument,
+  options: CallOptions & { readonly first?: number | undefined; readonly limit?: number | undefined } = {},
+): AsyncGenerator<Chunk, void, undefined> {
+  const manifest = manifestHash(hashBytes(document, "manifest"));
+  const first = options.first === undefined ? 0 : countArgument(options.first, "first");
+  const limit = options.limit === undefined ? undefined : countArgument(options.limit, "limit", 1);
+  const page = new ChunkPage(connection, { manifest, first, limit });
+  const request = {
+    database: connection.database,
+    manifest,
+    first: BigInt(first),
+    ...(limit === undefined ? {} : { limit: BigInt(limit) }),
+  };
+  for await (const message of connection.serverStream(ManifestService.method.listChunks, request, options)) {
+    yield* page.push(message);
+  }
+  page.finish();
+}
+
+/** What was asked for. */
+interface PageRequest {
+  readonly manifest: ManifestHash;
+  readonly first: number;
+  readonly limit: number | undefined;
+}
+
+/** What the header of a page says. */
+interface OpenPage {
+  readonly document: DocumentRecord;
+  readonly verifier: ScanVerifier;
+  /** Behind the last chunk; undefined where the page goes to the end of the list. */
+  readonly end: number | undefined;
+}
+
+/** One page of a chunk list, checked as it arrives. Indices are consecutive from 0, so the page's end is known. */
+class ChunkPage {
+  readonly #connection: Connection;
+  readonly #asked: PageRequest;
+  #opened: OpenPage | undefined;
+  #index: number;
+
+  constructor(connection: Connection, asked: PageRequest) {
+    this.#connection = connection;
+    this.#asked = asked;
+    this.#index = asked.first;
+  }
+
+  *push(message: ManifestServiceListChunksResponse): Generator<Chunk, void, undefined> {
+    const { document, verifier } = this.#open(message.header);
+    for (const reveals of revealBatches(message.nodes)) {
+      for (const entry of verifier.push(reveals))
+        yield this.#next(new VerifiedChunk(this.#connection, document, entry));
+    }
+  }
+
+  #next(chunk: Chunk): Chunk {
+    if (chunk.index !== this.#index) {
+      throw new VerificationFailed(`the chunk list goes from ${this.#index - 1} to ${chunk.index}`);
+    }
+    this.#index += 1;
+    return chunk;
+  }
+
+  finish(): void {
+    const { document, verifier, end } = receivedPart(this.#opened, "header");
+    verifier.finish();
+    const expected = end ?? chunkCount(document);
+    if (expected === undefined || this.#index === expected) return;
+    throw new VerificationFailed(`the chunk list ends at chunk ${this.#index}, and the document has more`);
+  }
+
+  #open(header: ListChunksHeader | undefined): OpenPage {
+    if (this.#opened !== undefined) {
+      if (header === undefined) return this.#opened;
+      throw new VerificationFailed("the answer has a second header");
+    }
+    const { manifest, next } = receivedPart(header, "header");
+    const document = receivedManifest(manifest, this.#asked.manifest);
+    if (!isDocument(document)) {
+      throw new InvalidArgument(`manifest: is of kind ${document.kind}, and only documents have chunks`, {
+        field: "manifest",
+      });
+    }
+    const end = this.#end(next);
+    const map = { kind: MapKind.chunks, root: document.chunksRoot };
+    const range = { from: chunkKey(this.#asked.first), to: end === undefined ? undefined : chunkKey(end) };
+    this.#opened = { document, verifier: new ScanVerifier(map, range), end };
+    return this.#opened;
+  }
+
+  #end(next: bigint | undefined): number | undefined {
+    if (next === undefined) return undefined;
+    const { first, limit } = this.#asked;
+    const end = receivedInteger(next, "the end of the page");
+    if (limit !== undefined && end === first + limit) return end;
+    throw new IncompleteProof(`the answer was cut at chunk ${end}, where no limit cuts it`);
+  }
+}
+
+class VerifiedChunk implements Chunk {
+  readonly index: number;
+  readonly hash: BlobHash;
+  readonly sizeBytes: number;
+  readonly offset: number;
+  readonly #connection: Connection;
+  readonly #document: DocumentRecord;
+
+  /** @throws VerificationFailed - no chunk entry, or a chunk that is not within its document or not where it must be */
+  constructor(connection: Connection, document: DocumentRecord, entry: Entry) {
+    const index = verifying("a chunk key", () => parseChunkKey(entry.key));
+    const { hash, size, offset } = verifying(`the cell of chunk ${index}`, () => chunkCell.decode(entry.cell));
+    this.index = index;
+    this.hash = hash;
+    this.sizeBytes = size;
+    this.offset = offset;
+    this.#connection = connection;
+    this.#document = document;
+    requireChunkPlace(this, document);
+  }
+
+  async bytes(options: CallOptions = {}): Promise<Uint8Array> {
+    const { offset, sizeBytes } = this;
+    const blob = new VerifiedBlob(this.#connection, this.#document.blob.hash);
+    const range = { start: offset, end: offset + sizeBytes, maxBytes: sizeBytes };
+    const bytes = sizeBytes === 0 ? new Uint8Array(0) : await blob.bytes({ ...callOptions(options), ...range });
+    const actual = hashBlob(bytes);
+    if (!equalBytes(actual, this.hash)) throw wrongHash(`chunk ${this.index},`, { expected: this.hash, actual, bytes });
+    return bytes;
+  }
+}

@@ -1,0 +1,196 @@
+// The staged state of a head: writes, and reads at a fresh verified snapshot each.
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { equalBytes, toHex } from "../core/bytes.js";
+import { hashBlob } from "../core/blob/index.js";
+import { LimitExceeded, VerificationFailed } from "../core/errors.js";
+import { mapRoot, type BlobHash, type MapRoot } from "../core/hashes.js";
+import { MAX_BATCH_BYTES, MAX_BATCH_KEYS, MAX_INLINE_VALUE_BYTES } from "../core/limits.js";
+import { requireName } from "../core/object/index.js";
+import { StateService, type StateOperationSchema } from "../../gen/neleus/v1/state_pb.js";
+import { checkArgument, countArgument, hashBytes, keyBytes, textOrBytes } from "./argument.js";
+import { putBlob } from "./blob.js";
+import type { Connection } from "./connection.js";
+import type {
+  Applied,
+  ApplyOptions,
+  Condition,
+  ConditionOptions,
+  Found,
+  HeadState,
+  Operation,
+  ScanRange,
+  Snapshot,
+  StateEntry,
+  StateValue,
+  StateView,
+  ValueOptions,
+} from "./contract.js";
+import type { FollowedLog } from "./log.js";
+import { receivedHash } from "./received.js";
+import type { BlobReference, Key } from "./records.js";
+import { VerifiedStateView } from "./state-view.js";
+import type { CallOptions } from "./transport.js";
+
+/** What a head's state is made of. */
+export interface HeadStateContext {
+  readonly connection: Connection;
+  readonly log: FollowedLog;
+  readonly snapshot: (head: string, options: CallOptions) => Promise<Snapshot>;
+}
+
+export class VerifiedHeadState implements HeadState {
+  readonly head: string;
+  readonly #context: HeadStateContext;
+
+  /** @throws InvalidArgument - no name of a head */
+  constructor(context: HeadStateContext, head: string) {
+    checkArgument("head", () => requireName(head));
+    this.head = head;
+    this.#context = context;
+  }
+
+  async get(key: Key, options: ValueOptions = {}): Promise<StateValue | undefined> {
+    return (await this.#staged(options)).get(key, options);
+  }
+
+  async entry(key: Key, options: CallOptions = {}): Promise<StateEntry | undefined> {
+    return (await this.#staged(options)).entry(key, options);
+  }
+
+  async *getMany(keys: Iterable<Key>, options: ValueOptions = {}): AsyncGenerator<Found, void, undefined> {
+    yield* (await this.#staged(options)).getMany(keys, options);
+  }
+
+  scan(range?: ScanRange & { readonly values?: false | undefined }): AsyncGenerator<StateEntry, void, undefined>;
+  scan(range: ScanRange & { readonly values: true }): AsyncGenerator<StateValue, void, undefined>;
+  scan(range?: ScanRange): AsyncGenerator<StateEntry, void, undefined>;
+  async *scan(range: ScanRange = {}): AsyncGenerator<StateEntry, void, undefined> {
+    yield* (await this.#staged(range)).scan(range);
+  }
+
+  async put(key: Key, value: string | Uint8Array, options: ConditionOptions = {}): Promise<Applied> {
+    return this.apply([{ key, value, condition: options.condition }], { ...options });
+  }
+
+  async delete(key: Key, options: ConditionOptions = {}): Promise<Applied> {
+    return this.apply([{ key, delete: true, condition: options.condition }], { ...options });
+  }
+
+  async apply(operations: readonly Operation[], options: ApplyOptions = {}): Promise<Applied> {
+    const { connection, log } = this.#context;
+    const changes = operations.map((operation, index) => preparedChange(operation, `operations[${index}]`));
+    countArgument(changes.length, "operations", 1);
+    const expectedRoot =
+      options.expectedRoot === undefined ? {} : { expectedRoot: hashBytes(options.expectedRoot, "expectedRoot") };
+    await this.#upload(changes, options);
+    requireBatch(changes);
+    const request = {
+      database: connection.database,
+      head: this.head,
+      operations: changes.map(operationMessage),
+      ...expectedRoot,
+    };
+    const answer = await connection.unary(StateService.method.apply, request, options);
+    const root = mapRoot(receivedHash(answer.root, "the new root"));
+    const receipt = await log.receipt(answer.receipt, options);
+    if (options.readBack === true) await this.#readBack(root, changes, options);
+    return { root, receipt };
+  }
+
+  async #staged(options: CallOptions): Promise<StateView> {
+    return (await this.#context.snapshot(this.head, options)).staged;
+  }
+
+  /** Sends ahead the values that are too large to travel in the request; they become references. */
+  async #upload(changes: Change[], options: CallOptions): Promise<void> {
+    for (const change of changes) {
+      if (!(change.put instanceof Uint8Array) || change.put.length <= MAX_INLINE_VALUE_BYTES) continue;
+      change.put = await putBlob(this.#context.connection, change.put, {
+        signal: options.signal,
+        timeoutMs: options.timeoutMs,
+      });
+    }
+  }
+
+  /** Shows that the new root holds what was asked, key by key. What else it holds is not compared. */
+  async #readBack(root: MapRoot, changes: readonly Change[], options: CallOptions): Promise<void> {
+    const view = new VerifiedStateView(this.#context.connection, root);
+    const wanted = new Map(changes.map((change) => [toHex(change.key), change]));
+    const keys = changes.map(({ key }) => key);
+    for await (const { key, entry } of view.entries(keys, options)) {
+      const put = wanted.get(toHex(key))?.put;
+      const hash = put instanceof Uint8Array ? hashBlob(put) : put?.hash;
+      const isRight = hash === undefined ? entry === undefined : entry !== undefined && equalBytes(entry.hash, hash);
+      if (isRight) continue;
+      throw new VerificationFailed(`the new root does not hold what was written to key ${toHex(key)}`, {
+        facts: { key: toHex(key), root: toHex(root) },
+      });
+    }
+  }
+}
+
+/** An operation with its arguments checked. */
+interface Change {
+  readonly key: Uint8Array;
+  /** Undefined: delete. */
+  put: Uint8Array | BlobReference | undefined;
+  readonly condition: { readonly hash: Uint8Array } | "absent" | undefined;
+}
+
+function preparedChange(operation: Operation, field: string): Change {
+  const key = keyBytes(operation.key, `${field}.key`);
+  const condition = conditionOf(operation.condition, field);
+  if ("delete" in operation) return { key, put: undefined, condition };
+  if ("blob" in operation) {
+    const hash = hashBytes(operation.blob.hash, `${field}.blob.hash`) as BlobHash;
+    return {
+      key,
+      put: { hash, sizeBytes: countArgument(operation.blob.sizeBytes, `${field}.blob.sizeBytes`) },
+      condition,
+    };
+  }
+  return { key, put: textOrBytes(operation.value, `${field}.value`), condition };
+}
+
+function conditionOf(condition: Condition | undefined, field: string): Change["condition"] {
+  if (condition === undefined) return undefined;
+  if ("hash" in condition) return { hash: hashBytes(condition.hash, `${field}.condition.hash`) };
+  return "absent";
+}
+
+/** @throws LimitExceeded - too many operations, or too many bytes of values, for one atomic change */
+function requireBatch(changes: readonly Change[]): void {
+  if (changes.length > MAX_BATCH_KEYS) {
+    throw new LimitExceeded(`at most ${MAX_BATCH_KEYS} operations at once, not ${changes.length}`, {
+      facts: { limit: "batch_keys", value: String(MAX_BATCH_KEYS) },
+    });
+  }
+  let total = 0;
+  for (const { put } of changes) if (put instanceof Uint8Array) total += put.length;
+  if (total <= MAX_BATCH_BYTES) return;
+  throw new LimitExceeded(`at most ${MAX_BATCH_BYTES} bytes of values at once, not ${total}`, {
+    hint: "store the values with putBlobs first, then put the blobs",
+    facts: { limit: "batch_bytes", value: String(MAX_BATCH_BYTES) },
+  });
+}
+
+type OperationInit = MessageInitShape<typeof StateOperationSchema>;
+
+function operationMessage({ key, put, condition }: Change): OperationInit {
+  return {
+    key,
+    change: changeMessage(put),
+    ...(condition === undefined ? {} : { condition: conditionMessage(condition) }),
+  };
+}
+
+function changeMessage(put: Change["put"]): NonNullable<OperationInit["change"]> {
+  if (put === undefined) return { case: "delete", value: true };
+  if (put instanceof Uint8Array) return { case: "value", value: put };
+  return { case: "blob", value: { hash: put.hash, size: BigInt(put.sizeBytes) } };
+}
+
+function conditionMessage(condition: NonNullable<Change["condition"]>): NonNullable<OperationInit["condition"]> {
+  if (condition === "absent") return { case: "expectedAbsent", value: true };
+  return { case: "expectedHash", value: condition.hash };
+}

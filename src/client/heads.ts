@@ -1,0 +1,110 @@
+// Heads: listed with the proof that there are no others, made and removed.
+import { utf8 } from "../core/bytes.js";
+import { VerificationFailed } from "../core/errors.js";
+import type { CommitHash, Digest } from "../core/hashes.js";
+import { MapKind, ScanVerifier, type Entry } from "../core/map/index.js";
+import { commitCell, parseRefKey, requireName, stagedCell } from "../core/object/index.js";
+import { CommitService } from "../../gen/neleus/v1/commit_pb.js";
+import type { NodeReveal } from "../../gen/neleus/v1/proof_pb.js";
+import { checkArgument, hashBytes } from "./argument.js";
+import { expectedCommitBytes } from "./commits.js";
+import type { Connection } from "./connection.js";
+import type { FollowedLog } from "./log.js";
+import { revealBatches, verifying } from "./received.js";
+import type { HashArgument, HeadRecord, Receipt } from "./records.js";
+import type { Heads } from "./sections.js";
+import type { CallOptions } from "./transport.js";
+
+/** The ranges of refs that ListHeads proves: from the prefix to the first key after all that begin with it. */
+const HEADS = { from: utf8("heads/"), to: utf8("heads0") };
+const STATES = { from: utf8("states/"), to: utf8("states0") };
+
+export class VerifiedHeads implements Heads {
+  readonly #connection: Connection;
+  readonly #log: FollowedLog;
+
+  constructor(connection: Connection, log: FollowedLog) {
+    this.#connection = connection;
+    this.#log = log;
+  }
+
+  async list(options: CallOptions = {}): Promise<HeadRecord[]> {
+    const { database } = this.#connection;
+    const { answer, seen } = await this.#log.read(
+      (knownCheckpoint) =>
+        this.#connection.unary(CommitService.method.listHeads, { database, knownCheckpoint }, options),
+      ({ log }) => log,
+      options,
+    );
+    const commits = commitsByHead(provedRange(seen.refsRoot, HEADS, answer.heads));
+    const heads = provedRange(seen.refsRoot, STATES, answer.states).map((entry) => headRecord(entry, commits));
+    if (commits.size === 0) return heads;
+    throw new VerificationFailed(
+      `the refs have commits for heads without staged roots: ${[...commits.keys()].join(", ")}`,
+    );
+  }
+
+  async create(
+    head: string,
+    options: CallOptions & { readonly commit?: HashArgument | undefined } = {},
+  ): Promise<Receipt> {
+    checkArgument("head", () => requireName(head));
+    const commit = options.commit === undefined ? {} : { commit: hashBytes(options.commit, "commit") };
+    const { database } = this.#connection;
+    const answer = await this.#connection.unary(
+      CommitService.method.createHead,
+      { database, head, ...commit },
+      options,
+    );
+    return this.#log.receipt(answer.receipt, options);
+  }
+
+  async delete(
+    head: string,
+    options: CallOptions & { readonly expectedCommit?: HashArgument | null | undefined } = {},
+  ): Promise<Receipt> {
+    checkArgument("head", () => requireName(head));
+    const { expectedCommit } = options;
+    const expected = expectedCommit === undefined ? {} : { expectedCommit: expectedCommitBytes(expectedCommit) };
+    const { database } = this.#connection;
+    const answer = await this.#connection.unary(
+      CommitService.method.deleteHead,
+      { database, head, ...expected },
+      options,
+    );
+    return this.#log.receipt(answer.receipt, options);
+  }
+}
+
+function provedRange(
+  refsRoot: Digest,
+  range: { readonly from: Uint8Array; readonly to: Uint8Array },
+  nodes: readonly NodeReveal[],
+): Entry[] {
+  const verifier = new ScanVerifier({ kind: MapKind.refs, root: refsRoot }, range);
+  const entries: Entry[] = [];
+  for (const reveals of revealBatches(nodes)) entries.push(...verifier.push(reveals));
+  verifier.finish();
+  return entries;
+}
+
+function commitsByHead(entries: readonly Entry[]): Map<string, CommitHash> {
+  return new Map(
+    entries.map(({ key, cell }) => [nameOf(key), verifying("a head", () => commitCell.decode(cell)).commit]),
+  );
+}
+
+/** The head of a staged entry, with its commit, which is taken out of the map. */
+function headRecord({ key, cell }: Entry, commits: Map<string, CommitHash>): HeadRecord {
+  const head = nameOf(key);
+  const { stateRoot, ledgerRoot } = verifying("staged roots", () => stagedCell.decode(cell));
+  const hash = commits.get(head);
+  commits.delete(head);
+  return { head, commitHash: hash, stagedStateRoot: stateRoot, stagedLedgerRoot: ledgerRoot };
+}
+
+function nameOf(key: Uint8Array): string {
+  const ref = verifying("a key of the refs", () => parseRefKey(key));
+  if (ref.kind === "head" || ref.kind === "staged") return ref.name;
+  throw new VerificationFailed("a key of the refs is not where it belongs");
+}

@@ -1,0 +1,176 @@
+// The log as one client follows it: every checkpoint that arrives goes through here, and is held against all before it.
+//
+// Answers are held against what their own request carried; what is then still open between them is settled by asking
+// for more proofs, before the answer is handed on. Receipts wait for that until the next such occasion, but never more
+// than MAX_OPEN of them.
+import { NeleusError, Unavailable, VerificationFailed } from "../core/errors.js";
+import {
+  ProofService,
+  type LogProof,
+  type ProofServiceGetCheckpointResponse,
+  type Receipt as ReceiptMessage,
+} from "../../gen/neleus/v1/proof_pb.js";
+import type { Connection } from "./connection.js";
+import type { SeenLog } from "./contract.js";
+import { receivedInteger, receivedPart } from "./received.js";
+import type { Receipt, SignedCheckpoint } from "./records.js";
+import type { CallOptions } from "./transport.js";
+import { openNewestLeaf, sameTree, type LogTrust } from "./trust/index.js";
+
+/** Checkpoints of receipts that may wait for their proofs. One request each settles them. */
+const MAX_OPEN = 64;
+/** Requests of one round that are under way at once. */
+const MAX_CONCURRENT = 16;
+/** Rounds before giving up: only a log that grows between any two requests of the same instant needs more than three. */
+const MAX_ROUNDS = 16;
+
+export class FollowedLog {
+  readonly trust: LogTrust;
+  readonly #connection: Connection;
+  #settling: Promise<void> | undefined;
+  #newest: { readonly size: number; readonly timeMs: number } | undefined;
+
+  constructor(connection: Connection, trust: LogTrust) {
+    this.#connection = connection;
+    this.trust = trust;
+  }
+
+  /**
+   * Makes a request that carries the known checkpoint, and verifies the log proof in its answer: signature, consistency
+   * with everything seen, inclusion of the newest leaf.
+   * @throws VerificationFailed, RolledBack, Forked, NewEpoch - see `LogTrust.extend`
+   * @throws Unavailable - the log grows too fast to be compared
+   */
+  async read<R>(
+    request: (knownCheckpoint: string) => Promise<R>,
+    proofIn: (answer: R) => LogProof | undefined,
+    options: CallOptions,
+  ): Promise<{ readonly answer: R; readonly seen: SeenLog }> {
+    const known = this.trust.known;
+    const answer = await request(known?.note ?? "");
+    const proof = receivedPart(proofIn(answer), "log proof");
+    const seen = this.#open(known, proof);
+    await this.settle(options);
+    return { answer, seen };
+  }
+
+  /** The newest checkpoint, everything seen before it settled. */
+  async checkpoint(options: CallOptions = {}): Promise<SeenLog> {
+    const reading = await this.read(
+      (known) => this.#getCheckpoint(known, options),
+      ({ log }) => log,
+      options,
+    );
+    return reading.seen;
+  }
+
+  /**
+   * Takes the receipt of a write that is durable.
+   * @throws VerificationFailed, NewEpoch, Forked - the checkpoint is not signed, does not contain the write, …
+   */
+  async receipt(message: ReceiptMessage | undefined, options: CallOptions): Promise<Receipt> {
+    const received = receivedPart(message, "receipt");
+    const logIndex = receivedInteger(received.logIndex, "the log index");
+    const checkpoint = this.trust.remember(received.checkpoint);
+    if (checkpoint.size <= logIndex) {
+      throw new VerificationFailed(
+        `the write is leaf ${logIndex}, and the checkpoint covers ${checkpoint.size} leaves`,
+        {
+          evidence: received,
+        },
+      );
+    }
+    if (this.trust.open.length > MAX_OPEN) await this.#settleAfterWrite(options);
+    return { logIndex, checkpoint };
+  }
+
+  /** Shows that all checkpoints seen so far belong to one history. */
+  async settle(options: CallOptions = {}): Promise<void> {
+    // Another call may be at it already, with some of the same ones.
+    while (this.#settling !== undefined) await this.#settling.catch(() => undefined);
+    if (this.trust.open.length <= 1) return;
+    this.#settling = this.#settle(options);
+    try {
+      await this.#settling;
+    } finally {
+      this.#settling = undefined;
+    }
+  }
+
+  /**
+   * Asks, for each open checkpoint, for the proof that the newest one extends it, until all of them have met in one. New
+   * ones may arrive meanwhile: they are the next call's.
+   */
+  async #settle(options: CallOptions): Promise<void> {
+    let waiting = [...this.trust.open];
+    for (let round = 0; round < MAX_ROUNDS; round += 1) {
+      // At first the newest is not asked for: mostly the others are proved to be extended by that very one.
+      const asked = round === 0 ? waiting.slice(0, -1) : waiting;
+      const kept = round === 0 ? waiting.slice(-1) : [];
+      const answers = await inGroups(asked, MAX_CONCURRENT, (known) => this.#extend(known, options));
+      waiting = distinct([...kept, ...answers]);
+      if (waiting.length <= 1) return;
+    }
+    throw new Unavailable("the log grows too fast to be compared with what was seen of it", { hint: "try again" });
+  }
+
+  /** The write is durable: that it cannot be compared right now is no failure of it. Proof of a lie is. */
+  async #settleAfterWrite(options: CallOptions): Promise<void> {
+    try {
+      await this.settle(options);
+    } catch (error) {
+      if (!isPassing(error) || this.trust.open.length > 4 * MAX_OPEN) throw error;
+    }
+  }
+
+  async #extend(known: SignedCheckpoint, options: CallOptions): Promise<SignedCheckpoint> {
+    const { log } = await this.#getCheckpoint(known.note, options);
+    return this.trust.extend(known, receivedPart(log, "log proof"));
+  }
+
+  #getCheckpoint(knownCheckpoint: string, options: CallOptions): Promise<ProofServiceGetCheckpointResponse> {
+    const { database } = this.#connection;
+    return this.#connection.unary(ProofService.method.getCheckpoint, { database, knownCheckpoint }, options);
+  }
+
+  #open(known: SignedCheckpoint | undefined, proof: LogProof): SeenLog {
+    const checkpoint = this.trust.extend(known, proof);
+    const { timeMs, refsRoot } = openNewestLeaf(checkpoint, proof);
+    this.#requireAscending({ size: checkpoint.size, timeMs });
+    return { checkpoint, logTimeMs: timeMs, refsRoot };
+  }
+
+  /** Times of leaves never decrease (FORMATS §7), so an older tree never has a newer leaf. */
+  #requireAscending(leaf: { readonly size: number; readonly timeMs: number }): void {
+    const seen = this.#newest;
+    if (seen !== undefined && Math.sign(leaf.size - seen.size) * Math.sign(leaf.timeMs - seen.timeMs) < 0) {
+      throw new VerificationFailed("the times of the log decrease", {
+        facts: { size: String(leaf.size), time: String(leaf.timeMs), seen_size: String(seen.size) },
+      });
+    }
+    if (seen === undefined || leaf.size >= seen.size) this.#newest = leaf;
+  }
+}
+
+/** What passes, rather than proves a lie. */
+function isPassing(error: unknown): boolean {
+  if (!(error instanceof NeleusError)) return false;
+  return error.code === "UNAVAILABLE" || error.code === "DEADLINE_EXCEEDED" || error.code === "CANCELLED";
+}
+
+function distinct(checkpoints: readonly SignedCheckpoint[]): SignedCheckpoint[] {
+  const found: SignedCheckpoint[] = [];
+  for (const checkpoint of [...checkpoints].sort((a, b) => a.size - b.size)) {
+    const last = found.at(-1);
+    if (last === undefined || !sameTree(last, checkpoint)) found.push(checkpoint);
+  }
+  return found;
+}
+
+async function inGroups<T, R>(items: readonly T[], groupSize: number, action: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  for (let first = 0; first < items.length; first += groupSize) {
+    results.push(...(await Promise.all(items.slice(first, first + groupSize).map(action))));
+  }
+  return results;
+}

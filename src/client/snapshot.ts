@@ -1,0 +1,116 @@
+// A verified view of a head: one answer, checked from the pinned key down to the roots of the head (FORMATS §7).
+import { NotFound, VerificationFailed } from "../core/errors.js";
+import type { CommitHash, MapRoot } from "../core/hashes.js";
+import { mapRoot } from "../core/hashes.js";
+import { emptyMap, MapKind } from "../core/map/index.js";
+import { ProofService, type Snapshot as SnapshotMessage } from "../../gen/neleus/v1/proof_pb.js";
+import { checkArgument, countArgument } from "./argument.js";
+import type { Connection } from "./connection.js";
+import type { SeenLog, Snapshot, SnapshotOptions, StagedView } from "./contract.js";
+import type { FollowedLog } from "./log.js";
+import { receivedPart } from "./received.js";
+import type { CommitRecord, SignedCheckpoint } from "./records.js";
+import { VerifiedStateView } from "./state-view.js";
+import { headChain, type HeadChain } from "./verify/chain.js";
+import { requireName } from "../core/object/index.js";
+
+/** Whose clock ages are measured by, and how far the server's may be from it. */
+export interface Freshness {
+  readonly clock: () => number;
+  readonly clockToleranceMs: number;
+}
+
+class VerifiedStagedView extends VerifiedStateView implements StagedView {
+  readonly stateRoot: MapRoot;
+  readonly ledgerRoot: MapRoot;
+
+  constructor(connection: Connection, roots: { readonly stateRoot: MapRoot; readonly ledgerRoot: MapRoot }) {
+    super(connection, roots.stateRoot);
+    this.stateRoot = roots.stateRoot;
+    this.ledgerRoot = roots.ledgerRoot;
+  }
+}
+
+const EMPTY_STATE = mapRoot(emptyMap(MapKind.state).digest);
+const EMPTY_LEDGER = mapRoot(emptyMap(MapKind.ledger).digest);
+
+export class VerifiedSnapshot extends VerifiedStateView implements Snapshot {
+  readonly head: string;
+  readonly commit: CommitRecord | undefined;
+  readonly commitHash: CommitHash | undefined;
+  readonly stateRoot: MapRoot;
+  readonly ledgerRoot: MapRoot;
+  readonly staged: StagedView;
+  readonly checkpoint: SignedCheckpoint;
+  readonly logTimeMs: number;
+  readonly message: SnapshotMessage;
+
+  constructor(connection: Connection, verified: { message: SnapshotMessage; seen: SeenLog; chain: HeadChain }) {
+    const { message, seen, chain } = verified;
+    const stateRoot = chain.commit?.stateRoot ?? EMPTY_STATE;
+    super(connection, stateRoot);
+    this.head = message.head;
+    this.commit = chain.commit;
+    this.commitHash = chain.commitHash;
+    this.stateRoot = stateRoot;
+    this.ledgerRoot = chain.commit?.ledgerRoot ?? EMPTY_LEDGER;
+    this.staged = new VerifiedStagedView(connection, {
+      stateRoot: chain.stagedStateRoot,
+      ledgerRoot: chain.stagedLedgerRoot,
+    });
+    this.checkpoint = seen.checkpoint;
+    this.logTimeMs = seen.logTimeMs;
+    this.message = message;
+  }
+}
+
+/** Fetches and verifies a snapshot. See `Database.snapshot`. */
+export async function takeSnapshot(
+  context: { readonly connection: Connection; readonly log: FollowedLog; readonly freshness: Freshness },
+  head: string,
+  options: SnapshotOptions = {},
+): Promise<VerifiedSnapshot> {
+  const { connection, log, freshness } = context;
+  checkArgument("head", () => requireName(head));
+  const { database } = connection;
+  const maxAge = options.maxAgeMs === undefined ? undefined : countArgument(options.maxAgeMs, "maxAgeMs");
+  const age = maxAge === undefined ? {} : { maxAgeMs: BigInt(maxAge) };
+  const askedAtMs = freshness.clock();
+  const { answer, seen } = await log.read(
+    (knownCheckpoint) =>
+      connection.unary(ProofService.method.getSnapshot, { database, head, knownCheckpoint, ...age }, options),
+    ({ snapshot }) => snapshot?.log,
+    options,
+  );
+  const message = receivedPart(answer.snapshot, "snapshot");
+  if (message.head !== head) {
+    throw new VerificationFailed(`the answer is about head "${message.head}", and "${head}" was asked for`);
+  }
+  if (maxAge !== undefined) requireFresh(seen.logTimeMs, { askedAtMs, maxAgeMs: maxAge, freshness });
+  const chain = headChain(seen.refsRoot, message);
+  if (chain !== undefined) return new VerifiedSnapshot(connection, { message, seen, chain });
+  throw new NotFound(`head "${head}" does not exist, by proof`, {
+    hint: "see: neleus head list",
+    facts: { kind: "head", head },
+  });
+}
+
+/**
+ * The newest leaf must be as young as was asked for, by our clock: a server that withholds newer ones shows an old one.
+ * It must not be from the future either, since it would then stay young for ever.
+ */
+function requireFresh(
+  logTimeMs: number,
+  limits: { readonly askedAtMs: number; readonly maxAgeMs: number; readonly freshness: Freshness },
+): void {
+  const { askedAtMs, maxAgeMs, freshness } = limits;
+  const oldest = askedAtMs - maxAgeMs - freshness.clockToleranceMs;
+  const youngest = freshness.clock() + freshness.clockToleranceMs;
+  if (logTimeMs >= oldest && logTimeMs <= youngest) return;
+  const facts = { log_time_ms: String(logTimeMs), clock_ms: String(askedAtMs), max_age_ms: String(maxAgeMs) };
+  const problem = logTimeMs < oldest ? "is older than was asked for" : "lies in the future";
+  throw new VerificationFailed(`the newest leaf of the log, of ${new Date(logTimeMs).toISOString()}, ${problem}`, {
+    hint: "compare both clocks; clockToleranceMs says how far apart they may be",
+    facts,
+  });
+}

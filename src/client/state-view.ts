@@ -1,0 +1,269 @@
+// Reads of a state map at one root (FORMATS §4): every answer is a witness, checked as it arrives and held against our
+// own root, so it does not matter which root the server says that it answered at.
+import { compareBytes, equalBytes, toHex } from "../core/bytes.js";
+import { IncompleteProof, LimitExceeded, VerificationFailed } from "../core/errors.js";
+import type { MapRoot } from "../core/hashes.js";
+import { MAX_BATCH_KEYS } from "../core/limits.js";
+import { emptyMap, get, GetManyVerifier, MapKind, ScanVerifier, type MapAt } from "../core/map/index.js";
+import { StateService, type InlineValue, type StateServiceScanResponse } from "../../gen/neleus/v1/state_pb.js";
+import { countArgument, keyBounds, keyBytes, type KeyBounds } from "./argument.js";
+import { VerifiedBlob } from "./blob.js";
+import type { Connection } from "./connection.js";
+import type { Found, ScanRange, StateEntry, StateValue, StateView, ValueOptions } from "./contract.js";
+import { receivedPart, revealBatches, verifying, verifyNodes } from "./received.js";
+import type { Key } from "./records.js";
+import { checkedValue, stateEntry, valueOf } from "./state-entry.js";
+import type { CallOptions } from "./transport.js";
+import { travelsInline, ValueQueue, type Proved } from "./value-queue.js";
+
+const DEFAULT_MAX_VALUE_BYTES = 64 * 1024 * 1024;
+/** Bytes of keys in one BatchGet: well below the largest message. */
+const MAX_BATCH_KEY_BYTES = 2 * 1024 * 1024;
+
+/** Root of the map without keys: it proves every absence by itself, so nothing is asked. */
+const EMPTY_ROOT = emptyMap(MapKind.state).digest;
+
+/** A state map at a root that has been verified, or that the caller trusts. */
+export class VerifiedStateView implements StateView {
+  readonly #connection: Connection;
+  readonly #map: MapAt;
+
+  constructor(connection: Connection, root: MapRoot) {
+    this.#connection = connection;
+    this.#map = { kind: MapKind.state, root };
+  }
+
+  async get(key: Key, options: ValueOptions = {}): Promise<StateValue | undefined> {
+    const { entry, value } = await this.#read(key, options, { omitValue: false });
+    if (entry === undefined) return undefined;
+    requireLoadable(entry, options);
+    if (value !== undefined) return checkedValue(entry, value);
+    if (travelsInline(entry)) {
+      throw new IncompleteProof(`the answer leaves out the value of key ${toHex(entry.key)}`);
+    }
+    return this.#load(entry, options);
+  }
+
+  async entry(key: Key, options: CallOptions = {}): Promise<StateEntry | undefined> {
+    return (await this.#read(key, options, { omitValue: true })).entry;
+  }
+
+  async *getMany(keys: Iterable<Key>, options: ValueOptions = {}): AsyncGenerator<Found, void, undefined> {
+    for (const batch of keyBatches(keys)) {
+      for await (const { key, entry, value } of this.#readMany(batch, options, { omitValues: false })) {
+        yield { key, value: entry === undefined ? undefined : await this.#loaded(entry, value, options) };
+      }
+    }
+  }
+
+  /** Many keys without their values, in ascending order, each once. */
+  async *entries(
+    keys: Iterable<Key>,
+    options: CallOptions = {},
+  ): AsyncGenerator<{ readonly key: Uint8Array; readonly entry: StateEntry | undefined }, void, undefined> {
+    for (const batch of keyBatches(keys)) yield* this.#readMany(batch, options, { omitValues: true });
+  }
+
+  scan(range?: ScanRange & { readonly values?: false | undefined }): AsyncGenerator<StateEntry, void, undefined>;
+  scan(range: ScanRange & { readonly values: true }): AsyncGenerator<StateValue, void, undefined>;
+  scan(range?: ScanRange): AsyncGenerator<StateEntry, void, undefined>;
+  async *scan(range: ScanRange = {}): AsyncGenerator<StateEntry, void, undefined> {
+    const bounds = keyBounds(range);
+    const limit = range.limit === undefined ? undefined : countArgument(range.limit, "limit", 1);
+    if (bounds === undefined || this.#isEmpty) return;
+    const withValues = range.values === true;
+    for await (const { entry, value } of this.#scanned(bounds, { limit, withValues, call: range })) {
+      if (entry !== undefined) yield withValues ? await this.#loaded(entry, value, range) : entry;
+    }
+  }
+
+  get #isEmpty(): boolean {
+    return equalBytes(this.#map.root, EMPTY_ROOT);
+  }
+
+  get #at(): { readonly at: { readonly case: "root"; readonly value: Uint8Array } } {
+    return { at: { case: "root", value: this.#map.root } };
+  }
+
+  /** What the witness says of one key, and the bytes that came as its value, unchecked. */
+  async #read(
+    key: Key,
+    options: CallOptions,
+    how: { readonly omitValue: boolean },
+  ): Promise<{ entry: StateEntry | undefined; value: Uint8Array | undefined }> {
+    const bytes = keyBytes(key);
+    if (this.#isEmpty) return { entry: undefined, value: undefined };
+    const { database } = this.#connection;
+    const request = { database, at: this.#at, key: bytes, ...how };
+    const answer = await this.#connection.unary(StateService.method.get, request, options);
+    const cell = verifyNodes(get(this.#map, bytes), answer.nodes);
+    if (answer.value !== undefined && (cell === undefined || how.omitValue)) {
+      throw new VerificationFailed(
+        `the answer holds a value that ${how.omitValue ? "was not asked for" : "is absent"}`,
+      );
+    }
+    return { entry: cell === undefined ? undefined : stateEntry(bytes, cell), value: answer.value };
+  }
+
+  async *#readMany(
+    keys: readonly Uint8Array[],
+    options: CallOptions,
+    how: { readonly omitValues: boolean },
+  ): AsyncGenerator<Proved, void, undefined> {
+    if (this.#isEmpty) {
+      for (const key of keys) yield { key, entry: undefined, value: undefined };
+      return;
+    }
+    const { database } = this.#connection;
+    const request = { database, at: this.#at, keys: [...keys], ...how };
+    const verifier = new GetManyVerifier(this.#map, keys);
+    const queue = new ValueQueue();
+    for await (const message of this.#connection.serverStream(StateService.method.batchGet, request, options)) {
+      for (const reveals of revealBatches(message.nodes)) {
+        for (const { key, cell } of verifier.push(reveals)) {
+          const entry = cell === undefined ? undefined : stateEntry(key, cell);
+          if (how.omitValues) yield { key, entry, value: undefined };
+          else queue.add({ key, entry });
+        }
+      }
+      if (how.omitValues) requireNoValues(message.values);
+      else yield* queue.accept(message.values);
+    }
+    verifier.finish();
+    queue.finish();
+  }
+
+  async *#scanned(
+    bounds: KeyBounds,
+    how: { readonly limit: number | undefined; readonly withValues: boolean; readonly call: CallOptions },
+  ): AsyncGenerator<Proved, void, undefined> {
+    const { limit, withValues } = how;
+    const { from, to } = bounds;
+    const request = {
+      database: this.#connection.database,
+      at: this.#at,
+      from,
+      ...(to === undefined ? {} : { to }),
+      ...(limit === undefined ? {} : { limit: BigInt(limit) }),
+      withValues,
+    };
+    const page = new ScanPage(this.#map, bounds, limit);
+    const queue = new ValueQueue();
+    for await (const message of this.#connection.serverStream(StateService.method.scan, request, how.call)) {
+      for (const entry of page.push(message)) {
+        if (withValues) queue.add({ key: entry.key, entry });
+        else yield { key: entry.key, entry, value: undefined };
+      }
+      if (withValues) yield* queue.accept(message.values);
+      else requireNoValues(message.values);
+    }
+    page.finish();
+    queue.finish();
+  }
+
+  /** The entry with its value, which came along or is fetched now. */
+  async #loaded(entry: StateEntry, value: StateValue | undefined, options: ValueOptions): Promise<StateValue> {
+    requireLoadable(entry, options);
+    return value ?? this.#load(entry, options);
+  }
+
+  async #load(entry: StateEntry, options: ValueOptions): Promise<StateValue> {
+    const blob = new VerifiedBlob(this.#connection, entry.hash);
+    return valueOf(entry, await blob.bytesOfSize(entry.sizeBytes, options));
+  }
+}
+
+/** One page of a scan: the header says which range it proves, the witness that it does. */
+class ScanPage {
+  readonly #map: MapAt;
+  readonly #bounds: KeyBounds;
+  readonly #limit: number | undefined;
+  #verifier: ScanVerifier | undefined;
+  #isCut = false;
+  #count = 0;
+
+  constructor(map: MapAt, bounds: KeyBounds, limit: number | undefined) {
+    this.#map = map;
+    this.#bounds = bounds;
+    this.#limit = limit;
+  }
+
+  *push(message: StateServiceScanResponse): Generator<StateEntry, void, undefined> {
+    const verifier = this.#open(message);
+    for (const reveals of revealBatches(message.nodes)) {
+      for (const { key, cell } of verifier.push(reveals)) {
+        this.#count += 1;
+        if (this.#limit !== undefined && this.#count > this.#limit) {
+          throw new VerificationFailed(`the answer holds more than the ${this.#limit} entries asked for`);
+        }
+        yield stateEntry(key, cell);
+      }
+    }
+  }
+
+  finish(): void {
+    receivedPart(this.#verifier, "header").finish();
+    if (!this.#isCut || this.#count === this.#limit) return;
+    throw new IncompleteProof(
+      `the answer was cut after ${this.#count} entries, before the limit of ${this.#limit ?? 0}`,
+    );
+  }
+
+  /** The verifier, made from the header in the first message and no other. */
+  #open(message: StateServiceScanResponse): ScanVerifier {
+    if (this.#verifier !== undefined) {
+      if (message.header === undefined) return this.#verifier;
+      throw new VerificationFailed("the answer has a second header");
+    }
+    const { next } = receivedPart(message.header, "header");
+    this.#isCut = next !== undefined;
+    if (next !== undefined) this.#requireCut(next);
+    const to = next === undefined ? this.#bounds.to : new Uint8Array(next);
+    const range = { from: this.#bounds.from, to };
+    this.#verifier = verifying("the page", () => new ScanVerifier(this.#map, range));
+    return this.#verifier;
+  }
+
+  #requireCut(next: Uint8Array): void {
+    const { from, to } = this.#bounds;
+    const isWithin = compareBytes(from, next) < 0 && (to === undefined || compareBytes(next, to) < 0);
+    if (this.#limit !== undefined && isWithin) return;
+    throw new VerificationFailed("the answer was cut at a key that is not within the range, or without a limit");
+  }
+}
+
+function requireNoValues(values: readonly InlineValue[]): void {
+  if (values.length > 0) throw new VerificationFailed("the answer holds values that were not asked for");
+}
+
+function requireLoadable(entry: StateEntry, options: ValueOptions): void {
+  const limit = options.maxValueBytes ?? DEFAULT_MAX_VALUE_BYTES;
+  if (entry.sizeBytes <= limit) return;
+  throw new LimitExceeded(
+    `the value of key ${toHex(entry.key)} has ${entry.sizeBytes} bytes, more than the ${limit} to be loaded at once`,
+    {
+      hint: `stream the blob ${toHex(entry.hash)}, or raise maxValueBytes`,
+      facts: { limit: "max_value_bytes", value: String(limit), hash: toHex(entry.hash) },
+    },
+  );
+}
+
+/** The keys, ascending and each once, in batches that one request holds. */
+function* keyBatches(keys: Iterable<Key>): Generator<Uint8Array[], void, undefined> {
+  const sorted = Array.from(keys, (key, index) => keyBytes(key, `keys[${index}]`)).sort(compareBytes);
+  let batch: Uint8Array[] = [];
+  let batchBytes = 0;
+  let previous: Uint8Array | undefined;
+  for (const key of sorted) {
+    if (previous !== undefined && equalBytes(previous, key)) continue;
+    previous = key;
+    if (batch.length === MAX_BATCH_KEYS || batchBytes + key.length > MAX_BATCH_KEY_BYTES) {
+      yield batch;
+      batch = [];
+      batchBytes = 0;
+    }
+    batch.push(key);
+    batchBytes += key.length;
+  }
+  if (batch.length > 0) yield batch;
+}

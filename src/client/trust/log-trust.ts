@@ -1,0 +1,163 @@
+// Whom a client trusts, and how far it has seen the log (FORMATS §7): one pinned key, and checkpoints that extend each other.
+//
+// A checkpoint arrives in two ways. An answer to a request that carried a known checkpoint must prove that it extends
+// that one: `extend`. A receipt comes with its signature alone and is remembered until the proof is had: `remember`.
+// Several calls may be in flight: each answer is held against what its own request carried, so one that arrives late
+// is no rollback, and what is left open between answers is settled by `settle` (settlement.ts).
+import { InvalidArgument, RolledBack, VerificationFailed } from "../../core/errors.js";
+import { verifyConsistency } from "../../core/log/index.js";
+import type { Trust } from "../contract.js";
+import type { TrustOptions, TrustState } from "../options.js";
+import type { SignedCheckpoint } from "../records.js";
+import { Frontier, forked, sameTree } from "./frontier.js";
+import { LogKey } from "./log-key.js";
+
+/** A checkpoint with the proof that it extends the one that the request carried. */
+export interface ProvedCheckpoint {
+  readonly checkpoint: string;
+  readonly consistency: readonly Uint8Array[];
+}
+
+export class LogTrust implements Trust {
+  readonly key: LogKey;
+  readonly #frontier = new Frontier();
+  readonly #onTrustChanged: ((state: TrustState) => void) | undefined;
+  /** The newest checkpoint at an instant when nothing was open. */
+  #settled: SignedCheckpoint | undefined;
+
+  /**
+   * @throws InvalidArgument - the key is no verifier key, or the checkpoint is not signed by it
+   */
+  constructor(options: TrustOptions & { readonly verifierKey: string }) {
+    this.key = LogKey.parse(options.verifierKey);
+    if (options.checkpoint !== undefined) {
+      this.#settled = ownCheckpoint(this.key, options.checkpoint);
+      this.#frontier.add(this.#settled);
+    }
+    this.#onTrustChanged = options.onTrustChanged;
+  }
+
+  get state(): TrustState {
+    return { verifierKey: this.key.text, checkpoint: this.#settled?.note };
+  }
+
+  get origin(): string {
+    return this.key.origin;
+  }
+
+  get pendingCheckpoints(): number {
+    return Math.max(0, this.#frontier.checkpoints.length - (this.#settled === undefined ? 0 : 1));
+  }
+
+  /** What the next request should carry: the oldest that a proof is owed from. Undefined before the first. */
+  get known(): SignedCheckpoint | undefined {
+    return this.#frontier.checkpoints[0];
+  }
+
+  /** Checkpoints that are not yet proved to be of one history; at most one: all are. */
+  get open(): readonly SignedCheckpoint[] {
+    return this.#frontier.checkpoints;
+  }
+
+  /**
+   * Takes the checkpoint of an answer to a request that carried `known`.
+   * @throws VerificationFailed - not a checkpoint, or not signed by the pinned key
+   * @throws NewEpoch - the database has a new log
+   * @throws RolledBack - it is behind the known one
+   * @throws Forked - it does not extend the known one, or is another of a size that has been seen
+   */
+  extend(known: SignedCheckpoint | undefined, answer: ProvedCheckpoint): SignedCheckpoint {
+    const checkpoint = this.key.open(answer.checkpoint);
+    if (known === undefined) {
+      if (answer.consistency.length > 0)
+        throw new VerificationFailed("the answer holds a consistency proof from nothing");
+      this.#frontier.add(checkpoint);
+    } else {
+      requireExtension(known, checkpoint, answer.consistency);
+      this.#frontier.replace(known, checkpoint);
+    }
+    this.#noteChange();
+    return checkpoint;
+  }
+
+  /**
+   * Takes the checkpoint of a receipt: signed, and owed a proof.
+   * @throws VerificationFailed, NewEpoch, Forked - as `extend`
+   */
+  remember(note: string): SignedCheckpoint {
+    const checkpoint = this.key.open(note);
+    this.#frontier.add(checkpoint);
+    // The first one ever seen has nothing to be consistent with.
+    this.#noteChange();
+    return checkpoint;
+  }
+
+  #noteChange(): void {
+    const [only] = this.#frontier.checkpoints;
+    if (only === undefined || this.#frontier.checkpoints.length > 1 || only === this.#settled) return;
+    this.#settled = only;
+    this.#onTrustChanged?.(this.state);
+  }
+}
+
+function ownCheckpoint(key: LogKey, note: string): SignedCheckpoint {
+  try {
+    return key.open(note);
+  } catch (error) {
+    throw new InvalidArgument(
+      "checkpoint: is not one signed by the verifier key",
+      { field: "checkpoint" },
+      { cause: error },
+    );
+  }
+}
+
+/**
+ * Holds a checkpoint against an older one of the same log.
+ * @throws RolledBack - it is behind
+ * @throws Forked - it is no extension, or the proof does not show it
+ */
+export function requireExtension(
+  older: SignedCheckpoint,
+  newer: SignedCheckpoint,
+  consistency: readonly Uint8Array[],
+): void {
+  if (newer.size < older.size) {
+    throw new RolledBack(
+      `the log of ${newer.origin} was rolled back: it has ${newer.size} leaves, and had ${older.size} when it was last seen`,
+      {
+        hint: "keep both checkpoints as evidence; if the database was restored on purpose, it must begin a new epoch",
+        facts: { older_size: String(older.size), newer_size: String(newer.size) },
+        evidence: { older: older.note, newer: newer.note },
+      },
+    );
+  }
+  if (newer.size === older.size) {
+    if (!sameTree(older, newer)) throw forked(older, newer, `two roots at size ${newer.size}`);
+    if (consistency.length > 0) throw new VerificationFailed("a consistency proof between equal sizes has no hashes");
+    return;
+  }
+  if (isConsistent({ older, newer, consistency })) return;
+  throw forked(older, newer, `the one of size ${newer.size} is not shown to extend the one of size ${older.size}`);
+}
+
+function isConsistent(claim: {
+  readonly older: SignedCheckpoint;
+  readonly newer: SignedCheckpoint;
+  readonly consistency: readonly Uint8Array[];
+}): boolean {
+  const { older, newer, consistency } = claim;
+  try {
+    verifyConsistency({
+      from: older.size,
+      to: newer.size,
+      fromRoot: older.root,
+      toRoot: newer.root,
+      proof: consistency,
+    });
+    return true;
+  } catch (error) {
+    if (error instanceof VerificationFailed) return false;
+    throw error;
+  }
+}

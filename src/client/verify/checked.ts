@@ -1,0 +1,87 @@
+// A proof whose parts have been found to fit together, before it is held against anything that the caller trusts.
+import { equalBytes, fromUtf8, toHex } from "../../core/bytes.js";
+import { Malformed, VerificationFailed } from "../../core/errors.js";
+import type { Digest } from "../../core/hashes.js";
+import { parseCheckpointUnverified, type Checkpoint } from "../../core/log/index.js";
+import { nameProblem } from "../../core/object/index.js";
+import type { LogProof, Snapshot } from "../../../gen/neleus/v1/proof_pb.js";
+import { receivedPart, verifying } from "../received.js";
+import { openNewestLeaf } from "../trust/index.js";
+import { headChain, type HeadChain } from "./chain.js";
+import type { ProofClaim } from "./report.js";
+
+/** A digest that the proof hangs on: whoever trusts it can trust the claim. */
+export interface Hold {
+  /** As in "the … given", e.g. `state root`. */
+  readonly what: string;
+  readonly digest: Digest;
+}
+
+/** The log part of a proof. Its checkpoint's signature is not verified yet. */
+export interface CheckedLog {
+  readonly proof: LogProof;
+  readonly claimed: Checkpoint;
+  readonly timeMs: number;
+}
+
+export interface CheckedProof {
+  readonly claim: ProofClaim;
+  readonly shown: readonly string[];
+  readonly notShown: readonly string[];
+  readonly holds: readonly Hold[];
+  /** Absent where the proof ends below the log. */
+  readonly log: CheckedLog | undefined;
+}
+
+/** The chain of a proof, checked from its checkpoint's root down. */
+export interface CheckedChain {
+  readonly log: CheckedLog;
+  readonly head: HeadChain;
+  readonly shown: readonly string[];
+}
+
+/**
+ * @throws VerificationFailed, IncompleteProof - a part is wrong or missing
+ * @throws Unsupported - a version that this program does not know
+ */
+export function checkedChain(snapshot: Snapshot): CheckedChain {
+  const proof = receivedPart(snapshot.log, "log proof");
+  const claimed = verifying("the checkpoint", () => parseCheckpointUnverified(proof.checkpoint));
+  const { timeMs, refsRoot } = openNewestLeaf(claimed, proof);
+  const problem = nameProblem(snapshot.head);
+  if (problem !== undefined) throw new VerificationFailed(`the name of the head in the proof ${problem}`);
+  const head = headChain(refsRoot, snapshot);
+  if (head === undefined) throw new VerificationFailed(`the proof is of head "${snapshot.head}", which does not exist`);
+  return {
+    log: { proof, claimed, timeMs },
+    head,
+    shown: [
+      `The refs of the log's newest leaf, written ${shownTime(timeMs)} by the server's clock, have this for head "${snapshot.head}".`,
+      `That leaf is the last of ${claimed.size} in the log ${claimed.origin}, whose root the checkpoint states.`,
+    ],
+  };
+}
+
+/** @throws VerificationFailed - the root that the proof is of is not the one that its chain leads to */
+export function requireSameRoot(what: string, roots: { readonly proof: Digest; readonly chain: Digest }): void {
+  if (equalBytes(roots.proof, roots.chain)) return;
+  throw new VerificationFailed(`the proof is of ${what} ${toHex(roots.proof)}, and its chain leads to another`, {
+    facts: { expected: toHex(roots.chain), actual: toHex(roots.proof) },
+  });
+}
+
+/** A key for a sentence: as text where it is text without control characters, else in hex. */
+export function shownKey(key: Uint8Array): string {
+  try {
+    const text = fromUtf8(key);
+    if (!/\p{C}/u.test(text)) return JSON.stringify(text);
+  } catch (error) {
+    if (!(error instanceof Malformed)) throw error;
+  }
+  return `0x${toHex(key)}`;
+}
+
+/** A time for a sentence. The longest that a JavaScript date holds is far below 2^53 ms: beyond it the number is shown. */
+export function shownTime(timeMs: number): string {
+  return timeMs <= 8.64e15 ? new Date(timeMs).toISOString() : `${timeMs} ms after 1970`;
+}

@@ -1,0 +1,134 @@
+// The proof of one chunk of a document (FORMATS §5, §6): manifest → chunk list → cell → slice of the document's blob, and
+// upwards manifest → ledger → commit or staged roots → log.
+import { decodeSlice, hashBlob } from "../../core/blob/index.js";
+import { equalBytes, toHex } from "../../core/bytes.js";
+import { VerificationFailed } from "../../core/errors.js";
+import { get, MapKind } from "../../core/map/index.js";
+import { chunkCell, chunkKey, ledgerCell, ledgerKeysOf, type ChunkCell } from "../../core/object/index.js";
+import type { BlobSlice, ChunkProof } from "../../../gen/neleus/v1/proof_pb.js";
+import { requireChunkPlace } from "../chunk-place.js";
+import { isDocument, receivedCommit, receivedManifest } from "../object.js";
+import { receivedHash, receivedInteger, verifying, verifyNodes, wrongHash } from "../received.js";
+import type { DocumentRecord } from "../records.js";
+import type { CheckedProof } from "./checked.js";
+import { NOTHING_ABOVE, requireType, rootChain, type Above } from "./state-proof.js";
+
+export const CHUNK_PROOF_TYPE = "neleus.chunk-proof.v1";
+
+/**
+ * @throws VerificationFailed, IncompleteProof - a part is wrong or missing
+ * @throws Unsupported - a version, kind or type that this program does not know
+ */
+export function checkChunkProof(proof: ChunkProof): CheckedProof {
+  requireType(proof.type, CHUNK_PROOF_TYPE);
+  const document = receivedManifest(proof.manifest);
+  if (!isDocument(document)) throw new VerificationFailed(`a manifest of kind ${document.kind} has no chunks`);
+  const index = receivedInteger(proof.index, "the index of the chunk");
+  const cell = provedCell(proof, document, index);
+  const bytes = proof.slice === undefined ? undefined : chunkBytes(proof.slice, document, { index, cell });
+  const above = ledgerPart(proof, document);
+  const where = `${cell.size} bytes at offset ${cell.offset} of the document's blob ${toHex(document.blob.hash)}`;
+  return {
+    claim: {
+      kind: "chunk",
+      manifest: document.hash,
+      source: document.source,
+      index,
+      hash: cell.hash,
+      sizeBytes: cell.size,
+      offset: cell.offset,
+      bytes,
+    },
+    shown: [
+      `Chunk ${index} of document ${toHex(document.hash)}, from ${JSON.stringify(document.source)}, is ${where}, with hash ${toHex(cell.hash)}.`,
+      ...(bytes === undefined ? [] : ["The bytes in the proof are that part of that blob, and have that hash."]),
+      ...above.shown,
+    ],
+    notShown: [
+      ...(bytes === undefined ? ["The chunk's bytes: fetch that part of the blob."] : []),
+      ...(proof.ledgerRoot.length === 0 ? ["That the document is in any ledger."] : []),
+      "That the document says the truth, or comes from where its manifest says.",
+    ],
+    holds: [
+      { what: "root of the chunk list", digest: document.chunksRoot },
+      { what: "manifest hash", digest: document.hash },
+      ...above.holds,
+    ],
+    log: above.log,
+  };
+}
+
+function provedCell(proof: ChunkProof, document: DocumentRecord, index: number): ChunkCell {
+  const map = { kind: MapKind.chunks, root: document.chunksRoot };
+  const bytes = verifyNodes(get(map, chunkKey(index)), proof.nodes);
+  if (bytes === undefined) throw new VerificationFailed(`the document has no chunk ${index}`);
+  const cell = verifying(`the cell of chunk ${index}`, () => chunkCell.decode(bytes));
+  requireChunkPlace({ index, sizeBytes: cell.size, offset: cell.offset }, document);
+  return cell;
+}
+
+function chunkBytes(
+  slice: BlobSlice,
+  document: DocumentRecord,
+  chunk: { readonly index: number; readonly cell: ChunkCell },
+): Uint8Array {
+  const { hash, size, offset } = chunk.cell;
+  const { blob } = document;
+  const range = { start: offset, end: offset + size };
+  const isRight =
+    slice.size === BigInt(blob.sizeBytes) &&
+    slice.start === BigInt(range.start) &&
+    slice.end === BigInt(range.end) &&
+    size > 0;
+  if (!isRight) throw new VerificationFailed(`the slice in the proof is not of chunk ${chunk.index}`);
+  const bytes = decodeSlice(slice, { hash: blob.hash, sizeBytes: blob.sizeBytes, range });
+  const actual = hashBlob(bytes);
+  if (!equalBytes(actual, hash)) throw wrongHash(`chunk ${chunk.index},`, { expected: hash, actual, bytes });
+  return bytes;
+}
+
+/** From the manifest up: the ledger that holds it, and what holds that. */
+function ledgerPart(proof: ChunkProof, document: DocumentRecord): Above {
+  const hasCommit = proof.commit.length > 0;
+  if (proof.ledgerRoot.length === 0) {
+    const hasMore = proof.ledgerNodes.length > 0 || hasCommit || proof.chain !== undefined || proof.staged;
+    if (hasMore) throw new VerificationFailed("the proof names no ledger, and holds parts that belong to one");
+    return NOTHING_ABOVE;
+  }
+  const root = receivedHash(proof.ledgerRoot, "the ledger root");
+  requireInLedger(root, proof, document);
+  const shown = [`The ledger ${toHex(root)} holds that document.`];
+  const holds = [{ what: "ledger root", digest: root }];
+  if (proof.chain !== undefined) {
+    if (hasCommit) throw new VerificationFailed("the proof holds a commit beside its chain");
+    const above = rootChain(proof, {
+      what: "ledger",
+      root,
+      staged: ({ head }) => head.stagedLedgerRoot,
+      committed: ({ head }) => head.commit?.ledgerRoot,
+    });
+    return { shown: [...shown, ...above.shown], holds: [...holds, ...above.holds], log: above.log };
+  }
+  if (proof.staged) throw new VerificationFailed("the proof says that its ledger is staged, and names no head");
+  if (!hasCommit) return { shown, holds, log: undefined };
+  const commit = receivedCommit(proof.commit);
+  if (!equalBytes(commit.ledgerRoot, root)) throw new VerificationFailed("the commit in the proof has another ledger");
+  return {
+    shown: [...shown, `That ledger is the one of commit ${toHex(commit.hash)}.`],
+    holds: [...holds, { what: "commit hash", digest: commit.hash }],
+    log: undefined,
+  };
+}
+
+function requireInLedger(root: Uint8Array, proof: ChunkProof, document: DocumentRecord): void {
+  const [key] = ledgerKeysOf(document.object, document.hash);
+  const map = { kind: MapKind.ledger, root };
+  const bytes = key === undefined ? undefined : verifyNodes(get(map, key), proof.ledgerNodes);
+  if (bytes === undefined) throw new VerificationFailed("the ledger in the proof does not hold the document");
+  const { size } = verifying("the cell of the document", () => ledgerCell.decode(bytes));
+  if (size !== document.bytes.length) {
+    throw new VerificationFailed(
+      `the ledger says that the manifest has ${size} bytes; it has ${document.bytes.length}`,
+    );
+  }
+}

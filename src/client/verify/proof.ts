@@ -1,0 +1,182 @@
+// Checking a proof without any server: its parts against each other, then against what the caller trusts.
+import { fromJson, type JsonValue } from "@bufbuild/protobuf";
+import { equalBytes, toHex } from "../../core/bytes.js";
+import { IncompleteProof, InvalidArgument, NeleusError, Unsupported, VerificationFailed } from "../../core/errors.js";
+import { parseCheckpointUnverified, verifyConsistency, type Checkpoint } from "../../core/log/index.js";
+import {
+  ChunkProofSchema,
+  RangeProofSchema,
+  StateProofSchema,
+  type ChunkProof,
+  type RangeProof,
+  type StateProof,
+} from "../../../gen/neleus/v1/proof_pb.js";
+import { checkArgument, hashBytes } from "../argument.js";
+import { forked } from "../trust/frontier.js";
+import { LogKey } from "../trust/index.js";
+import type { CheckedLog, CheckedProof } from "./checked.js";
+import { CHUNK_PROOF_TYPE, checkChunkProof } from "./chunk-proof.js";
+import { checkRangeProof, RANGE_PROOF_TYPE } from "./range-proof.js";
+import type { Anchors, ProofReport } from "./report.js";
+import { checkStateProof, STATE_PROOF_TYPE } from "./state-proof.js";
+
+/** Any proof that stands on its own. */
+export type Proof = StateProof | RangeProof | ChunkProof;
+
+/**
+ * A proof from its canonical protobuf JSON, as `neleus proof` prints it.
+ * @throws VerificationFailed - not JSON, or not of the form of its type
+ * @throws Unsupported - a type that this program does not know
+ */
+export function parseProof(json: string): Proof {
+  const value = readForm(() => JSON.parse(json) as JsonValue);
+  const type = typeof value === "object" && value !== null && !Array.isArray(value) ? value["type"] : undefined;
+  if (type === STATE_PROOF_TYPE) return readForm(() => fromJson(StateProofSchema, value));
+  if (type === RANGE_PROOF_TYPE) return readForm(() => fromJson(RangeProofSchema, value));
+  if (type === CHUNK_PROOF_TYPE) return readForm(() => fromJson(ChunkProofSchema, value));
+  if (typeof type !== "string") throw new VerificationFailed("this is no proof: it has no type");
+  throw new Unsupported(`a proof of type ${JSON.stringify(type.slice(0, 64))} is not known to this program`);
+}
+
+function readForm<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    throw new VerificationFailed("this is no proof: it is not JSON of that form", {}, { cause });
+  }
+}
+
+/**
+ * Checks a proof, and holds it against what the caller trusts.
+ * @throws VerificationFailed - a part is wrong, or it is not of the root, or not signed by the key, that was given
+ * @throws IncompleteProof - it does not show what it says, or not that its checkpoint extends the one given
+ * @throws Forked - its checkpoint and the one given are of two histories
+ * @throws NewEpoch - its checkpoint is of another log of the database than the key given
+ * @throws Unsupported - a version, kind or type that this program does not know
+ * @throws InvalidArgument - an anchor that is none
+ */
+export function verifyProof(proof: Proof, anchors: Anchors = {}): ProofReport {
+  const checked = checkProof(proof);
+  const { claim, shown } = checked;
+  const held = holdAgainst(checked, anchors);
+  return {
+    claim,
+    verdict: held.anchoredTo.length > 0 ? "shown" : "not anchored",
+    shown,
+    anchoredTo: held.anchoredTo,
+    notShown: [...held.notShown, ...checked.notShown],
+  };
+}
+
+/** Checks the parts of a proof against each other. */
+export function checkProof(proof: Proof): CheckedProof {
+  switch (proof.$typeName) {
+    case "neleus.v1.StateProof":
+      return checkStateProof(proof);
+    case "neleus.v1.RangeProof":
+      return checkRangeProof(proof);
+    case "neleus.v1.ChunkProof":
+      return checkChunkProof(proof);
+  }
+}
+
+interface Held {
+  readonly anchoredTo: string[];
+  readonly notShown: string[];
+}
+
+function holdAgainst(checked: CheckedProof, anchors: Anchors): Held {
+  const anchoredTo: string[] = [];
+  const notShown: string[] = [];
+  if (anchors.root !== undefined) anchoredTo.push(heldRoot(checked, hashBytes(anchors.root, "root")));
+  const { log } = checked;
+  if (log === undefined) {
+    if (anchors.verifierKey !== undefined || anchors.checkpoint !== undefined) {
+      notShown.push(
+        "That its root was ever logged: the proof ends below the log, so a key or checkpoint says nothing of it.",
+      );
+    }
+    return { anchoredTo, notShown };
+  }
+  const key = anchors.verifierKey === undefined ? undefined : LogKey.parse(anchors.verifierKey);
+  if (key !== undefined) {
+    key.open(log.proof.checkpoint);
+    anchoredTo.push(`The verifier key ${key.text} has signed the checkpoint.`);
+  }
+  let isGenuine = key !== undefined;
+  if (anchors.checkpoint !== undefined) {
+    const compared = comparedCheckpoint(log, ownCheckpoint(anchors.checkpoint, key));
+    if (compared.relation === "same tree") isGenuine = true;
+    const isAnchor = compared.relation === "same tree" || (isGenuine && compared.relation === "extends it");
+    if (isAnchor) anchoredTo.push(compared.sentence);
+    else if (compared.relation === "is older") notShown.push(compared.sentence);
+  }
+  if (!isGenuine) notShown.push("That the checkpoint is genuine: give the log's verifier key.");
+  notShown.push("What was written after that leaf of the log.");
+  return { anchoredTo, notShown };
+}
+
+function heldRoot(checked: CheckedProof, root: Uint8Array): string {
+  const hold = checked.holds.find(({ digest }) => equalBytes(digest, root));
+  if (hold !== undefined) return `The ${hold.what} ${toHex(root)} is the one given.`;
+  const found = checked.holds.map(({ what, digest }) => `${what} ${toHex(digest)}`).join(", ");
+  throw new VerificationFailed(`the proof is not of the root given, ${toHex(root)}; it has ${found}`, {
+    facts: { expected: toHex(root) },
+  });
+}
+
+/** A checkpoint of the caller's own. @throws InvalidArgument - it is none, or not signed by the key beside it */
+function ownCheckpoint(text: string, key: LogKey | undefined): Checkpoint & { readonly note: string } {
+  if (key === undefined) return { ...checkArgument("checkpoint", () => parseCheckpointUnverified(text)), note: text };
+  try {
+    return key.open(text);
+  } catch (cause) {
+    if (!(cause instanceof NeleusError)) throw cause;
+    const message = "checkpoint: is not one signed by the verifier key";
+    throw new InvalidArgument(message, { field: "checkpoint" }, { cause });
+  }
+}
+
+/**
+ * How the proof's checkpoint stands to one of the caller's. The same tree vouches for it; being an extension does not,
+ * since anybody can extend a log and only its key can sign that.
+ */
+function comparedCheckpoint(
+  log: CheckedLog,
+  own: Checkpoint & { readonly note: string },
+): { readonly relation: "same tree" | "extends it" | "is older"; readonly sentence: string } {
+  const { claimed, proof } = log;
+  const theirs = { ...claimed, note: proof.checkpoint };
+  if (own.origin !== claimed.origin) {
+    throw new VerificationFailed(
+      `the proof is from the log ${claimed.origin}, the checkpoint given from ${own.origin}`,
+    );
+  }
+  if (own.size === claimed.size) {
+    if (!equalBytes(own.root, claimed.root)) throw forked(own, theirs, `two roots at size ${own.size}`);
+    return { relation: "same tree", sentence: `The checkpoint given is of the same tree of ${own.size} leaves.` };
+  }
+  if (own.size > claimed.size) {
+    return {
+      relation: "is older",
+      sentence: "That the checkpoint given, which is newer, extends the one in the proof.",
+    };
+  }
+  requireShownExtension(log, own);
+  const sizes = `from ${own.size} to ${claimed.size} leaves`;
+  return { relation: "extends it", sentence: `The checkpoint extends the one given, ${sizes}.` };
+}
+
+function requireShownExtension({ claimed, proof }: CheckedLog, own: Checkpoint): void {
+  const sizes = { from: own.size, to: claimed.size, fromRoot: own.root, toRoot: claimed.root };
+  try {
+    verifyConsistency({ ...sizes, proof: proof.consistency });
+  } catch (cause) {
+    if (!(cause instanceof VerificationFailed)) throw cause;
+    throw new IncompleteProof(
+      `the proof does not show that its checkpoint of ${claimed.size} leaves extends the one given, of ${own.size}`,
+      { hint: "ask for the proof again, with that checkpoint as the known one" },
+      { cause },
+    );
+  }
+}
