@@ -15,7 +15,8 @@
 // - After `close` everything throws `Unavailable`.
 import type { SlicePart, ByteRange } from "../core/blob/index.js";
 import type { BlobHash, CommitHash, Digest, ManifestHash, MapRoot } from "../core/hashes.js";
-import type { MapAt, MapKind, NodeView } from "../core/map/index.js";
+import type { MapAt, NodeSource } from "../core/map/index.js";
+import type { Commit, Manifest } from "../core/object/index.js";
 import type { Store, StoreUsage } from "../store/contract.js";
 
 /** Confirms a durable write: the log contains it at this index, and this checkpoint contains that index. */
@@ -91,21 +92,8 @@ export interface Stored<H, T> {
   readonly bytes: Uint8Array;
   readonly object: T;
 }
-export type StoredCommit = Stored<CommitHash, CommitFields>;
-export type StoredManifest = Stored<ManifestHash, ManifestFields>;
-/** core/object's `Commit`. */
-export interface CommitFields {
-  readonly parents: readonly CommitHash[];
-  readonly author: string;
-  readonly message: string;
-  readonly stateRoot: MapRoot;
-  readonly manifests: MapRoot;
-  readonly time: number;
-}
-/** core/object's `Manifest`. */
-export interface ManifestFields {
-  readonly kind: string;
-}
+export type StoredCommit = Stored<CommitHash, Commit>;
+export type StoredManifest = Stored<ManifestHash, Manifest>;
 
 /** A blob and its size. */
 export interface BlobRef {
@@ -344,15 +332,6 @@ export interface TransparencyLog {
   freshen(options: { readonly maxAgeMs: number }): Promise<void>;
 }
 
-/**
- * Whole map nodes, without waiting: what core/map's drivers read from. Each was held against its digest when it came
- * from the store.
- */
-export interface NodeSource {
-  /** @throws Corrupt - the node is missing where something refers to it, or is not what its digest says */
-  load(digest: Digest, kind: MapKind): NodeView;
-}
-
 /** What comes from outside. Tests give their own, so that everything a database does can be repeated to the byte. */
 export interface DatabaseOptions {
   /** Milliseconds since 1970. Default: the system's clock. */
@@ -371,6 +350,7 @@ export interface Database {
   /** 32 characters of lower-case hex. */
   readonly id: string;
   readonly verifyOnRead: boolean;
+  /** Map nodes, for the drivers of core/map. Each was held against its digest when it came from the store. */
   readonly nodes: NodeSource;
   readonly blobs: Blobs;
   readonly uploads: Uploads;

@@ -9,7 +9,6 @@ export type {
   CommitOptions,
   Commits,
   Committed,
-  Database,
   DatabaseOptions,
   DocumentOptions,
   Documents,
@@ -22,7 +21,6 @@ export type {
   Location,
   LogProof,
   Manifests,
-  NodeSource,
   OpenDocument,
   PutResult,
   ReadPoint,
@@ -40,3 +38,4 @@ export type {
   Uploads,
   View,
 } from "./contract.js";
+export { Database } from "./database.js";

@@ -1,0 +1,204 @@
+// Reading a blob, whole or in part, with what proves it (FORMATS §5).
+//
+// A blob comes from a row, whose bytes are in memory and were hashed when it was opened, or from a file, of which only
+// the wanted groups are read. What is read from a file is checked group by group with the decoder that clients use,
+// before it is handed on, unless `verify_on_read` is off.
+//
+// Cost: one read of content a part of 256 KiB, one of outboard every 4 MiB. Memory: one part, and 8 pages of outboard.
+import { PAIR_BYTES, SliceDecoder, computeOutboard, outboardBytes, slicePlan } from "../core/blob/index.js";
+import type { ByteRange, SlicePart } from "../core/blob/index.js";
+import { concatBytes, toHex } from "../core/bytes.js";
+import { Corrupt, VerificationFailed } from "../core/errors.js";
+import type { BlobHash } from "../core/hashes.js";
+import { BLOB_GROUP_BYTES, DATA_MESSAGE_BYTES } from "../core/limits.js";
+import type { LargeBlob } from "../store/contract.js";
+import type { BlobReader } from "./contract.js";
+
+const GROUPS_IN_PART = DATA_MESSAGE_BYTES / BLOB_GROUP_BYTES;
+const OUTBOARD_PAGE_BYTES = 16 * 1024;
+const PAIRS_IN_PAGE = OUTBOARD_PAGE_BYTES / PAIR_BYTES;
+const MAX_PAGES = 8;
+
+/** Whether what is read from disk is hashed again. */
+export type ReadChecking = "verified" | "unverified";
+
+/** Where the bytes of a slice come from. */
+interface SliceSource {
+  readonly sizeBytes: number;
+  read(offset: number, length: number): Promise<Uint8Array>;
+  /** Pair number `index` of the outboard. */
+  pair(index: number): Promise<Uint8Array>;
+}
+
+/** A part of a slice, and where its groups lie in the blob. */
+interface PlacedPart extends SlicePart {
+  readonly start: number;
+}
+
+/** A blob whose verified content is in memory. */
+export class RowBlobReader implements BlobReader {
+  readonly hash: BlobHash;
+  readonly sizeBytes: number;
+  readonly #content: Uint8Array;
+
+  constructor(hash: BlobHash, content: Uint8Array) {
+    this.hash = hash;
+    this.sizeBytes = content.length;
+    this.#content = content;
+  }
+
+  async *slices(range?: ByteRange): AsyncGenerator<SlicePart, void, undefined> {
+    const content = this.#content;
+    const outboard = computeOutboard(content);
+    const source: SliceSource = {
+      sizeBytes: content.length,
+      read: async (offset, length) => content.subarray(offset, offset + length),
+      pair: async (index) => outboard.subarray(index * PAIR_BYTES, (index + 1) * PAIR_BYTES),
+    };
+    for await (const { parents, data } of sliceParts(source, range ?? wholeOf(this))) yield { parents, data };
+  }
+
+  async *bytes(range: ByteRange = wholeOf(this)): AsyncGenerator<Uint8Array, void, undefined> {
+    slicePlan(this.sizeBytes, range);
+    if (range.end > range.start) yield this.#content.subarray(range.start, range.end);
+  }
+
+  async close(): Promise<void> {
+    // Nothing is held but memory.
+  }
+}
+
+/** A blob in a file. */
+export class FileBlobReader implements BlobReader {
+  readonly hash: BlobHash;
+  readonly sizeBytes: number;
+  readonly #file: LargeBlob;
+  readonly #checking: ReadChecking;
+  readonly #pages = new Map<number, Promise<Uint8Array>>();
+
+  /** Takes over `file`. @throws Corrupt - the outboard does not fit the content; `file` is then still open */
+  constructor(options: { readonly hash: BlobHash; readonly file: LargeBlob; readonly checking: ReadChecking }) {
+    const { hash, file, checking } = options;
+    if (file.outboardSizeBytes !== outboardBytes(file.sizeBytes)) {
+      throw corruptFile(hash, `${file.sizeBytes} bytes of content with an outboard of ${file.outboardSizeBytes}`);
+    }
+    this.hash = hash;
+    this.sizeBytes = file.sizeBytes;
+    this.#file = file;
+    this.#checking = checking;
+  }
+
+  async *slices(range: ByteRange = wholeOf(this)): AsyncGenerator<SlicePart, void, undefined> {
+    for await (const { parents, data } of this.#parts(range)) yield { parents, data };
+  }
+
+  async *bytes(range: ByteRange = wholeOf(this)): AsyncGenerator<Uint8Array, void, undefined> {
+    if (this.#checking === "unverified") {
+      yield* this.#bytesUnverified(range);
+      return;
+    }
+    for await (const { start, data } of this.#parts(range)) {
+      const wanted = data.subarray(Math.max(0, range.start - start), Math.max(0, range.end - start));
+      if (wanted.length > 0) yield wanted;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#file.close();
+  }
+
+  /** The slice in parts, each checked before it is handed on. */
+  async *#parts(range: ByteRange): AsyncGenerator<PlacedPart, void, undefined> {
+    const source: SliceSource = {
+      sizeBytes: this.sizeBytes,
+      read: (offset, length) => this.#file.read(offset, length),
+      pair: (index) => this.#pair(index),
+    };
+    if (this.#checking === "unverified") {
+      yield* sliceParts(source, range);
+      return;
+    }
+    const decoder = new SliceDecoder({ hash: this.hash, sizeBytes: this.sizeBytes, range });
+    for await (const part of sliceParts(source, range)) {
+      try {
+        decoder.push(part);
+      } catch (cause) {
+        if (!(cause instanceof VerificationFailed)) throw cause;
+        throw corruptFile(this.hash, "the stored bytes do not match the hash", cause);
+      }
+      yield part;
+    }
+    decoder.finish();
+  }
+
+  async *#bytesUnverified(range: ByteRange): AsyncGenerator<Uint8Array, void, undefined> {
+    slicePlan(this.sizeBytes, range);
+    for (let offset = range.start; offset < range.end; offset += DATA_MESSAGE_BYTES) {
+      yield await this.#file.read(offset, Math.min(DATA_MESSAGE_BYTES, range.end - offset));
+    }
+  }
+
+  async #pair(index: number): Promise<Uint8Array> {
+    const page = await this.#page(Math.floor(index / PAIRS_IN_PAGE));
+    const offset = (index % PAIRS_IN_PAGE) * PAIR_BYTES;
+    return page.subarray(offset, offset + PAIR_BYTES);
+  }
+
+  /** A page of the outboard. The walk reads a page's pairs close together, so a few pages serve all of them. */
+  #page(number: number): Promise<Uint8Array> {
+    const kept = this.#pages.get(number);
+    if (kept !== undefined) return kept;
+    for (const oldest of this.#pages.keys()) {
+      if (this.#pages.size < MAX_PAGES) break;
+      this.#pages.delete(oldest);
+    }
+    const offset = number * OUTBOARD_PAGE_BYTES;
+    const length = Math.min(OUTBOARD_PAGE_BYTES, this.#file.outboardSizeBytes - offset);
+    const page = this.#file.readOutboard(offset, length);
+    this.#pages.set(number, page);
+    return page;
+  }
+}
+
+/** Stored content of a blob that is not what its name says. */
+export function corruptFile(hash: BlobHash, what: string, cause?: unknown): Corrupt {
+  const hex = toHex(hash);
+  return new Corrupt(
+    `blob ${hex}: ${what}`,
+    {
+      hint: "the file was changed or damaged; restore it from a backup, or upload the blob again after removing it",
+      facts: { hash: hex, kind: "blob" },
+    },
+    { cause },
+  );
+}
+
+function wholeOf(blob: { readonly sizeBytes: number }): ByteRange {
+  return { start: 0, end: blob.sizeBytes };
+}
+
+/** The walk over a slice, cut into parts of at most GROUPS_IN_PART groups. The groups of a part are one read. */
+async function* sliceParts(source: SliceSource, range: ByteRange): AsyncGenerator<PlacedPart, void, undefined> {
+  let parents: Uint8Array[] = [];
+  let start = 0;
+  let end = 0;
+  let groups = 0;
+  const take = async (): Promise<PlacedPart> => {
+    const data = await source.read(start, end - start);
+    const part = { start, parents: concatBytes(...parents), data };
+    parents = [];
+    groups = 0;
+    return part;
+  };
+  for (const item of slicePlan(source.sizeBytes, range)) {
+    if (item.kind === "parent") {
+      parents.push(await source.pair(item.pairIndex));
+      continue;
+    }
+    if (groups === 0) start = item.start;
+    end = item.end;
+    groups += 1;
+    if (groups === GROUPS_IN_PART) yield await take();
+  }
+  if (groups > 0) yield await take();
+}

@@ -1,0 +1,212 @@
+// The one write path (DESIGN, idea 4): everything that moves a ref goes through here.
+//
+// Writers queue. Each round takes those that wait, runs their mutations one after the other on top of the newest tail,
+// and writes one atomic batch of everything, guarded by the tail: one leaf, one flush, one signature for all of them.
+//
+//        tail n ──► draft ◄── mutation, mutation, …        a mutation that throws is dropped from the round alone
+//                     │
+//                     ▼
+//        {rows, nodes, refs moved, leaf n, its hashes, tail n + 1}  if tail n is still the tail
+//
+// A lost race (another process was first) runs the whole round again on the new tail, verdicts included: a mutation may
+// have failed because of one before it that never became durable. Nobody is answered before the flush, and a checkpoint
+// is signed after it. A round that fails leaves nothing.
+//
+// Cost: a mutation is CPU of this thread, so a round is bounded in mutations and bytes, and reads run in between.
+import { Unavailable, assert } from "../core/errors.js";
+import { ConditionFailed } from "../store/contract.js";
+import type { Row, Store } from "../store/contract.js";
+import type { Receipt } from "./contract.js";
+import { Draft } from "./draft.js";
+import type { LogStore, Tail } from "./log-store.js";
+import type { StoreNodes } from "./nodes.js";
+import { StoredRefs } from "./refs.js";
+
+const MAX_ROUND_MUTATIONS = 256;
+const MAX_ROUND_BYTES = 8 * 1024 * 1024;
+/** Races lost in a row before giving up; with the waits between them, some seconds against a busy neighbour. */
+const MAX_ATTEMPTS = 100;
+const MAX_BACKOFF_MS = 50;
+
+/** What a mutation works on. */
+export interface MutationContext {
+  /** Refs, nodes and rows, with the changes of the mutations before it in this round. */
+  readonly draft: Draft;
+  /** The log before this round. */
+  readonly tail: Tail;
+}
+
+/**
+ * Reads and changes the draft, without waiting, and says what it did. Runs again from the start when the round has to be
+ * repeated, so it changes nothing but the draft. What it throws is the verdict on it alone.
+ */
+export type Mutation<T> = (context: MutationContext) => T;
+
+/** A mutation's answer, and the log that contains it. */
+export interface Outcome<T> {
+  readonly value: T;
+  readonly receipt: Receipt;
+}
+
+export interface CommitterOptions {
+  readonly store: Store;
+  readonly nodes: StoreNodes;
+  readonly log: LogStore;
+  readonly clock: () => number;
+}
+
+interface Ticket {
+  readonly mutate: Mutation<unknown>;
+  readonly resolve: (outcome: Outcome<unknown>) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+type Verdict = { readonly value: unknown } | { readonly error: unknown };
+
+export class Committer {
+  readonly #options: CommitterOptions;
+  readonly #waiting: Ticket[] = [];
+  #loop: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(options: CommitterOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Runs a mutation and resolves once it is durable and in the log. Mutations run in the order of the calls.
+   * @throws what the mutation throws; Unavailable - closed, disk full, or other processes won every race
+   */
+  commit<T>(mutate: Mutation<T>): Promise<Outcome<T>> {
+    if (this.#closed) return Promise.reject(new Unavailable("the database is closed"));
+    return new Promise<Outcome<unknown>>((resolve, reject) => {
+      this.#waiting.push({ mutate, resolve, reject });
+      this.#loop ??= this.#runRounds();
+    }) as Promise<Outcome<T>>;
+  }
+
+  /** Takes no more mutations and waits for those that wait. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#loop;
+  }
+
+  async #runRounds(): Promise<void> {
+    // Calls made in this turn of the event loop share the first round.
+    await Promise.resolve();
+    while (this.#waiting.length > 0) await this.#runRound();
+    this.#loop = undefined;
+  }
+
+  async #runRound(): Promise<void> {
+    const tickets = this.#waiting.splice(0, MAX_ROUND_MUTATIONS);
+    try {
+      for (let attempt = 1; ; attempt += 1) {
+        const round = new Round(this.#options, tickets);
+        // What does not fit into one batch goes first in the next.
+        this.#waiting.unshift(...tickets.splice(round.size));
+        if (await round.write()) {
+          round.settle();
+          return;
+        }
+        if (attempt === MAX_ATTEMPTS) throw lostEveryRace();
+        await backOff(attempt);
+      }
+    } catch (error) {
+      for (const ticket of tickets) ticket.reject(error);
+    }
+  }
+}
+
+/** One try at writing what some tickets want, on top of one tail. */
+class Round {
+  readonly #options: CommitterOptions;
+  readonly #tickets: readonly Ticket[];
+  /** One for each ticket that fitted in. */
+  readonly #verdicts: Verdict[] = [];
+  readonly #tail: Tail;
+  readonly #draft: Draft;
+  #written: Tail;
+
+  /** Runs the mutations of the first tickets, as many as fit. @throws Corrupt, Unavailable - reading the tail failed */
+  constructor(options: CommitterOptions, tickets: readonly Ticket[]) {
+    this.#options = options;
+    this.#tickets = tickets;
+    const { nodes, log } = options;
+    this.#tail = log.tail();
+    this.#written = this.#tail;
+    const refs = new StoredRefs(nodes, { kind: 4, root: this.#tail.refsRoot });
+    this.#draft = new Draft({ refs, nodes });
+    for (const ticket of tickets) {
+      if (this.#draft.sizeBytes > MAX_ROUND_BYTES) break;
+      this.#verdicts.push(this.#run(ticket));
+    }
+  }
+
+  /** Tickets that fitted in: at least the first. */
+  get size(): number {
+    return this.#verdicts.length;
+  }
+
+  #run(ticket: Ticket): Verdict {
+    const fork = this.#draft.fork();
+    try {
+      const value = ticket.mutate({ draft: fork, tail: this.#tail });
+      this.#draft.merge(fork);
+      return { value };
+    } catch (error) {
+      return { error };
+    }
+  }
+
+  /** True once everything is durable; false where another process moved the tail first. */
+  async write(): Promise<boolean> {
+    const { store, nodes, log, clock } = this.#options;
+    const draft = this.#draft;
+    if (!draft.needsLeaf && draft.rows.length === 0) return true;
+    const refsRoot = draft.edit({ kind: 4, root: this.#tail.refsRoot }, draft.movedRefs);
+    const rows: Row[] = [...draft.rows];
+    for (const node of draft.createdNodes) rows.push({ space: "nodes", key: node.digest, value: node.stored });
+    const appended = draft.needsLeaf ? log.append(this.#tail, { timeMs: clock(), refsRoot }) : undefined;
+    rows.push(...(appended?.rows ?? []));
+    try {
+      await store.write({ conditions: [log.unmoved(this.#tail)], puts: rows });
+    } catch (error) {
+      if (error instanceof ConditionFailed) return false;
+      throw error;
+    }
+    nodes.add(draft.createdNodes);
+    if (appended !== undefined) {
+      log.moved(appended);
+      this.#written = appended.tail;
+    }
+    return true;
+  }
+
+  /** Answers everybody. Only once the round is durable. */
+  settle(): void {
+    const receipt: Receipt = {
+      logIndex: this.#written.size - 1,
+      checkpoint: this.#options.log.checkpoint(this.#written),
+    };
+    for (const [index, verdict] of this.#verdicts.entries()) {
+      const ticket = this.#tickets[index];
+      assert(ticket !== undefined, "one verdict for each ticket");
+      if ("error" in verdict) ticket.reject(verdict.error);
+      else ticket.resolve({ value: verdict.value, receipt });
+    }
+  }
+}
+
+/** Waits a random while, longer with each attempt, so that two processes do not meet again and again. */
+async function backOff(attempt: number): Promise<void> {
+  const longestMs = Math.min(MAX_BACKOFF_MS, 2 ** attempt);
+  await new Promise((resolve) => setTimeout(resolve, Math.random() * longestMs));
+}
+
+function lostEveryRace(): Unavailable {
+  return new Unavailable(`other processes moved the log ${MAX_ATTEMPTS} times while this write was prepared`, {
+    hint: "try again",
+    facts: { attempts: String(MAX_ATTEMPTS) },
+  });
+}

@@ -1,0 +1,213 @@
+// One database: its parts, put together over one store.
+//
+//                      states  commits  heads  manifests  documents        what callers see
+//                         \       |      |        /        /     \
+//                          ───► committer ◄──────          blobs, uploads
+//                         /        |     \                     |
+//                     nodes     objects   log store ◄── checkpoint signer
+//                         \________|________|__________________/
+//                                 store
+//
+// Several processes, or several of these in one process, may have the same database open: every write is guarded by the
+// log's tail, and every read begins at it.
+import { randomBytes as systemRandomBytes } from "node:crypto";
+import { toHex } from "../core/bytes.js";
+import { AlreadyExists, Corrupt, NotFound, Unsupported } from "../core/errors.js";
+import { mapRoot } from "../core/hashes.js";
+import { MapKind, buildMap, emptyMap } from "../core/map/index.js";
+import type { MapNode } from "../core/map/index.js";
+import { LOG_KEYS_KEY, logKeysCell, stagedCell, stagedKey } from "../core/object/index.js";
+import { ConditionFailed, createDirectory, openDirectory } from "../store/index.js";
+import type { DatabaseDirectory, Store, StoreUsage, SyncReader } from "../store/index.js";
+import type { ReadChecking } from "./blob-reader.js";
+import { DatabaseBlobs } from "./blobs.js";
+import { fromStore } from "./boundary.js";
+import { CheckpointSigner } from "./checkpoint-signer.js";
+import { DatabaseCommits } from "./commits.js";
+import { Committer } from "./committer.js";
+import type { Database as Contract, DatabaseOptions, Location, View } from "./contract.js";
+import { DatabaseDocuments } from "./documents.js";
+import { DatabaseHeads } from "./heads.js";
+import { newIdentity, readIdentity } from "./identity.js";
+import { LogStore, NO_TAIL, firstLeaf, hasTail } from "./log-store.js";
+import { DatabaseManifests } from "./manifests.js";
+import { StoreNodes } from "./nodes.js";
+import { StoredObjects } from "./objects.js";
+import { StoredRefs } from "./refs.js";
+import { DatabaseStates } from "./states.js";
+import { DatabaseLog } from "./transparency-log.js";
+import { DatabaseUploads } from "./uploads.js";
+import { DatabaseView } from "./view.js";
+
+/** The head that every new database has. */
+const FIRST_HEAD = "main";
+
+/** Where the outside comes in, with defaults filled in. */
+interface Outside {
+  readonly clock: () => number;
+  readonly randomBytes: (count: number) => Uint8Array;
+}
+
+/** One database. */
+export type Database = Contract;
+
+export const Database = {
+  /**
+   * Makes a database with an empty head `main`, and opens it. A directory may hold a hand-written `meta/config.json`;
+   * an interrupted `create` is finished or made anew.
+   * @throws AlreadyExists - there is one
+   * @throws InvalidArgument - a directory with other things in it, or a config that cannot be
+   * @throws Unsupported - the config or the store is of a kind that this version does not serve
+   */
+  async create(location: Location, options: DatabaseOptions = {}): Promise<Database> {
+    const outside = outsideOf(options);
+    if (typeof location === "string") {
+      const directory = await createDirectory(location, { initialise: (store) => initialise(store, outside) });
+      return openFound(directory, options);
+    }
+    await initialise(location, outside);
+    return new OpenDatabase(location, options);
+  },
+
+  /**
+   * Opens a database.
+   * @throws NotFound - kind `database`; the hint says how to make one
+   * @throws Corrupt - files or rows are damaged or missing
+   * @throws Unsupported - another schema version, encryption, or a store that cannot be read without waiting
+   */
+  async open(location: Location, options: DatabaseOptions = {}): Promise<Database> {
+    if (typeof location === "string") return openFound(await openDirectory(location), options);
+    if (!hasTail(syncReaderOf(location))) {
+      throw new NotFound("the store holds no database", { facts: { kind: "database" } });
+    }
+    return new OpenDatabase(location, options);
+  },
+} as const;
+
+class OpenDatabase implements Contract {
+  readonly id: string;
+  readonly verifyOnRead: boolean;
+  readonly nodes: StoreNodes;
+  readonly blobs: DatabaseBlobs;
+  readonly uploads: DatabaseUploads;
+  readonly documents: DatabaseDocuments;
+  readonly manifests: DatabaseManifests;
+  readonly states: DatabaseStates;
+  readonly commits: DatabaseCommits;
+  readonly heads: DatabaseHeads;
+  readonly log: DatabaseLog;
+  readonly #store: Store;
+  readonly #committer: Committer;
+  readonly #newView: () => View;
+
+  /** @throws Corrupt @throws Unsupported - the store offers no reads without waiting */
+  constructor(store: Store, options: DatabaseOptions) {
+    const { clock, randomBytes } = outsideOf(options);
+    const rows = syncReaderOf(store);
+    this.#store = store;
+    this.verifyOnRead = options.verifyOnRead ?? true;
+    const checking: ReadChecking = this.verifyOnRead ? "verified" : "unverified";
+    const identity = readIdentity(rows);
+    this.id = toHex(identity.id);
+    const signer = new CheckpointSigner(identity);
+    const logStore = new LogStore({ rows, signer });
+    const nodes = new StoreNodes({ rows, checking });
+    const objects = new StoredObjects({ rows, store });
+    const committer = new Committer({ store, nodes, log: logStore, clock });
+    const newUploadId = (): string => `t-${toHex(randomBytes(16))}`;
+    const view = async (): Promise<View> => this.view();
+    requireOwnKey(new StoredRefs(nodes, { kind: MapKind.refs, root: logStore.tail().refsRoot }), signer.verifierKey);
+
+    this.nodes = nodes;
+    this.#committer = committer;
+    this.#newView = () => new DatabaseView(logStore.tail(), { nodes, objects, log: logStore });
+    this.blobs = new DatabaseBlobs({ store, rows, checking, newUploadId });
+    this.uploads = new DatabaseUploads({ store, newUploadId });
+    this.manifests = new DatabaseManifests({ store, objects, committer });
+    const { blobs, uploads, manifests } = this;
+    this.documents = new DatabaseDocuments({ store, nodes, blobs, uploads, manifests, clock, view });
+    this.states = new DatabaseStates({ committer, blobs });
+    this.commits = new DatabaseCommits({ databaseId: identity.id, objects, committer, clock, view });
+    this.heads = new DatabaseHeads({ objects, committer, empty: EMPTY_ROOTS });
+    this.log = new DatabaseLog({ log: logStore, committer, signer, clock });
+  }
+
+  async view(): Promise<View> {
+    return this.#newView();
+  }
+
+  usage(): Promise<StoreUsage> {
+    return this.#store.usage();
+  }
+
+  async close(): Promise<void> {
+    await this.#committer.close();
+    await this.#store.close();
+  }
+}
+
+const EMPTY_NODES: readonly MapNode[] = [MapKind.state, MapKind.chunks, MapKind.ledger].map(emptyMap);
+const EMPTY_ROOTS = {
+  stateRoot: mapRoot(emptyMap(MapKind.state).digest),
+  ledgerRoot: mapRoot(emptyMap(MapKind.ledger).digest),
+};
+
+/** Writes a new database into an empty store, in one batch. */
+async function initialise(store: Store, outside: Outside): Promise<void> {
+  const { identity, rows } = newIdentity(outside.randomBytes);
+  const { verifierKey } = new CheckpointSigner(identity);
+  const nodes = [...EMPTY_NODES];
+  const refs = [
+    { key: LOG_KEYS_KEY, cell: logKeysCell.encode([verifierKey]) },
+    { key: stagedKey(FIRST_HEAD), cell: stagedCell.encode(EMPTY_ROOTS) },
+  ];
+  const { root } = buildMap(MapKind.refs, refs, (node) => nodes.push(node));
+  const leaf = firstLeaf({ timeMs: outside.clock(), refsRoot: root });
+  const nodeRows = nodes.map((node) => ({ space: "nodes", key: node.digest, value: node.stored }) as const);
+  try {
+    await store.write({ conditions: [NO_TAIL], puts: [...rows, ...nodeRows, ...leaf.rows] });
+  } catch (cause) {
+    if (!(cause instanceof ConditionFailed)) throw cause;
+    throw new AlreadyExists("the store holds a database already", { facts: { kind: "database" } }, { cause });
+  }
+}
+
+function openFound(directory: DatabaseDirectory, options: DatabaseOptions): Promise<Database> {
+  const { store, config } = directory;
+  return closingOnFailure(store, () => {
+    return new OpenDatabase(store, { ...options, verifyOnRead: options.verifyOnRead ?? config.verifyOnRead });
+  });
+}
+
+async function closingOnFailure<T>(store: Store, open: () => T): Promise<T> {
+  try {
+    return open();
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+function outsideOf(options: DatabaseOptions): Outside {
+  return {
+    clock: options.clock ?? Date.now,
+    randomBytes: options.randomBytes ?? ((count) => new Uint8Array(systemRandomBytes(count))),
+  };
+}
+
+/** @throws Unsupported */
+function syncReaderOf(store: Store): SyncReader {
+  if (store.sync !== undefined) return store.sync;
+  throw new Unsupported("this version serves only stores that are read without waiting: memory and LMDB");
+}
+
+/** The refs list the key that this database signs with. @throws Corrupt */
+function requireOwnKey(refs: StoredRefs, verifierKey: string): void {
+  const cell = refs.ref(LOG_KEYS_KEY);
+  const keys = cell === undefined ? [] : fromStore("the keys of the log", () => logKeysCell.decode(cell));
+  if (keys.includes(verifierKey)) return;
+  throw new Corrupt("the key that signs the log is not the one that the refs list", {
+    hint: "restore the database from a backup",
+    facts: { kind: "signing-key", expected: keys.join(" "), actual: verifierKey },
+  });
+}

@@ -1,0 +1,144 @@
+// Changes that are not yet durable: refs moved, nodes and rows made, on top of the newest tail.
+//
+// A round of the committer has one draft, and each mutation in it a draft on top of that, which is merged in if the
+// mutation succeeds and dropped if it throws. So a mutation sees those before it, and one that fails leaves nothing.
+import { compareBytes, equalBytes } from "../core/bytes.js";
+import { mapRoot } from "../core/hashes.js";
+import type { Digest, MapRoot } from "../core/hashes.js";
+import { edit, readSync } from "../core/map/index.js";
+import type { Edit, Entry, MapAt, MapKind, MapNode, NodeSource } from "../core/map/index.js";
+import type { Row } from "../store/contract.js";
+import { cacheName } from "./nodes.js";
+import type { RefLookup, RefRange } from "./refs.js";
+
+/** What a draft is on top of. */
+export interface DraftBase {
+  readonly refs: RefLookup;
+  readonly nodes: NodeSource;
+}
+
+/** A ref that moved. */
+interface MovedRef extends Edit {
+  /** True where what the draft is on top of has the ref. */
+  readonly wasThere: boolean;
+}
+
+export class Draft implements RefLookup, NodeSource {
+  readonly #base: DraftBase;
+  readonly #moved = new Map<string, MovedRef>();
+  readonly #created = new Map<string, MapNode>();
+  readonly #rows: Row[] = [];
+  #needsLeaf = false;
+  #sizeBytes = 0;
+
+  constructor(base: DraftBase) {
+    this.#base = base;
+  }
+
+  /** A draft on top of this one. */
+  fork(): Draft {
+    return new Draft({ refs: this, nodes: this });
+  }
+
+  /** Takes over what a draft on top of this one holds. */
+  merge(fork: Draft): void {
+    for (const [name, moved] of fork.#moved) {
+      this.#moved.set(name, { ...moved, wasThere: this.#moved.get(name)?.wasThere ?? moved.wasThere });
+    }
+    for (const [name, node] of fork.#created) this.#created.set(name, node);
+    for (const row of fork.#rows) this.#rows.push(row);
+    this.#needsLeaf ||= fork.#needsLeaf;
+    this.#sizeBytes += fork.#sizeBytes;
+  }
+
+  ref(key: Uint8Array): Uint8Array | undefined {
+    const moved = this.#moved.get(cacheName(key));
+    return moved === undefined ? this.#base.refs.ref(key) : moved.cell;
+  }
+
+  *refsBetween(range: RefRange): Generator<Entry> {
+    const entries = new Map<string, Edit>();
+    for (const entry of this.#base.refs.refsBetween(range)) entries.set(cacheName(entry.key), entry);
+    for (const [name, moved] of this.#moved) if (isWithin(moved.key, range)) entries.set(name, moved);
+    for (const { key, cell } of [...entries.values()].sort(byKey)) if (cell !== undefined) yield { key, cell };
+  }
+
+  countBetween(range: RefRange): number {
+    let count = this.#base.refs.countBetween(range);
+    for (const { key, cell, wasThere } of this.#moved.values()) {
+      if (!isWithin(key, range)) continue;
+      if (wasThere && cell === undefined) count -= 1;
+      if (!wasThere && cell !== undefined) count += 1;
+    }
+    return count;
+  }
+
+  /** Moves a ref, or without a cell removes it. */
+  move(key: Uint8Array, cell: Uint8Array | undefined): void {
+    const before = this.ref(key);
+    if (before === cell || (before !== undefined && cell !== undefined && equalBytes(before, cell))) return;
+    const name = cacheName(key);
+    this.#moved.set(name, { key, cell, wasThere: this.#moved.get(name)?.wasThere ?? before !== undefined });
+    this.#needsLeaf = true;
+  }
+
+  /** Has the log grow although no ref moves. */
+  touch(): void {
+    this.#needsLeaf = true;
+  }
+
+  load(digest: Digest, kind: MapKind): MapNode {
+    return this.#created.get(cacheName(digest)) ?? this.#base.nodes.load(digest, kind);
+  }
+
+  /** Changes keys of a map and returns its new root. Keys strictly ascending. */
+  edit(map: MapAt, edits: readonly Edit[]): MapRoot {
+    if (edits.length === 0) return mapRoot(map.root);
+    const { root, created } = readSync(edit(map, edits), this);
+    for (const node of created) {
+      this.#created.set(cacheName(node.digest), node);
+      this.#sizeBytes += node.stored.length;
+    }
+    return root;
+  }
+
+  /** Writes a row with this batch. */
+  put(rows: readonly Row[]): void {
+    for (const row of rows) {
+      this.#rows.push(row);
+      this.#sizeBytes += row.value.length;
+    }
+  }
+
+  /** True where a leaf of the log is due: a ref moved, or `touch` was called. */
+  get needsLeaf(): boolean {
+    return this.#needsLeaf;
+  }
+
+  /** Refs that moved, ascending by key. */
+  get movedRefs(): readonly Edit[] {
+    return [...this.#moved.values()].sort(byKey);
+  }
+
+  get createdNodes(): Iterable<MapNode> {
+    return this.#created.values();
+  }
+
+  /** Rows put, nodes aside. */
+  get rows(): readonly Row[] {
+    return this.#rows;
+  }
+
+  /** Bytes that the batch will hold, roughly. */
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+}
+
+function isWithin(key: Uint8Array, range: RefRange): boolean {
+  return compareBytes(key, range.from) >= 0 && compareBytes(key, range.to) < 0;
+}
+
+function byKey(a: { readonly key: Uint8Array }, b: { readonly key: Uint8Array }): number {
+  return compareBytes(a.key, b.key);
+}

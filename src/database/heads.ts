@@ -1,0 +1,61 @@
+// Heads: named lines of commits, each with a staged state and ledger on top (FORMATS §7).
+import { AlreadyExists, LimitExceeded } from "../core/errors.js";
+import type { MapRoot } from "../core/hashes.js";
+import { MAX_HEADS } from "../core/limits.js";
+import { commitCell, headKey, stagedCell, stagedKey } from "../core/object/index.js";
+import type { Committer } from "./committer.js";
+import type { ExpectedCommit, Heads, Receipt } from "./contract.js";
+import type { StoredObjects } from "./objects.js";
+import { checkExpectedCommit, countHeads, findHead, requireCommit, requireHead, requireHeadName } from "./refs.js";
+
+export interface HeadsOptions {
+  readonly objects: StoredObjects;
+  readonly committer: Committer;
+  /** Roots of the empty maps. */
+  readonly empty: { readonly stateRoot: MapRoot; readonly ledgerRoot: MapRoot };
+}
+
+export class DatabaseHeads implements Heads {
+  readonly #options: HeadsOptions;
+
+  constructor(options: HeadsOptions) {
+    this.#options = options;
+  }
+
+  async create(name: string, options: { readonly commit?: Uint8Array | undefined } = {}): Promise<Receipt> {
+    const { objects, committer, empty } = this.#options;
+    requireHeadName(name);
+    const commit = options.commit === undefined ? undefined : await objects.commit(options.commit);
+    const staged =
+      commit === undefined ? empty : { stateRoot: commit.object.stateRoot, ledgerRoot: commit.object.manifests };
+    const { receipt } = await committer.commit(({ draft }) => {
+      if (findHead(draft, name) !== undefined) {
+        throw new AlreadyExists(`head "${name}" exists already`, {
+          field: "head",
+          hint: "see: neleus head list",
+          facts: { kind: "head", head: name },
+        });
+      }
+      if (countHeads(draft) >= MAX_HEADS) {
+        throw new LimitExceeded(`a database has at most ${MAX_HEADS} heads`, {
+          hint: "delete one: neleus head delete",
+          facts: { limit: "heads", value: String(MAX_HEADS) },
+        });
+      }
+      if (commit !== undefined) draft.move(headKey(name), commitCell.encode({ commit: commit.hash }));
+      draft.move(stagedKey(name), stagedCell.encode(staged));
+    });
+    return receipt;
+  }
+
+  async delete(name: string, options: { readonly expectedCommit?: ExpectedCommit | undefined } = {}): Promise<Receipt> {
+    requireHeadName(name);
+    const expected = checkExpectedCommit(options.expectedCommit);
+    const { receipt } = await this.#options.committer.commit(({ draft }) => {
+      requireCommit(requireHead(draft, name), expected);
+      draft.move(headKey(name), undefined);
+      draft.move(stagedKey(name), undefined);
+    });
+    return receipt;
+  }
+}

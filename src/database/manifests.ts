@@ -1,0 +1,97 @@
+// Manifests: stored as received, and filed in the staged ledger of a head (FORMATS §6).
+import { InvalidArgument } from "../core/errors.js";
+import type { ManifestHash } from "../core/hashes.js";
+import { MapKind } from "../core/map/index.js";
+import type { Edit } from "../core/map/index.js";
+import {
+  decodeManifest,
+  ledgerCell,
+  ledgerKeysOf,
+  manifestHashOf,
+  stagedCell,
+  stagedKey,
+} from "../core/object/index.js";
+import { MAX_OBJECT_BYTES } from "../core/limits.js";
+import type { Row, Store } from "../store/contract.js";
+import { fromRequest } from "./boundary.js";
+import type { Committer } from "./committer.js";
+import type { Manifests, PutResult, StoredManifest } from "./contract.js";
+import type { Draft } from "./draft.js";
+import { objectRow } from "./objects.js";
+import type { StoredObjects } from "./objects.js";
+import { requireHead, requireHeadName } from "./refs.js";
+import { compareBytes, equalBytes } from "../core/bytes.js";
+
+export interface ManifestsOptions {
+  readonly store: Store;
+  readonly objects: StoredObjects;
+  readonly committer: Committer;
+}
+
+export class DatabaseManifests implements Manifests {
+  readonly #store: Store;
+  readonly #objects: StoredObjects;
+  readonly #committer: Committer;
+
+  constructor(options: ManifestsOptions) {
+    this.#store = options.store;
+    this.#objects = options.objects;
+    this.#committer = options.committer;
+  }
+
+  get(hash: Uint8Array): Promise<StoredManifest> {
+    return this.#objects.manifest(hash);
+  }
+
+  async put(bytes: Uint8Array, options: { readonly head?: string | undefined } = {}): Promise<PutResult> {
+    if (options.head !== undefined) requireHeadName(options.head);
+    if (bytes.length > MAX_OBJECT_BYTES) {
+      throw new InvalidArgument(`manifest: at most ${MAX_OBJECT_BYTES} bytes, not ${bytes.length}`, {
+        field: "manifest",
+      });
+    }
+    const received = new Uint8Array(bytes);
+    const { object } = fromRequest("manifest", () => decodeManifest(received));
+    const manifest = { hash: manifestHashOf(received), bytes: received, object };
+    return this.store({ manifest, head: options.head, rows: [] });
+  }
+
+  /** Stores a manifest, together with rows that it refers to, and files it with a head. */
+  async store(options: {
+    readonly manifest: StoredManifest;
+    readonly head: string | undefined;
+    readonly rows: readonly Row[];
+  }): Promise<PutResult> {
+    const { manifest, head, rows } = options;
+    const puts = [...rows, objectRow(manifest.hash, manifest.bytes)];
+    if (head === undefined) {
+      await this.#store.write({ puts });
+      return { manifest, receipt: undefined };
+    }
+    const { receipt } = await this.#committer.commit(({ draft }) => {
+      stageManifest(draft, head, manifest);
+      draft.put(puts);
+    });
+    return { manifest, receipt };
+  }
+}
+
+/** Runs in a round. @throws NotFound - kind `head` */
+function stageManifest(draft: Draft, name: string, manifest: StoredManifest): void {
+  const head = requireHead(draft, name);
+  const ledgerRoot = draft.edit({ kind: MapKind.ledger, root: head.stagedLedger }, ledgerEdits([manifest]));
+  draft.move(stagedKey(name), stagedCell.encode({ stateRoot: head.stagedState, ledgerRoot }));
+}
+
+/** What files these manifests in a ledger, ascending by key, none twice. */
+export function ledgerEdits(manifests: readonly StoredManifest[]): Edit[] {
+  const edits = manifests.flatMap(({ hash, bytes, object }) => {
+    const cell = ledgerCell.encode({ size: bytes.length });
+    return ledgerKeysOf(object, hash satisfies ManifestHash).map((key) => ({ key, cell }));
+  });
+  edits.sort((a, b) => compareBytes(a.key, b.key));
+  return edits.filter(({ key }, position) => {
+    const before = edits[position - 1];
+    return before === undefined || !equalBytes(before.key, key);
+  });
+}

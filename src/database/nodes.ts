@@ -1,0 +1,89 @@
+// Map nodes of the store, held against their digests once and then kept in memory for a while.
+//
+// The cache has two generations: what is used moves to the young one, and when that is full the old one is dropped. A
+// node costs its stored bytes and its parsed table. Nodes are immutable, so what is kept never goes stale; a digest is
+// checked when a node comes from the store, so damage on disk shows when it is first met.
+import { toHex } from "../core/bytes.js";
+import { Corrupt } from "../core/errors.js";
+import type { Digest } from "../core/hashes.js";
+import { decodeNode, verifyNode } from "../core/map/index.js";
+import type { MapNode, NodeSource } from "../core/map/index.js";
+import type { SyncReader } from "../store/contract.js";
+import type { ReadChecking } from "./blob-reader.js";
+import { fromStore } from "./boundary.js";
+
+/** What the parsed table of a node takes, roughly. */
+const NODE_OVERHEAD_BYTES = 1024;
+const DEFAULT_CACHE_BYTES = 64 * 1024 * 1024;
+
+export interface StoreNodesOptions {
+  readonly rows: SyncReader;
+  readonly checking: ReadChecking;
+  readonly cacheBytes?: number;
+}
+
+export class StoreNodes implements NodeSource {
+  readonly #rows: SyncReader;
+  readonly #checking: ReadChecking;
+  readonly #generationBytes: number;
+  #young = new Map<string, MapNode>();
+  #old = new Map<string, MapNode>();
+  #youngBytes = 0;
+
+  constructor(options: StoreNodesOptions) {
+    this.#rows = options.rows;
+    this.#checking = options.checking;
+    this.#generationBytes = (options.cacheBytes ?? DEFAULT_CACHE_BYTES) / 2;
+  }
+
+  load(digest: Digest): MapNode {
+    const node = this.find(digest);
+    if (node !== undefined) return node;
+    const hash = toHex(digest);
+    throw new Corrupt(`map node ${hash} is missing, and something refers to it`, {
+      hint: "restore the database from a backup",
+      facts: { hash, kind: "node" },
+    });
+  }
+
+  /** The node, or undefined where there is none. @throws Corrupt - it is not what its digest says */
+  find(digest: Digest): MapNode | undefined {
+    const name = cacheName(digest);
+    const kept = this.#young.get(name) ?? this.#old.get(name);
+    if (kept !== undefined) {
+      if (this.#old.delete(name)) this.#keep(name, kept);
+      return kept;
+    }
+    const stored = this.#rows.get("nodes", digest);
+    if (stored === undefined) return undefined;
+    const node =
+      this.#checking === "verified"
+        ? verifyNode(stored, digest)
+        : fromStore(`map node ${toHex(digest)}`, () => decodeNode(stored, { digest }));
+    this.#keep(name, node);
+    return node;
+  }
+
+  /** Keeps nodes that were just written. */
+  add(nodes: Iterable<MapNode>): void {
+    for (const node of nodes) {
+      const name = cacheName(node.digest);
+      if (!this.#young.has(name)) this.#keep(name, node);
+    }
+  }
+
+  #keep(name: string, node: MapNode): void {
+    if (this.#youngBytes >= this.#generationBytes) {
+      this.#old = this.#young;
+      this.#young = new Map();
+      this.#youngBytes = 0;
+    }
+    this.#young.set(name, node);
+    this.#youngBytes += node.stored.length + NODE_OVERHEAD_BYTES;
+  }
+}
+
+/** A digest as the key of a JavaScript Map: one character a byte. */
+export function cacheName(digest: Digest): string {
+  return Buffer.from(digest.buffer, digest.byteOffset, digest.length).toString("latin1");
+}

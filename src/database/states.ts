@@ -1,0 +1,207 @@
+// Changing staged state: keys put and deleted, all or none, under conditions.
+//
+// Values are hashed before the write queues, and large ones are files by then; small ones are rows of the very batch that
+// refers to them. Inside the round only the map is edited.
+import { hashBlob } from "../core/blob/index.js";
+import { compareBytes, equalBytes, toHex } from "../core/bytes.js";
+import { Conflict, InvalidArgument, LimitExceeded } from "../core/errors.js";
+import { blobHash } from "../core/hashes.js";
+import type { BlobHash, MapRoot } from "../core/hashes.js";
+import { MAX_BATCH_BYTES, MAX_BATCH_KEYS, MAX_INLINE_VALUE_BYTES, MAX_KEY_BYTES } from "../core/limits.js";
+import { MapKind, getMany, readSync } from "../core/map/index.js";
+import type { MapAt } from "../core/map/index.js";
+import { stagedCell, stagedKey, stateCell } from "../core/object/index.js";
+import type { Row } from "../store/contract.js";
+import type { DatabaseBlobs, HashedContent } from "./blobs.js";
+import { fromStore, requireHashBytes } from "./boundary.js";
+import type { Committer, MutationContext } from "./committer.js";
+import type { Applied, ApplyOptions, BlobRef, StateOperation, States } from "./contract.js";
+import { missingHash } from "./missing.js";
+import { requireHead, requireHeadName } from "./refs.js";
+
+/** An operation that was checked, ready to be run in a round. */
+interface PreparedOperation {
+  readonly key: Uint8Array;
+  readonly cell: Uint8Array | undefined;
+  readonly condition: BlobHash | "absent" | undefined;
+  /** Its place in the request. */
+  readonly index: number;
+}
+
+interface PreparedApply {
+  readonly head: string;
+  /** Ascending by key. */
+  readonly operations: readonly PreparedOperation[];
+  readonly expectedRoot: Uint8Array | undefined;
+  readonly rows: readonly Row[];
+}
+
+export class DatabaseStates implements States {
+  readonly #committer: Committer;
+  readonly #blobs: DatabaseBlobs;
+
+  constructor(options: { readonly committer: Committer; readonly blobs: DatabaseBlobs }) {
+    this.#committer = options.committer;
+    this.#blobs = options.blobs;
+  }
+
+  async apply(head: string, options: ApplyOptions): Promise<Applied> {
+    requireHeadName(head);
+    const { operations } = options;
+    requireSizes(operations);
+    const expectedRoot = options.expectedRoot && requireHashBytes("expected_root", options.expectedRoot);
+    const contents: HashedContent[] = [];
+    const prepared: PreparedOperation[] = [];
+    for (const [index, operation] of operations.entries()) {
+      prepared.push(await this.#prepare(operation, { index, contents }));
+    }
+    prepared.sort((a, b) => compareBytes(a.key, b.key));
+    requireDifferentKeys(prepared);
+    const rows = await this.#blobs.prepare(contents);
+    const apply = { head, operations: prepared, expectedRoot, rows };
+    const { value, receipt } = await this.#committer.commit((context) => applyTo(context, apply));
+    return { root: value, receipt };
+  }
+
+  async #prepare(
+    operation: StateOperation,
+    place: { readonly index: number; readonly contents: HashedContent[] },
+  ): Promise<PreparedOperation> {
+    const { index } = place;
+    const field = `operations[${index}]`;
+    const { change, condition } = operation;
+    // Copied: the caller's arrays may be views of a message.
+    const key = new Uint8Array(operation.key);
+    const checked =
+      condition === undefined || condition === "absent"
+        ? condition
+        : blobHash(requireHashBytes(`${field}.expected_hash`, condition.expectedHash));
+    if (change === "delete") return { key, cell: undefined, condition: checked, index };
+    let value: BlobRef;
+    if ("put" in change) {
+      const content = { hash: hashBlob(change.put), sizeBytes: change.put.length, bytes: change.put };
+      place.contents.push(content);
+      value = content;
+    } else {
+      value = await this.#requireBlob(`${field}.blob`, change.putBlob);
+    }
+    return { key, cell: stateCell.encode({ hash: value.hash, size: value.sizeBytes }), condition: checked, index };
+  }
+
+  /** A blob that the database holds, of the size that the caller says. */
+  async #requireBlob(field: string, named: { hash: Uint8Array; sizeBytes: number }): Promise<BlobRef> {
+    const hash = requireHashBytes(`${field}.hash`, named.hash);
+    const sizeBytes = await this.#blobs.sizeOf(blobHash(hash));
+    if (sizeBytes === undefined) throw missingHash("blob", hash);
+    if (sizeBytes !== named.sizeBytes) {
+      throw new InvalidArgument(`${field}.size: the blob has ${sizeBytes} bytes, not ${named.sizeBytes}`, {
+        field: `${field}.size`,
+      });
+    }
+    return { hash: blobHash(hash), sizeBytes };
+  }
+}
+
+/** Runs in a round. @throws NotFound @throws Conflict */
+function applyTo({ draft }: MutationContext, apply: PreparedApply): MapRoot {
+  const head = requireHead(draft, apply.head);
+  const { stagedState, stagedLedger } = head;
+  const { expectedRoot } = apply;
+  if (expectedRoot !== undefined && !equalBytes(expectedRoot, stagedState)) {
+    throw new Conflict(`the staged root of head "${apply.head}" is ${toHex(stagedState)}, not the expected one`, {
+      field: "expected_root",
+      hint: "somebody was first: read again at the current root, and decide anew",
+      facts: { kind: "root", head: apply.head, current_root: toHex(stagedState), expected: toHex(expectedRoot) },
+    });
+  }
+  const map: MapAt = { kind: MapKind.state, root: stagedState };
+  requireConditions(draft, map, apply);
+  const root = draft.edit(map, apply.operations);
+  draft.put(apply.rows);
+  draft.move(stagedKey(apply.head), stagedCell.encode({ stateRoot: root, ledgerRoot: stagedLedger }));
+  return root;
+}
+
+/** @throws Conflict - a key is not what its operation expects */
+function requireConditions(nodes: MutationContext["draft"], map: MapAt, apply: PreparedApply): void {
+  const conditional = apply.operations.filter(({ condition }) => condition !== undefined);
+  if (conditional.length === 0) return;
+  const keys = conditional.map(({ key }) => key);
+  const reader = getMany(map, keys, ({ index, cell }) => {
+    const operation = conditional[index];
+    if (operation?.condition === undefined) return;
+    const { condition } = operation;
+    const current = cell && fromStore("a cell of the state map", () => stateCell.decode(cell)).hash;
+    const holds = condition === "absent" ? current === undefined : current && equalBytes(current, condition);
+    if (holds !== true) throw keyConflict({ head: apply.head, map, operation, current });
+  });
+  readSync(reader, nodes);
+}
+
+function keyConflict(conflict: {
+  head: string;
+  map: MapAt;
+  operation: PreparedOperation;
+  current: BlobHash | undefined;
+}): Conflict {
+  const { head, map, operation, current } = conflict;
+  const key = toHex(operation.key);
+  const is = current === undefined ? "is absent" : `has the value ${toHex(current)}`;
+  const wanted = operation.condition === "absent" ? "expected to be absent" : "not the expected value";
+  return new Conflict(`key ${key} of head "${head}" ${is}, ${wanted}`, {
+    field: `operations[${operation.index}]`,
+    hint: "somebody was first: read the key again, and decide anew",
+    facts: {
+      kind: "key",
+      head,
+      key,
+      current_root: toHex(map.root),
+      ...(current === undefined ? {} : { current_hash: toHex(current) }),
+    },
+  });
+}
+
+/** Everything that can be said of the request before anything is hashed. */
+function requireSizes(operations: readonly StateOperation[]): void {
+  if (operations.length === 0) {
+    throw new InvalidArgument("operations: at least one is needed", { field: "operations" });
+  }
+  if (operations.length > MAX_BATCH_KEYS) {
+    throw new LimitExceeded(`at most ${MAX_BATCH_KEYS} operations in one request, not ${operations.length}`, {
+      field: "operations",
+      facts: { limit: "batch_keys", value: String(MAX_BATCH_KEYS) },
+    });
+  }
+  let totalBytes = 0;
+  for (const [index, { key, change }] of operations.entries()) {
+    if (key.length === 0 || key.length > MAX_KEY_BYTES) {
+      const field = `operations[${index}].key`;
+      throw new InvalidArgument(`${field}: a key is 1 to ${MAX_KEY_BYTES} bytes, not ${key.length}`, { field });
+    }
+    if (change === "delete" || !("put" in change)) continue;
+    if (change.put.length > MAX_INLINE_VALUE_BYTES) {
+      const field = `operations[${index}].value`;
+      throw new InvalidArgument(`${field}: at most ${MAX_INLINE_VALUE_BYTES} bytes, not ${change.put.length}`, {
+        field,
+        hint: "upload the value as a blob, and put that",
+      });
+    }
+    totalBytes += change.put.length;
+  }
+  if (totalBytes <= MAX_BATCH_BYTES) return;
+  throw new LimitExceeded(`at most ${MAX_BATCH_BYTES} bytes of values in one request, not ${totalBytes}`, {
+    field: "operations",
+    hint: "split the request, or upload large values as blobs",
+    facts: { limit: "batch_bytes", value: String(MAX_BATCH_BYTES) },
+  });
+}
+
+function requireDifferentKeys(sorted: readonly PreparedOperation[]): void {
+  for (const [position, operation] of sorted.entries()) {
+    const before = sorted[position - 1];
+    if (before === undefined || !equalBytes(before.key, operation.key)) continue;
+    const index = Math.max(before.index, operation.index);
+    const field = `operations[${index}].key`;
+    throw new InvalidArgument(`${field}: ${toHex(operation.key)} is there twice`, { field });
+  }
+}
