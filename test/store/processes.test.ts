@@ -75,6 +75,23 @@ describe("several processes", () => {
   });
 });
 
+describe("a full disk", () => {
+  // Files may grow to 4 MiB at first: the same failures as on a full disk, without one.
+  for (const argument of ["rows", "file"]) {
+    it(`is reported as such, leaves nothing half written, and is survived: ${argument}`, async (context) => {
+      const path = join(temporaryDirectory(context), "db");
+      await (await createDirectory(path)).store.close();
+      const under = ["bash", "-c", 'ulimit -S -f 4096 && exec "$@"', "limited"];
+      const { code, lines, stderr } = await run({ program: "fill", path, argument, under });
+      assert.equal(code, 0, stderr);
+      assert.match(lines[1] ?? "", /^refused UNAVAILABLE (EFBIG|ENOSPC)$/);
+      assert.match(lines[2] ?? "", /^still UNAVAILABLE (EFBIG|ENOSPC)$/);
+      assert.deepEqual(lines.slice(3), ["whole true", "again"]);
+      await (await openDirectory(path)).store.close();
+    });
+  }
+});
+
 /** Lets a child write until it has acknowledged so many batches, and kills it. Returns all that it acknowledged. */
 async function loadAndKill(path: string, load: { from: number; afterLines: number }): Promise<number[]> {
   const child = start({ program: "load", path, argument: String(load.from) });

@@ -1,8 +1,10 @@
 // Programs that the tests of this folder run as processes of their own: `node child.js <program> <database> [argument]`.
 // Each writes one line to stdout for every step that is done, synchronously, so that a line which was read is a step
 // that had returned.
+import { spawnSync } from "node:child_process";
 import { writeSync } from "node:fs";
-import { u64be, utf8 } from "#src/core/bytes.js";
+import { readU64be, u64be, utf8 } from "#src/core/bytes.js";
+import { NeleusError } from "#src/core/errors.js";
 import { ConditionFailed, createDirectory, openDirectory } from "#src/store/index.js";
 import type { Store } from "#src/store/index.js";
 
@@ -70,6 +72,64 @@ async function upload(store: Store): Promise<void> {
   say("published");
 }
 
+/** What a refused write is to the caller. */
+function describe(error: unknown): string {
+  return error instanceof NeleusError
+    ? `${error.code} ${String(error.facts["system_code"])}`
+    : `untyped ${String(error)}`;
+}
+
+/** Makes room on the "disk": files may grow again. */
+function makeRoom(): void {
+  const { status } = spawnSync("prlimit", ["--pid", String(process.pid), "--fsize=unlimited:"]);
+  if (status !== 0) throw new Error("prlimit (util-linux) failed");
+}
+
+/** Writes rows, or appends to an upload, until the system refuses; and goes on after room was made. */
+async function fill(store: Store, what: string): Promise<void> {
+  const value = new Uint8Array(60_000).fill(1);
+  if (what === "rows") {
+    const write = (number: number) =>
+      store.write({
+        puts: [
+          { space: "requests", key: u64be(number), value },
+          { ...COUNTER, value: u64be(number) },
+        ],
+      });
+    let rows = 0;
+    const refusal = await firstRefusal(() => write(rows).then(() => (rows += 1)));
+    say(`refused ${refusal}`);
+    say(`still ${await firstRefusal(() => write(rows))}`);
+    const [last, counter] = await store.snapshot([{ space: "requests", key: u64be(rows) }, COUNTER]);
+    say(`whole ${last === undefined && counter !== undefined && readU64be(counter) === rows - 1}`);
+    makeRoom();
+    await write(rows);
+  } else {
+    const staged = await store.files.stage("upload", { metadata: utf8("owner") });
+    say(`refused ${await firstRefusal(() => staged.append(staged.sizeBytes, value))}`);
+    const size = staged.sizeBytes;
+    say(`still ${await firstRefusal(() => staged.append(size, value))}`);
+    say(`whole ${staged.sizeBytes === size && size % value.length === 0}`);
+    makeRoom();
+    await staged.append(size, value);
+    await staged.publish(new Uint8Array(32));
+    const blob = await store.files.open(new Uint8Array(32));
+    if (blob?.sizeBytes !== size + value.length) throw new Error("the blob is of another size");
+    await blob.close();
+  }
+  say("again");
+}
+
+async function firstRefusal(attempt: () => Promise<unknown>): Promise<string> {
+  for (;;) {
+    try {
+      await attempt();
+    } catch (error) {
+      return describe(error);
+    }
+  }
+}
+
 const [program, path = "", argument = ""] = process.argv.slice(2);
 switch (program) {
   case "init": {
@@ -79,6 +139,7 @@ switch (program) {
     await store.close();
     break;
   }
+  case "fill":
   case "increment":
   case "load":
   case "upload":
@@ -88,6 +149,7 @@ switch (program) {
     if (program === "increment") await increment(store, Number(argument));
     else if (program === "load") await load(store, Number(argument));
     else if (program === "upload") await upload(store);
+    else if (program === "fill") await fill(store, argument);
     else {
       await store.write({ puts: [{ ...COUNTER, value: utf8(argument) }] });
       say("acknowledged");
