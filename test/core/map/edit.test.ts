@@ -20,7 +20,7 @@ import {
   readSync,
   verifyWitness,
 } from "#src/core/map/index.js";
-import { byPlace, keysByRank } from "./keys.js";
+import { MIXES, byPlace, drawKey, keysByRank, lengthen } from "./keys.js";
 import { cellOf, numberedEntries } from "./support.js";
 
 /** A map that is edited in place and compared with a rebuild after every step. */
@@ -80,37 +80,6 @@ class EditedMap {
 }
 
 const CELLS = Array.from({ length: 8 }, (_, index) => cellOf(`cell ${index}`));
-
-/** Which ranks the keys of a map have: shares of the pools of rank 0, 1, 2, and 3 or more. */
-const MIXES: Readonly<Record<string, readonly number[]>> = {
-  ordinary: [0.9375, 0.0586, 0.0037, 0.0002],
-  "boundary-free": [1, 0, 0, 0],
-  "of rank 1": [0, 1, 0, 0],
-  "of high rank": [0, 0, 0.7, 0.3],
-  mixed: [0.25, 0.25, 0.25, 0.25],
-  "runs with few boundaries": [0.97, 0.01, 0.01, 0.01],
-};
-
-/** Draws keys by a mix from a part of the pools small enough that draws meet again. */
-function drawKey(
-  mix: readonly number[],
-  draw: { readonly rank: number; readonly index: number },
-  most: number,
-): Uint8Array {
-  let rank = 0;
-  for (let left = draw.rank - (mix[0] ?? 0); left >= 0 && rank < 3; left -= mix[rank] ?? 0) rank += 1;
-  const pool = keysByRank()[rank] ?? [];
-  const key = pool[Math.floor(draw.index * Math.min(pool.length, most))];
-  assert.ok(key !== undefined);
-  return key;
-}
-
-/** Makes a key long, always the same way. Ranks change; what counts is that the limit in bytes cuts. */
-function lengthen(key: Uint8Array): Uint8Array {
-  const long = new Uint8Array(1024 - ((key[0] ?? 0) % 7) * 60);
-  long.set(key);
-  return long;
-}
 
 const unit = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
 const drawn = fc.record({ rank: unit, index: unit, cell: fc.integer({ min: 0, max: 7 }) });

@@ -1,4 +1,5 @@
 // Keys ground by rank (FORMATS §3), since what an attacker can grind the tests must try.
+import assert from "node:assert/strict";
 import { utf8 } from "#src/core/bytes.js";
 import type { Placed } from "#src/core/map/place.js";
 import { comparePlaces, placeHeads, rankOf } from "#src/core/map/place.js";
@@ -35,4 +36,37 @@ export function byPlace(keys: readonly Uint8Array[]): Uint8Array[] {
   return placedKeys(keys)
     .sort(comparePlaces)
     .map(({ key }) => key);
+}
+
+/** Which ranks the keys of a map have: shares of the pools of rank 0, 1, 2, and 3 or more. */
+export const MIXES: Readonly<Record<string, readonly number[]>> = {
+  ordinary: [0.9375, 0.0586, 0.0037, 0.0002],
+  "boundary-free": [1, 0, 0, 0],
+  "of rank 1": [0, 1, 0, 0],
+  "of high rank": [0, 0, 0.7, 0.3],
+  mixed: [0.25, 0.25, 0.25, 0.25],
+  "runs with few boundaries": [0.97, 0.01, 0.01, 0.01],
+};
+
+/** Where in the pools a key is drawn: both are shares of 1. */
+export interface Draw {
+  readonly rank: number;
+  readonly index: number;
+}
+
+/** Draws a key by a mix, from the first `most` keys of a pool, so that draws meet again. */
+export function drawKey(mix: readonly number[], draw: Draw, most: number): Uint8Array {
+  let rank = 0;
+  for (let left = draw.rank - (mix[0] ?? 0); left >= 0 && rank < RANKS - 1; left -= mix[rank] ?? 0) rank += 1;
+  const pool = keysByRank()[rank] ?? [];
+  const key = pool[Math.floor(draw.index * Math.min(pool.length, most))];
+  assert.ok(key !== undefined);
+  return key;
+}
+
+/** Makes a key long, always the same way. Ranks change; what counts is that the limit in bytes cuts. */
+export function lengthen(key: Uint8Array): Uint8Array {
+  const long = new Uint8Array(1024 - ((key[0] ?? 0) % 7) * 60);
+  long.set(key);
+  return long;
 }
