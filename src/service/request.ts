@@ -207,9 +207,16 @@ function utf8Length(value: string): number {
 /** A value at most this long, in characters, is shown in an error; a longer one is cut. */
 const SHOWN_CHARACTERS = 64;
 
-/** User text for a message: JSON's quoting, so that no control character gets through, and never long. */
+/** Controls beside those that JSON escapes, and marks that change the direction of text. */
+const UNSHOWABLE = /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+
+/** User text for a message: JSON's quoting, so that no control character reaches a terminal or log, and never long. */
 export function quoted(value: string): string {
-  return JSON.stringify(value.length <= SHOWN_CHARACTERS ? value : `${value.slice(0, SHOWN_CHARACTERS)}…`);
+  const shown = value.length <= SHOWN_CHARACTERS ? value : `${value.slice(0, SHOWN_CHARACTERS)}…`;
+  return JSON.stringify(shown).replace(
+    UNSHOWABLE,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 /** @throws LimitExceeded - more items than one request may hold */

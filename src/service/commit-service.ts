@@ -1,0 +1,132 @@
+// CommitService: commits and heads.
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { CommitServiceLogRequest, CommitServiceLogResponseSchema } from "../../gen/neleus/v1/commit_pb.js";
+import { CommitService } from "../../gen/neleus/v1/commit_pb.js";
+import { utf8 } from "../core/bytes.js";
+import { MAX_BATCH_KEYS, STREAM_MESSAGE_BYTES } from "../core/limits.js";
+import { scan, type KeyRange } from "../core/map/index.js";
+import { openDatabase, type ServiceEnvironment } from "./environment.js";
+import type { CallContext, ServiceImplementation } from "./implementation.js";
+import { Pace } from "./pace.js";
+import { receiptMessage } from "./receipt.js";
+import {
+  commitHashField,
+  countWithin,
+  expectedCommitField,
+  forField,
+  headField,
+  integerField,
+  invalid,
+  limitField,
+  manifestHashField,
+  metaField,
+  nonEmptyTextField,
+  textField,
+} from "./request.js";
+import { readWithWitness } from "./reveal-message.js";
+import { knownCheckpointField, logProofMessage } from "./snapshot.js";
+
+/** Every head that has a commit, and every head: what ListHeads proves complete. */
+const HEADS: KeyRange = { from: utf8("heads/"), to: utf8("heads0") };
+const STATES: KeyRange = { from: utf8("states/"), to: utf8("states0") };
+
+export function commitService(environment: ServiceEnvironment): ServiceImplementation<typeof CommitService> {
+  return {
+    async create(request) {
+      countWithin(request.manifests.length, {
+        field: "manifests",
+        name: "batch_keys",
+        value: MAX_BATCH_KEYS,
+      });
+      const options = {
+        head: headField(request.head, "head"),
+        author: nonEmptyTextField(request.author, "author"),
+        message: textField(request.message, "message"),
+        timeMs: request.time === undefined ? undefined : integerField(request.time, "time"),
+        meta: metaField(request.meta, "meta"),
+        manifests: request.manifests.map((hash, index) => manifestHashField(hash, `manifests[${index}]`)),
+        expectedCommit: expectedCommitField(request.expectedCommit, "expected_commit"),
+      };
+      const database = await openDatabase(environment, request);
+      const { commit, receipt } = await database.commits.create(options);
+      return { commit: commit.bytes, receipt: receiptMessage(receipt) };
+    },
+
+    async get(request) {
+      const hash = commitHashField(request.commit, "commit");
+      const database = await openDatabase(environment, request);
+      return { commit: (await forField("commit", database.commits.get(hash))).bytes };
+    },
+
+    log: (request, context) => log(environment, request, context),
+
+    async listHeads(request) {
+      const known = knownCheckpointField(request);
+      const database = await openDatabase(environment, request);
+      const view = await database.view();
+      const [heads, states] = [HEADS, STATES].map((range) =>
+        readWithWitness(
+          database,
+          scan(view.refs, range, () => undefined),
+        ),
+      );
+      return {
+        log: await logProofMessage(database, view, known),
+        heads: heads?.nodes ?? [],
+        states: states?.nodes ?? [],
+      };
+    },
+
+    async createHead(request) {
+      const head = headField(request.head, "head");
+      const commit = request.commit === undefined ? undefined : commitHashField(request.commit, "commit");
+      const database = await openDatabase(environment, request);
+      return { receipt: receiptMessage(await database.heads.create(head, { commit })) };
+    },
+
+    async deleteHead(request) {
+      const head = headField(request.head, "head");
+      const expectedCommit = expectedCommitField(request.expectedCommit, "expected_commit");
+      const database = await openDatabase(environment, request);
+      return { receipt: receiptMessage(await database.heads.delete(head, { expectedCommit })) };
+    },
+  };
+}
+
+async function* log(
+  environment: ServiceEnvironment,
+  request: CommitServiceLogRequest,
+  context: CallContext,
+): AsyncGenerator<MessageInitShape<typeof CommitServiceLogResponseSchema>, void, undefined> {
+  const start = startField(request);
+  const limit = limitField(request.limit, "limit") ?? Infinity;
+  const database = await openDatabase(environment, request);
+  const pace = new Pace(context.signal);
+  let commits: Uint8Array[] = [];
+  let sizeBytes = 0;
+  let sent = 0;
+  for await (const commit of database.commits.log(start.at)) {
+    if (pace.isDue) await pace.rest();
+    if (commits.length > 0 && sizeBytes + commit.bytes.length > STREAM_MESSAGE_BYTES) {
+      yield { commits };
+      commits = [];
+      sizeBytes = 0;
+    }
+    commits.push(commit.bytes);
+    sizeBytes += commit.bytes.length;
+    sent += 1;
+    if (sent >= limit) break;
+  }
+  if (commits.length > 0) yield { commits };
+}
+
+function startField({ start }: CommitServiceLogRequest): { at: { head: string } | { commit: Uint8Array } } {
+  switch (start.case) {
+    case "head":
+      return { at: { head: headField(start.value, "head") } };
+    case "commit":
+      return { at: { commit: commitHashField(start.value, "commit") } };
+    case undefined:
+      throw invalid("start", "says nothing of where to start", "set head or commit");
+  }
+}

@@ -1,0 +1,46 @@
+// The witness for many keys of a map, cut into messages.
+//
+// A later key may touch a node that was read for an earlier one, the root above all, so the reveals are final only when
+// every key has been read: unlike a scan the read runs to its end first. What it holds then is bounded by
+// MAX_BATCH_KEYS; reveals and values are made as the messages go.
+import { getMany, readSync, Recorder, type MapAt, type Reveal } from "../core/map/index.js";
+import type { Database } from "../database/index.js";
+import type { Pace } from "./pace.js";
+import { RevealMessage, type InlineValueInit, type NodeRevealInit } from "./reveal-message.js";
+
+export interface KeysStreamOptions {
+  readonly database: Database;
+  readonly map: MapAt;
+  /** Strictly ascending. */
+  readonly keys: readonly Uint8Array[];
+  readonly pace: Pace;
+  /** The value to send along with a cell; undefined: none. */
+  readonly loadValue?: ((cell: Uint8Array) => Promise<Uint8Array | undefined>) | undefined;
+}
+
+/** At least one message. All reveals come before the first value. */
+export async function* keysStream(
+  options: KeysStreamOptions,
+): AsyncGenerator<{ nodes: NodeRevealInit[]; values: InlineValueInit[] }, void, undefined> {
+  const { database, map, keys, pace, loadValue } = options;
+  const recorder = new Recorder();
+  const cells: Uint8Array[] = [];
+  const onAnswer = ({ cell }: { cell: Uint8Array | undefined }): void => {
+    if (cell !== undefined) cells.push(cell);
+  };
+  readSync(getMany(map, keys, onAnswer), database.nodes, recorder);
+  const message = new RevealMessage();
+  for (const reveal of recorder.reveals() as Iterable<Reveal>) {
+    if (pace.isDue) await pace.rest();
+    message.addReveal(reveal);
+    if (message.isFull) yield message.take();
+  }
+  for (const [entry, cell] of loadValue === undefined ? [] : cells.entries()) {
+    if (pace.isDue) await pace.rest();
+    const value = await loadValue?.(cell);
+    if (value === undefined) continue;
+    if (message.isTooFullFor(value.length)) yield message.take();
+    message.addValue(entry, value);
+  }
+  if (!message.isEmpty) yield message.take();
+}

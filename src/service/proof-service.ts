@@ -1,0 +1,215 @@
+// ProofService: proofs that stand on their own, and the chain from a signed checkpoint down to a head.
+//
+// Each answer comes from one View: checkpoint, refs, commit and root fit together, whatever is written meanwhile. The
+// witnesses are what the recorder of core/map noted while the read ran.
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import {
+  ProofService,
+  type BlobSliceSchema,
+  type ChunkProofSchema,
+  type ProofServiceProveChunkRequest,
+  type ProofServiceProveRangeRequest,
+  type ProofServiceProveRangeResponseSchema,
+  type ProofServiceProveStateRequest,
+  type SnapshotSchema,
+  type StateProofSchema,
+} from "../../gen/neleus/v1/proof_pb.js";
+import { toHex } from "../core/bytes.js";
+import { Corrupt, NotFound } from "../core/errors.js";
+import { MAX_INLINE_VALUE_BYTES } from "../core/limits.js";
+import { get } from "../core/map/index.js";
+import { chunkCell, chunkKey, ledgerKeysOf } from "../core/object/index.js";
+import type { Database, OpenDocument, ReadPoint, View } from "../database/index.js";
+import { wholeSlice } from "./blob-service.js";
+import { openDatabase, type ServiceEnvironment } from "./environment.js";
+import type { CallContext, ServiceImplementation } from "./implementation.js";
+import { inlineValue, storedCell } from "./inline-value.js";
+import { Pace } from "./pace.js";
+import { rangeField, rangeStream } from "./range-stream.js";
+import { resolveAt, selectorField, type CheckedSelector } from "./read-selector.js";
+import { headField, integerField, invalid, keyField, manifestHashField, forField } from "./request.js";
+import { readWithWitness } from "./reveal-message.js";
+import { knownCheckpointField, logProofMessage, snapshotMessage, type KnownCheckpoint } from "./snapshot.js";
+
+export const STATE_PROOF_TYPE = "neleus.state-proof.v1";
+export const RANGE_PROOF_TYPE = "neleus.range-proof.v1";
+export const CHUNK_PROOF_TYPE = "neleus.chunk-proof.v1";
+
+export function proofService(environment: ServiceEnvironment): ServiceImplementation<typeof ProofService> {
+  return {
+    async getSnapshot(request) {
+      const name = headField(request.head, "head");
+      const known = knownCheckpointField(request);
+      const maxAgeMs = request.maxAgeMs === undefined ? undefined : integerField(request.maxAgeMs, "max_age_ms");
+      const database = await openDatabase(environment, request);
+      // Asked first, so that an unknown head appends nothing to the log.
+      let view = await database.view();
+      let head = await view.head(name);
+      if (maxAgeMs !== undefined) {
+        await database.log.freshen({ maxAgeMs });
+        view = await database.view();
+        head = await view.head(name);
+      }
+      return { snapshot: await snapshotMessage({ database, view, head, known }) };
+    },
+
+    async getCheckpoint(request) {
+      const known = knownCheckpointField(request);
+      const database = await openDatabase(environment, request);
+      return { log: await logProofMessage(database, await database.view(), known) };
+    },
+
+    async proveState(request) {
+      return { proof: await proveState(environment, request) };
+    },
+
+    proveRange: (request, context) => proveRange(environment, request, context),
+
+    async proveChunk(request) {
+      return { proof: await proveChunk(environment, request) };
+    },
+  };
+}
+
+/** What lies above a root: the chain of the head that was named, if one was. */
+interface Above {
+  readonly chain?: MessageInitShape<typeof SnapshotSchema>;
+  readonly staged: boolean;
+}
+
+interface ChainOptions {
+  readonly database: Database;
+  readonly view: View;
+  readonly point: ReadPoint;
+  readonly at: CheckedSelector;
+  readonly known: KnownCheckpoint | undefined;
+}
+
+async function chainAbove(options: ChainOptions): Promise<Above> {
+  const { database, view, point, at, known } = options;
+  if (point.head === undefined) return { staged: false };
+  const chain = await snapshotMessage({ database, view, head: point.head, known });
+  return { chain, staged: "staged" in at.selector };
+}
+
+async function proveState(
+  environment: ServiceEnvironment,
+  request: ProofServiceProveStateRequest,
+): Promise<MessageInitShape<typeof StateProofSchema>> {
+  const at = selectorField(request.at, "at");
+  const key = keyField(request.key, "key");
+  const known = knownCheckpointField(request);
+  const database = await openDatabase(environment, request);
+  const view = await database.view();
+  const point = await resolveAt(view, at);
+  const { answer: cell, nodes } = readWithWitness(database, get(point.state, key));
+  const value = cell === undefined ? undefined : await inlineValue(database, cell);
+  return {
+    type: STATE_PROOF_TYPE,
+    root: point.state.root,
+    key,
+    present: cell !== undefined,
+    ...(value === undefined ? {} : { value }),
+    nodes,
+    ...(await chainAbove({ database, view, point, at, known })),
+  };
+}
+
+async function* proveRange(
+  environment: ServiceEnvironment,
+  request: ProofServiceProveRangeRequest,
+  context: CallContext,
+): AsyncGenerator<MessageInitShape<typeof ProofServiceProveRangeResponseSchema>, void, undefined> {
+  const at = selectorField(request.at, "at");
+  const range = rangeField(request);
+  const known = knownCheckpointField(request);
+  const database = await openDatabase(environment, request);
+  const view = await database.view();
+  const point = await resolveAt(view, at);
+  const above = await chainAbove({ database, view, point, at, known });
+  const { from, to } = range;
+  const bounds = to === undefined ? { from } : { from, to };
+  yield { proof: { type: RANGE_PROOF_TYPE, root: point.state.root, ...bounds, ...above } };
+  const pace = new Pace(context.signal);
+  for await (const { nodes } of rangeStream({ database, map: point.state, range, pace })) yield { proof: { nodes } };
+}
+
+async function proveChunk(
+  environment: ServiceEnvironment,
+  request: ProofServiceProveChunkRequest,
+): Promise<MessageInitShape<typeof ChunkProofSchema>> {
+  const hash = manifestHashField(request.manifest, "manifest");
+  const index = integerField(request.index, "index");
+  const at = request.at === undefined ? undefined : selectorField(request.at, "at");
+  if (at !== undefined && "root" in at.selector) {
+    throw invalid("at.root", "a bare state root has no ledger to find the document in", "name staged, head or commit");
+  }
+  const known = knownCheckpointField(request);
+  const database = await openDatabase(environment, request);
+  const view = await database.view();
+  const document = await forField("manifest", database.documents.open(hash));
+  const chunk = await chunkWitness(database, document, index);
+  const proof = { type: CHUNK_PROOF_TYPE, manifest: document.manifest.bytes, index: BigInt(index), ...chunk };
+  if (at === undefined) return proof;
+  const point = await resolveAt(view, at);
+  const above = await chainAbove({ database, view, point, at, known });
+  const commit = point.head === undefined && point.commit !== undefined ? { commit: point.commit.bytes } : {};
+  return { ...proof, ...ledgerWitness(database, document, point), ...commit, ...above };
+}
+
+/** That the chunk stands in the list, and its bytes as a slice of the document's blob. */
+async function chunkWitness(
+  database: Database,
+  document: OpenDocument,
+  index: number,
+): Promise<Pick<MessageInitShape<typeof ChunkProofSchema>, "nodes" | "slice">> {
+  if (index >= document.chunkCount) {
+    throw new NotFound(`the document has ${document.chunkCount} chunks, and none of index ${index}`, {
+      field: "index",
+      facts: { kind: "chunk", manifest: toHex(document.manifest.hash), chunks: String(document.chunkCount) },
+    });
+  }
+  const { answer: cell, nodes } = readWithWitness(database, get(document.chunks, chunkKey(index)));
+  if (cell === undefined) {
+    throw new Corrupt(`the chunk list ${toHex(document.chunks.root)} has no chunk ${index}`, {
+      facts: { kind: "chunk", manifest: toHex(document.manifest.hash) },
+    });
+  }
+  const { size, offset } = storedCell(chunkCell, cell);
+  if (size === 0 || size > MAX_INLINE_VALUE_BYTES) return { nodes };
+  return { nodes, slice: await sliceMessage(database, document, { start: offset, end: offset + size }) };
+}
+
+async function sliceMessage(
+  database: Database,
+  document: OpenDocument,
+  range: { readonly start: number; readonly end: number },
+): Promise<MessageInitShape<typeof BlobSliceSchema>> {
+  const blob = await database.blobs.open(document.blob.hash);
+  try {
+    const { parents, data } = await wholeSlice(blob, range);
+    return { size: BigInt(blob.sizeBytes), start: BigInt(range.start), end: BigInt(range.end), parents, data };
+  } finally {
+    await blob.close();
+  }
+}
+
+/** That the document is in the ledger of the point. @throws NotFound - it is not */
+function ledgerWitness(
+  database: Database,
+  document: OpenDocument,
+  point: ReadPoint,
+): Pick<MessageInitShape<typeof ChunkProofSchema>, "ledgerRoot" | "ledgerNodes"> {
+  const { ledger } = point;
+  const { hash, object } = document.manifest;
+  const [key] = ledgerKeysOf(object, hash);
+  if (ledger === undefined || key === undefined) throw invalid("at", "has no ledger to find the document in");
+  const { answer: cell, nodes } = readWithWitness(database, get(ledger, key));
+  if (cell === undefined) {
+    throw new NotFound(`the document ${toHex(hash)} is not in that ledger`, {
+      field: "manifest",
+      facts: { kind: "manifest", hash: toHex(hash), ledger_root: toHex(ledger.root) },
+    });
+  }
+  return { ledgerRoot: ledger.root, ledgerNodes: nodes };
+}

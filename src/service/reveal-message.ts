@@ -1,0 +1,78 @@
+// Witnesses on their way out: reveals as messages, and streams of them cut at about STREAM_MESSAGE_BYTES.
+//
+// The recorder of core/map makes the reveals; nothing here decides what is shown.
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { NodeRevealSchema } from "../../gen/neleus/v1/proof_pb.js";
+import type { InlineValueSchema } from "../../gen/neleus/v1/state_pb.js";
+import { STREAM_MESSAGE_BYTES } from "../core/limits.js";
+import { readSync, Recorder, type Reader, type Reveal } from "../core/map/index.js";
+import type { Database } from "../database/index.js";
+
+export type NodeRevealInit = MessageInitShape<typeof NodeRevealSchema>;
+export type InlineValueInit = MessageInitShape<typeof InlineValueSchema>;
+
+/** A reveal as a message. Shares the reveal's arrays. */
+export function nodeReveal(reveal: Reveal): NodeRevealInit {
+  return {
+    kind: reveal.kind,
+    level: reveal.level,
+    count: reveal.count,
+    total: BigInt(reveal.total),
+    indices: [...reveal.indices],
+    entries: [...reveal.entries],
+    siblings: reveal.siblings,
+  };
+}
+
+/** Runs a read that is small enough to do at once, and returns its answer with the witness for it. */
+export function readWithWitness<T>(database: Database, reader: Reader<T>): { answer: T; nodes: NodeRevealInit[] } {
+  const recorder = new Recorder();
+  const answer = readSync(reader, database.nodes, recorder);
+  return { answer, nodes: Array.from(recorder.reveals(), nodeReveal) };
+}
+
+/** What is counted for a reveal beside its entries and siblings, and for an entry beside its bytes. */
+const REVEAL_OVERHEAD_BYTES = 32;
+const ITEM_OVERHEAD_BYTES = 4;
+
+/** The next message of a stream: reveals, and perhaps values of entries that they show. */
+export class RevealMessage {
+  #nodes: NodeRevealInit[] = [];
+  #values: InlineValueInit[] = [];
+  #sizeBytes = 0;
+
+  get isEmpty(): boolean {
+    return this.#nodes.length === 0 && this.#values.length === 0;
+  }
+
+  /** True when the message is large enough to be sent. */
+  get isFull(): boolean {
+    return this.#sizeBytes >= STREAM_MESSAGE_BYTES;
+  }
+
+  addReveal(reveal: Reveal): void {
+    this.#nodes.push(nodeReveal(reveal));
+    this.#sizeBytes += REVEAL_OVERHEAD_BYTES + reveal.siblings.length;
+    for (const entry of reveal.entries) this.#sizeBytes += ITEM_OVERHEAD_BYTES + entry.length;
+  }
+
+  /** True where a value of this size makes the message larger than it should be. It may stand alone. */
+  isTooFullFor(valueBytes: number): boolean {
+    return !this.isEmpty && this.#sizeBytes + valueBytes + ITEM_OVERHEAD_BYTES > STREAM_MESSAGE_BYTES;
+  }
+
+  /** `entry`: ordinal among the present entries of the answer. */
+  addValue(entry: number, data: Uint8Array): void {
+    this.#values.push({ entry: BigInt(entry), data });
+    this.#sizeBytes += ITEM_OVERHEAD_BYTES + data.length;
+  }
+
+  /** What has been gathered; the next message begins empty. */
+  take(): { nodes: NodeRevealInit[]; values: InlineValueInit[] } {
+    const message = { nodes: this.#nodes, values: this.#values };
+    this.#nodes = [];
+    this.#values = [];
+    this.#sizeBytes = 0;
+    return message;
+  }
+}

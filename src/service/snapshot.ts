@@ -1,0 +1,64 @@
+// The upper chain of an answer: checkpoint, newest log leaf, refs, commit. All of it from one View, so it is one instant.
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { LogProofSchema, SnapshotSchema } from "../../gen/neleus/v1/proof_pb.js";
+import { parseCheckpointUnverified } from "../core/log/index.js";
+import { getMany } from "../core/map/index.js";
+import { headKey, stagedKey } from "../core/object/index.js";
+import type { Database, Head, LogProof, View } from "../database/index.js";
+import { checkField, textField } from "./request.js";
+import { readWithWitness } from "./reveal-message.js";
+
+/** The last checkpoint that a caller has seen, as far as it matters here: its signature is the caller's to check. */
+export interface KnownCheckpoint {
+  readonly origin: string;
+  readonly size: number;
+}
+
+/** The field `known_checkpoint`; undefined where it is empty. @throws InvalidArgument - it does not parse */
+export function knownCheckpointField(request: { readonly knownCheckpoint: string }): KnownCheckpoint | undefined {
+  const field = "known_checkpoint";
+  if (request.knownCheckpoint === "") return undefined;
+  const text = textField(request.knownCheckpoint, field);
+  return checkField(field, () => parseCheckpointUnverified(text));
+}
+
+/**
+ * From the checkpoint to the refs root of the view. A checkpoint of another origin belongs to another log, to which
+ * there is no consistency: the caller sees the origin and decides.
+ */
+export async function logProofMessage(
+  database: Database,
+  view: View,
+  known: KnownCheckpoint | undefined,
+): Promise<MessageInitShape<typeof LogProofSchema>> {
+  const knownSize = known?.origin === database.log.origin ? known.size : undefined;
+  const proof: LogProof = await view.logProof({ knownSize });
+  return {
+    checkpoint: proof.checkpoint,
+    consistency: [...proof.consistency],
+    leaf: proof.leaf,
+    inclusion: [...proof.inclusion],
+  };
+}
+
+export interface SnapshotOptions {
+  readonly database: Database;
+  readonly view: View;
+  /** As the view has it. */
+  readonly head: Head;
+  readonly known: KnownCheckpoint | undefined;
+}
+
+/** The chain above one head. Errors as of `View.logProof` and `Commits.get`. */
+export async function snapshotMessage(options: SnapshotOptions): Promise<MessageInitShape<typeof SnapshotSchema>> {
+  const { database, view, head, known } = options;
+  const log = await logProofMessage(database, view, known);
+  // Read strictly ascending: "heads/…" is below "states/…".
+  const keys = [headKey(head.name), stagedKey(head.name)];
+  const { nodes } = readWithWitness(
+    database,
+    getMany(view.refs, keys, () => undefined),
+  );
+  const commit = head.commit === undefined ? new Uint8Array(0) : (await database.commits.get(head.commit)).bytes;
+  return { head: head.name, log, refs: nodes, commit };
+}

@@ -1,0 +1,178 @@
+// StateService: keys and values of a head's state, read with witnesses and changed atomically.
+//
+// Every read resolves what it names once and answers at that root. The witness is what the recorder noted while the
+// read ran; the entries in it are the answer.
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type {
+  StateOperation as StateOperationMessage,
+  StateServiceApplyRequest,
+  StateServiceBatchGetRequest,
+  StateServiceBatchGetResponseSchema,
+  StateServiceScanRequest,
+  StateServiceScanResponseSchema,
+} from "../../gen/neleus/v1/state_pb.js";
+import { StateService } from "../../gen/neleus/v1/state_pb.js";
+import { compareBytes } from "../core/bytes.js";
+import { MAX_BATCH_KEYS, MAX_INLINE_VALUE_BYTES } from "../core/limits.js";
+import { get } from "../core/map/index.js";
+import type { KeyCondition, StateChange, StateOperation } from "../database/index.js";
+import { openDatabase, type ServiceEnvironment } from "./environment.js";
+import type { CallContext, ServiceImplementation } from "./implementation.js";
+import { inlineValue } from "./inline-value.js";
+import { keysStream } from "./keys-stream.js";
+import { Pace } from "./pace.js";
+import { pageOf, rangeField, rangeStream } from "./range-stream.js";
+import { readPosition, resolveAt, selectorField } from "./read-selector.js";
+import { receiptMessage } from "./receipt.js";
+import {
+  blobHashField,
+  countWithin,
+  headField,
+  integerField,
+  invalid,
+  keyField,
+  limitField,
+  mapRootField,
+} from "./request.js";
+import { readWithWitness } from "./reveal-message.js";
+
+export function stateService(environment: ServiceEnvironment): ServiceImplementation<typeof StateService> {
+  return {
+    async get(request) {
+      const at = selectorField(request.at, "at");
+      const key = keyField(request.key, "key");
+      const database = await openDatabase(environment, request);
+      const point = await resolveAt(await database.view(), at);
+      const { answer: cell, nodes } = readWithWitness(database, get(point.state, key));
+      const value = cell === undefined || request.omitValue ? undefined : await inlineValue(database, cell);
+      return { position: readPosition(point), nodes, ...(value === undefined ? {} : { value }) };
+    },
+
+    batchGet: (request, context) => batchGet(environment, request, context),
+
+    async apply(request) {
+      const head = headField(request.head, "head");
+      const operations = operationsField(request);
+      const expectedRoot =
+        request.expectedRoot === undefined ? undefined : mapRootField(request.expectedRoot, "expected_root");
+      const database = await openDatabase(environment, request);
+      const { root, receipt } = await database.states.apply(head, { operations, expectedRoot });
+      return { root, receipt: receiptMessage(receipt) };
+    },
+
+    scan: (request, context) => scan(environment, request, context),
+  };
+}
+
+async function* batchGet(
+  environment: ServiceEnvironment,
+  request: StateServiceBatchGetRequest,
+  context: CallContext,
+): AsyncGenerator<MessageInitShape<typeof StateServiceBatchGetResponseSchema>, void, undefined> {
+  const at = selectorField(request.at, "at");
+  const keys = keysField(request.keys);
+  const database = await openDatabase(environment, request);
+  const point = await resolveAt(await database.view(), at);
+  let position: { position?: ReturnType<typeof readPosition> } = { position: readPosition(point) };
+  for await (const content of keysStream({
+    database,
+    map: point.state,
+    keys,
+    pace: new Pace(context.signal),
+    loadValue: request.omitValues ? undefined : (cell) => inlineValue(database, cell),
+  })) {
+    yield { ...position, ...content };
+    position = {};
+  }
+}
+
+async function* scan(
+  environment: ServiceEnvironment,
+  request: StateServiceScanRequest,
+  context: CallContext,
+): AsyncGenerator<MessageInitShape<typeof StateServiceScanResponseSchema>, void, undefined> {
+  const at = selectorField(request.at, "at");
+  const wanted = rangeField(request);
+  const limit = limitField(request.limit, "limit");
+  const database = await openDatabase(environment, request);
+  const point = await resolveAt(await database.view(), at);
+  const { range, next } = pageOf({ database, map: point.state, range: wanted, limit });
+  const position = readPosition(point);
+  let header: Pick<MessageInitShape<typeof StateServiceScanResponseSchema>, "header"> = {
+    header: next === undefined ? { position } : { position, next },
+  };
+  for await (const content of rangeStream({
+    database,
+    map: point.state,
+    range,
+    pace: new Pace(context.signal),
+    loadValue: request.withValues ? ({ cell }) => inlineValue(database, cell) : undefined,
+  })) {
+    yield { ...header, ...content };
+    header = {};
+  }
+}
+
+/** Keys of a BatchGet. @throws InvalidArgument - none, or not strictly ascending @throws LimitExceeded */
+function keysField(keys: readonly Uint8Array[]): Uint8Array[] {
+  if (keys.length === 0) throw invalid("keys", "is empty");
+  countWithin(keys.length, { field: "keys", name: "batch_keys", value: MAX_BATCH_KEYS });
+  let previous: Uint8Array | undefined;
+  return keys.map((bytes, index) => {
+    const key = keyField(bytes, `keys[${index}]`);
+    if (previous !== undefined && compareBytes(previous, key) >= 0) {
+      throw invalid(`keys[${index}]`, "is not above the key before it; keys ascend strictly, bytewise");
+    }
+    previous = key;
+    return key;
+  });
+}
+
+/**
+ * Operations of an Apply. That no key comes twice is the engine's to find: it sorts them.
+ * @throws InvalidArgument - none, or one that is wrong
+ * @throws LimitExceeded
+ */
+function operationsField(request: StateServiceApplyRequest): StateOperation[] {
+  const { operations } = request;
+  if (operations.length === 0) throw invalid("operations", "is empty");
+  countWithin(operations.length, { field: "operations", name: "batch_keys", value: MAX_BATCH_KEYS });
+  return operations.map((operation, index) => {
+    const path = `operations[${index}]`;
+    const key = keyField(operation.key, `${path}.key`);
+    return { key, change: changeField(operation, path), condition: conditionField(operation, path) };
+  });
+}
+
+function changeField({ change }: StateOperationMessage, path: string): StateChange {
+  switch (change.case) {
+    case "value":
+      if (change.value.length <= MAX_INLINE_VALUE_BYTES) return { put: change.value };
+      throw invalid(
+        `${path}.value`,
+        `${change.value.length} bytes, and ${MAX_INLINE_VALUE_BYTES} is the most`,
+        "send larger values with Upload, then put the blob",
+      );
+    case "blob": {
+      const hash = blobHashField(change.value.hash, `${path}.blob.hash`);
+      return { putBlob: { hash, sizeBytes: integerField(change.value.size, `${path}.blob.size`) } };
+    }
+    case "delete":
+      if (change.value) return "delete";
+      throw invalid(`${path}.delete`, "is false, which asks for nothing");
+    case undefined:
+      throw invalid(`${path}.change`, "says nothing of what to do", "set value, blob or delete");
+  }
+}
+
+function conditionField({ condition }: StateOperationMessage, path: string): KeyCondition | undefined {
+  switch (condition.case) {
+    case "expectedHash":
+      return { expectedHash: blobHashField(condition.value, `${path}.expected_hash`) };
+    case "expectedAbsent":
+      if (condition.value) return "absent";
+      throw invalid(`${path}.expected_absent`, "is false, which states nothing");
+    case undefined:
+      return undefined;
+  }
+}

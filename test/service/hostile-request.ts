@@ -1,0 +1,170 @@
+// Requests made from descriptors: every field of every message takes values from the edges of its type, from what the
+// database really holds, and from noise. For tests.
+import {
+  create,
+  ScalarType,
+  type DescField,
+  type DescMessage,
+  type DescMethod,
+  type Message,
+} from "@bufbuild/protobuf";
+import fc from "fast-check";
+import { toHex } from "#src/core/bytes.js";
+import { UploadDataSchema, UploadFinishSchema } from "#gen/neleus/v1/blob_pb.js";
+
+/** What the database holds, so that requests get past the first check. */
+export interface KnownValues {
+  readonly blobs: readonly Uint8Array[];
+  readonly commits: readonly Uint8Array[];
+  readonly manifests: readonly Uint8Array[];
+  /** Of maps of every kind. */
+  readonly roots: readonly Uint8Array[];
+  readonly texts: readonly string[];
+  readonly keys: readonly Uint8Array[];
+  /** Content to send, and its hash. */
+  readonly content: { readonly bytes: Uint8Array; readonly hash: Uint8Array };
+}
+
+const EDGES_OF_U64 = [0n, 1n, 2n, 3n, 10n, 262_144n, 2n ** 31n, 2n ** 53n - 1n, 2n ** 53n, 2n ** 63n, 2n ** 64n - 1n];
+
+function textOf(field: DescField, known: KnownValues): fc.Arbitrary<string> {
+  if (field.name === "database") return fc.constantFrom(...Array<string>(12).fill(""), "default", "other", "..", "a/b");
+  if (field.name === "method") return fc.constantFrom("fixed", "fixed", "fixed", "markdown", "");
+  return fc.oneof(
+    { arbitrary: fc.constantFrom(...known.texts), weight: 3 },
+    { arbitrary: fc.constantFrom("", "nothing", "a/../b", "\0", "a".repeat(129), "x".repeat(70_000)), weight: 1 },
+    { arbitrary: fc.string({ unit: "grapheme", maxLength: 20 }), weight: 1 },
+  );
+}
+
+/** What belongs into a field, by its name. */
+function fittingBytes(name: string, known: KnownValues): readonly Uint8Array[] {
+  if (name.startsWith("manifest")) return known.manifests;
+  if (name === "root" || name === "expected_root") return known.roots;
+  if (name.endsWith("commit")) return known.commits;
+  return name.startsWith("hash") || name === "expected_hash" ? known.blobs : known.keys;
+}
+
+function bytesOf(field: DescField, known: KnownValues): fc.Arbitrary<Uint8Array> {
+  const { blobs, commits, manifests, roots } = known;
+  return fc.oneof(
+    { arbitrary: fc.constantFrom(...fittingBytes(field.name, known)), weight: 12 },
+    { arbitrary: fc.constantFrom(...blobs, ...commits, ...manifests, ...roots), weight: 1 },
+    {
+      arbitrary: fc.constantFrom(0, 1, 31, 32, 33, 1024, 1025, 20_000).map((length) => new Uint8Array(length)),
+      weight: 1,
+    },
+    { arbitrary: fc.uint8Array({ maxLength: 40 }), weight: 1 },
+  );
+}
+
+function scalarOf(field: DescField, scalar: ScalarType, known: KnownValues): fc.Arbitrary<unknown> {
+  switch (scalar) {
+    case ScalarType.STRING:
+      return textOf(field, known);
+    case ScalarType.BYTES:
+      return bytesOf(field, known);
+    case ScalarType.BOOL:
+      return fc.constantFrom(true, true, true, false);
+    case ScalarType.UINT64:
+      if (field.name === "overlap") return fc.constantFrom(0n, 0n, 1n, 5n, 2n ** 53n);
+      return fc.oneof(
+        { arbitrary: fc.constantFrom(...EDGES_OF_U64), weight: 3 },
+        fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+      );
+    default:
+      throw new Error(`no request has a field of type ${ScalarType[scalar]}: ${field.name}`);
+  }
+}
+
+/** Lists in any order, and as often ascending without repetition, which some fields want. */
+function listOf(item: fc.Arbitrary<unknown>): fc.Arbitrary<unknown[]> {
+  const list = fc.array(item, { maxLength: 5 });
+  const ascending = list.map((items) => {
+    const byHex = new Map(items.map((value) => [value instanceof Uint8Array ? toHex(value) : String(value), value]));
+    return [...byHex].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, value]) => value);
+  });
+  return fc.oneof(list, ascending);
+}
+
+/** Any value that the field may hold, once it is set. */
+function valueOf(field: DescField, known: KnownValues): fc.Arbitrary<unknown> {
+  switch (field.fieldKind) {
+    case "scalar":
+      return scalarOf(field, field.scalar, known);
+    case "message":
+      return messageOf(field.message, known);
+    case "list":
+      if (field.listKind === "message") return fc.array(messageOf(field.message, known), { maxLength: 4 });
+      if (field.listKind === "scalar") return listOf(scalarOf(field, field.scalar, known));
+      break;
+    case "map":
+      return fc.dictionary(fc.string({ maxLength: 5 }), fc.string({ unit: "grapheme", maxLength: 20 }), { maxKeys: 3 });
+    case "enum":
+      break;
+  }
+  throw new Error(`no request has a field of kind ${field.fieldKind}: ${field.name}`);
+}
+
+/** How seldom a field is left out, as one in so many: conditions seldom hold, and without these most requests are refused. */
+function seldomAbsent(name: string): number {
+  if (name.startsWith("expected_") || name === "condition") return 1;
+  return ["at", "key", "head", "source", "author", "chunking", "operations", "manifest", "hash"].includes(name)
+    ? 20
+    : 3;
+}
+
+/** Any message of a type. */
+export function messageOf(desc: DescMessage, known: KnownValues): fc.Arbitrary<Message> {
+  const members: Record<string, fc.Arbitrary<unknown>> = {};
+  for (const field of desc.fields) {
+    if (field.oneof !== undefined) continue;
+    members[field.localName] = fc.option(valueOf(field, known), { nil: undefined, freq: seldomAbsent(field.name) });
+  }
+  for (const oneof of desc.oneofs) {
+    const cases = oneof.fields.map((field) => valueOf(field, known).map((value) => ({ case: field.localName, value })));
+    members[oneof.localName] = fc.option(fc.oneof(...cases), {
+      nil: { case: undefined },
+      freq: seldomAbsent(oneof.name),
+    });
+  }
+  return fc.record(members).map((init) => {
+    const set = Object.entries(init).filter(([, value]) => value !== undefined);
+    return create(desc, Object.fromEntries(set));
+  });
+}
+
+/** What may be sent to an rpc: one request, or the messages of a stream, half of which are well put together. */
+export function requestsOf(method: DescMethod, known: KnownValues): fc.Arbitrary<Message[]> {
+  const any = messageOf(method.input, known);
+  if (method.methodKind !== "client_streaming") return any.map((request) => [request]);
+  const { bytes, hash } = known.content;
+  const part = (name: string, value: object): Message => create(method.input, { part: { case: name, value } });
+  const data = part("data", create(UploadDataSchema, { data: bytes }));
+  const finish = part("finish", create(UploadFinishSchema, { size: BigInt(bytes.length), hash }));
+  const isHeader = (message: Message): boolean => (message as { part?: { case?: string } }).part?.case === "header";
+  const header = any.filter(isHeader);
+  return fc.oneof(
+    fc.array(any, { maxLength: 5 }),
+    fc.tuple(header, fc.array(any, { maxLength: 4 })).map(([first, rest]) => [first, ...rest]),
+    header.map((first) => [first, data, finish]),
+    header.map((first) => [first, data, finish]),
+  );
+}
+
+/** True where a path such as `operations[3].key` leads to a field, or a oneof, of the message. */
+export function leadsToField(desc: DescMessage, path: string): boolean {
+  const [step = "", ...rest] = path.split(".");
+  const match = /^([a-z_0-9]+)(\[\d+\])?$/.exec(step);
+  if (match === null) return false;
+  const [, name, index] = match;
+  if (desc.oneofs.some((oneof) => oneof.name === name)) return rest.length === 0 && index === undefined;
+  const field = desc.fields.find((candidate) => candidate.name === name);
+  if (field === undefined || (index !== undefined && field.fieldKind !== "list")) return false;
+  if (rest.length === 0) return true;
+  const child =
+    field.fieldKind === "message" || (field.fieldKind === "list" && field.listKind === "message")
+      ? field.message
+      : undefined;
+  return child !== undefined && leadsToField(child, rest.join("."));
+}

@@ -1,0 +1,380 @@
+// Goal: every proof leads from a key that was pinned down to the bytes, in core's verifiers alone, and all of it is of one
+// instant. Method: each answer is checked as a client would, at every kind of selector, while the log grows.
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { AdminService } from "#gen/neleus/v1/admin_pb.js";
+import { CommitService } from "#gen/neleus/v1/commit_pb.js";
+import { ManifestService } from "#gen/neleus/v1/manifest_pb.js";
+import { ProofService, type ChunkProof } from "#gen/neleus/v1/proof_pb.js";
+import { StateService } from "#gen/neleus/v1/state_pb.js";
+import { decodeSlice, hashBlob } from "#src/core/blob/index.js";
+import { fromUtf8, toHex } from "#src/core/bytes.js";
+import { mapRoot } from "#src/core/hashes.js";
+import { MAX_INLINE_VALUE_BYTES, MAX_MESSAGE_BYTES } from "#src/core/limits.js";
+import { get, MapKind, ScanVerifier, verifyWitness } from "#src/core/map/index.js";
+import {
+  chunkCell,
+  chunkKey,
+  commitHashOf,
+  decodeCommit,
+  decodeManifestOf,
+  ledgerKeysOf,
+  manifestHashOf,
+  stateCell,
+} from "#src/core/object/index.js";
+import { GrpcStatus } from "#src/service/index.js";
+import { patternBytes } from "../support/vectors.js";
+import { collect, fails, openHarness, revealsOf, utf8Of, type Harness } from "./harness.js";
+import { verifiedLog, verifiedSnapshot } from "./log-chain.js";
+
+const {
+  getSnapshot: GetSnapshot,
+  getCheckpoint: GetCheckpoint,
+  proveState: ProveState,
+  proveRange: ProveRange,
+  proveChunk: ProveChunk,
+} = ProofService.method;
+const INVALID = { code: "INVALID_ARGUMENT", status: GrpcStatus.INVALID_ARGUMENT } as const;
+const NOT_FOUND = { code: "NOT_FOUND", status: GrpcStatus.NOT_FOUND } as const;
+const UNKNOWN = new Uint8Array(32).fill(9);
+const STAGED = { at: { case: "staged", value: "main" } } as const;
+const HEAD = { at: { case: "head", value: "main" } } as const;
+
+async function set(harness: Harness, pairs: Readonly<Record<string, string>>): Promise<Uint8Array> {
+  const operations = Object.entries(pairs).map(([key, value]) => ({
+    key: utf8Of(key),
+    change: { case: "value", value: utf8Of(value) } as const,
+  }));
+  return (await harness.caller.unary(StateService.method.apply, { head: "main", operations })).root;
+}
+
+async function commit(harness: Harness): Promise<Uint8Array> {
+  return (await harness.caller.unary(CommitService.method.create, { head: "main", author: "ann" })).commit;
+}
+
+async function putDocument(harness: Harness, bytes: Uint8Array, chunkSize: number, head = ""): Promise<Uint8Array> {
+  const chunking = { method: "fixed", size: BigInt(chunkSize) };
+  const { manifest } = await harness.caller.clientStream(ManifestService.method.putDocument, [
+    { part: { case: "header", value: { head, source: "test", chunking } } },
+    { part: { case: "data", value: { data: bytes } } },
+    { part: { case: "finish", value: { size: BigInt(bytes.length), hash: hashBlob(bytes) } } },
+  ]);
+  return manifest;
+}
+
+describe("ProofService.GetSnapshot", () => {
+  test("leads from the pinned key to the head's roots, before and after the first commit", async () => {
+    const harness = await openHarness();
+    const { caller, database } = harness;
+    const { verifierKey, origin } = await caller.unary(AdminService.method.getCapabilities, {});
+    assert.equal(verifierKey, database.log.verifierKey);
+    const root = await set(harness, { a: "1" });
+    const early = verifiedSnapshot(database, (await caller.unary(GetSnapshot, { head: "main" })).snapshot);
+    assert.equal(early.checkpoint.origin, origin);
+    assert.equal(early.commit, undefined);
+    assert.equal(toHex(early.stagedState), toHex(root));
+    const bytes = await commit(harness);
+    const staged = await set(harness, { a: "2" });
+    const later = verifiedSnapshot(database, (await caller.unary(GetSnapshot, { head: "main" })).snapshot);
+    assert.equal(toHex(later.commitHash ?? UNKNOWN), toHex(commitHashOf(bytes)));
+    assert.equal(toHex(later.commit?.stateRoot ?? UNKNOWN), toHex(root));
+    assert.equal(toHex(later.stagedState), toHex(staged));
+  });
+
+  test("extends every checkpoint that the caller has seen", async () => {
+    const harness = await openHarness();
+    const { caller, database } = harness;
+    const seen: string[] = [];
+    for (let index = 0; index < 12; index += 1) {
+      seen.push(await database.log.checkpoint());
+      await set(harness, { a: String(index) });
+    }
+    for (const knownCheckpoint of seen) {
+      const { snapshot } = await caller.unary(GetSnapshot, { head: "main", knownCheckpoint });
+      verifiedSnapshot(database, snapshot, knownCheckpoint);
+    }
+    const current = await database.log.checkpoint();
+    const { log } = await caller.unary(GetCheckpoint, { knownCheckpoint: current });
+    assert.deepEqual(log?.consistency, []);
+    verifiedLog(database, log, current);
+  });
+
+  test("a checkpoint of another log, or of a longer one, gets no consistency proof", async () => {
+    const harness = await openHarness();
+    const { caller, database } = harness;
+    await set(harness, { a: "1" });
+    const own = await database.log.checkpoint();
+    const lines = own.split("\n");
+    const longer = [lines[0], "999", ...lines.slice(2)].join("\n");
+    const other = [`neleus/${"0".repeat(32)}/1`, "1", ...lines.slice(2)].join("\n");
+    for (const knownCheckpoint of [longer, other]) {
+      const { log } = await caller.unary(GetCheckpoint, { knownCheckpoint });
+      assert.deepEqual(log?.consistency, []);
+      verifiedLog(database, log);
+    }
+  });
+
+  test("an old log gets a fresh leaf with the same refs root, only where asked", async () => {
+    const harness = await openHarness();
+    const { caller, database, clock } = harness;
+    await set(harness, { a: "1" });
+    const first = verifiedSnapshot(database, (await caller.unary(GetSnapshot, { head: "main" })).snapshot);
+    clock.nowMs += 60_000;
+    const ask = async (maxAgeMs: bigint | undefined) => {
+      const request = { head: "main", knownCheckpoint: "", ...(maxAgeMs === undefined ? {} : { maxAgeMs }) };
+      return verifiedSnapshot(database, (await caller.unary(GetSnapshot, request)).snapshot);
+    };
+    assert.equal((await ask(undefined)).checkpoint.size, first.checkpoint.size);
+    assert.equal((await ask(60_000n)).checkpoint.size, first.checkpoint.size);
+    const fresh = await ask(59_999n);
+    assert.equal(fresh.checkpoint.size, first.checkpoint.size + 1);
+    assert.equal(fresh.timeMs, clock.nowMs);
+    assert.equal(toHex(fresh.refsRoot), toHex(first.refsRoot));
+  });
+
+  test("is of one instant while others write", async () => {
+    const harness = await openHarness();
+    await set(harness, { a: "0" });
+    const writes = (async () => {
+      for (let index = 1; index <= 20; index += 1) {
+        await set(harness, { a: String(index) });
+        await commit(harness);
+      }
+    })();
+    for (let index = 0; index < 20; index += 1) {
+      const { snapshot } = await harness.caller.unary(GetSnapshot, { head: "main" });
+      verifiedSnapshot(harness.database, snapshot);
+    }
+    await writes;
+  });
+
+  test("errors append nothing", async () => {
+    const harness = await openHarness();
+    const { caller, clock } = harness;
+    clock.nowMs += 60_000;
+    const before = await harness.fingerprint();
+    await fails(caller.unary(GetSnapshot, { head: "mian", maxAgeMs: 0n }), { ...NOT_FOUND, kind: "head" });
+    await fails(caller.unary(GetSnapshot, { head: "" }), { ...INVALID, field: "head" });
+    await fails(caller.unary(GetSnapshot, { head: "main", maxAgeMs: 2n ** 53n }), { ...INVALID, field: "max_age_ms" });
+    await fails(caller.unary(GetSnapshot, { head: "main", database: "other" }), NOT_FOUND);
+    for (const knownCheckpoint of ["x", "a\nb\nc\n", "x".repeat(70_000), "\ud800"]) {
+      const call = caller.unary(GetCheckpoint, { knownCheckpoint: knownCheckpoint.replace("\ud800", "\0") });
+      await fails(call, { ...INVALID, field: "known_checkpoint" });
+    }
+    await fails(caller.unary(GetCheckpoint, { database: "other" }), NOT_FOUND);
+    assert.equal(await harness.fingerprint(), before);
+  });
+});
+
+describe("ProofService.ProveState", () => {
+  test("stands on its own at every selector", async () => {
+    const harness = await openHarness();
+    const { caller, database } = harness;
+    const known = await database.log.checkpoint();
+    const committed = await set(harness, { a: "1", b: "2" });
+    const commitHash = commitHashOf(await commit(harness));
+    const staged = await set(harness, { a: "3" });
+    const cases = [
+      [STAGED, staged, "3"],
+      [HEAD, committed, "1"],
+      [{ at: { case: "commit", value: commitHash } }, committed, "1"],
+      [{ at: { case: "root", value: staged } }, staged, "3"],
+    ] as const;
+    for (const [at, root, value] of cases) {
+      for (const key of ["a", "absent"]) {
+        const { proof } = await caller.unary(ProveState, { at, key: utf8Of(key), knownCheckpoint: known });
+        assert.ok(proof);
+        assert.equal(proof.type, "neleus.state-proof.v1");
+        assert.deepEqual(proof.root, root);
+        assert.equal(fromUtf8(proof.key), key);
+        const cell = verifyWitness(
+          get({ kind: MapKind.state, root: mapRoot(root) }, proof.key),
+          revealsOf(proof.nodes),
+        );
+        assert.equal(proof.present, cell !== undefined);
+        assert.equal(proof.present, key === "a");
+        if (cell !== undefined) {
+          assert.equal(fromUtf8(proof.value ?? new Uint8Array(0)), value);
+          assert.equal(toHex(stateCell.decode(cell).hash), toHex(hashBlob(utf8Of(value))));
+        } else assert.equal(proof.value, undefined);
+        assert.equal(proof.staged, at === STAGED);
+        if (at !== STAGED && at !== HEAD) {
+          assert.equal(proof.chain, undefined);
+          continue;
+        }
+        const chain = verifiedSnapshot(database, proof.chain, known);
+        assert.equal(toHex(at === STAGED ? chain.stagedState : (chain.commit?.stateRoot ?? UNKNOWN)), toHex(root));
+      }
+    }
+  });
+
+  test("errors", async () => {
+    const { caller } = await openHarness();
+    const key = utf8Of("a");
+    await fails(caller.unary(ProveState, { key }), { ...INVALID, field: "at" });
+    await fails(caller.unary(ProveState, { at: STAGED }), { ...INVALID, field: "key" });
+    await fails(caller.unary(ProveState, { at: HEAD, key }), { ...NOT_FOUND, kind: "commit" });
+    await fails(caller.unary(ProveState, { at: { at: { case: "root", value: UNKNOWN } }, key }), {
+      ...NOT_FOUND,
+      kind: "root",
+    });
+    await fails(caller.unary(ProveState, { at: STAGED, key, knownCheckpoint: "x" }), {
+      ...INVALID,
+      field: "known_checkpoint",
+    });
+  });
+});
+
+describe("ProofService.ProveRange", () => {
+  test("put together it proves every entry of the range", async () => {
+    const harness = await openHarness();
+    const { caller, database } = harness;
+    const pairs = Object.fromEntries(
+      Array.from({ length: 9000 }, (_, index) => [`k${String(index).padStart(5, "0")}`, "v"]),
+    );
+    const root = await set(harness, pairs);
+    for (const range of [{}, { from: utf8Of("k00500"), to: utf8Of("k08000") }, { from: utf8Of("x") }]) {
+      const messages = await collect(caller.serverStream(ProveRange, { at: STAGED, ...range }));
+      const [first, ...others] = messages.map(({ proof }) => proof);
+      assert.ok(first);
+      assert.equal(first.type, "neleus.range-proof.v1");
+      assert.deepEqual([first.root, first.nodes.length, first.staged], [root, 0, true]);
+      assert.equal(toHex(verifiedSnapshot(database, first.chain).stagedState), toHex(root));
+      const bounds = { from: first.from, to: first.to };
+      assert.deepEqual(bounds, { from: new Uint8Array(0), to: undefined, ...range });
+      const verifier = new ScanVerifier({ kind: MapKind.state, root: mapRoot(root) }, bounds);
+      const keys = others.flatMap((part) => {
+        assert.deepEqual([part?.type, part?.chain, part?.root.length], ["", undefined, 0]);
+        return verifier.push(revealsOf(part?.nodes ?? [])).map(({ key }) => fromUtf8(key));
+      });
+      verifier.finish();
+      const [from, to] = [fromUtf8(bounds.from), bounds.to && fromUtf8(bounds.to)];
+      assert.deepEqual(
+        keys,
+        Object.keys(pairs).filter((key) => key >= from && (to === undefined || key < to)),
+      );
+      if (keys.length === 9000) assert.ok(others.length > 1, "cut into messages");
+    }
+  });
+
+  test("a cancelled stream stops", async () => {
+    const harness = await openHarness();
+    await set(harness, Object.fromEntries(Array.from({ length: 9000 }, (_, index) => [`k${index}`, "v"])));
+    const controller = new AbortController();
+    const stream = harness.caller.serverStream(ProveRange, { at: STAGED }, { signal: controller.signal });
+    await stream.next();
+    controller.abort();
+    await fails(stream.next(), { code: "CANCELLED", status: GrpcStatus.CANCELLED });
+  });
+
+  test("errors", async () => {
+    const { caller } = await openHarness();
+    const ask = (request: object) => collect(caller.serverStream(ProveRange, request));
+    await fails(ask({}), { ...INVALID, field: "at" });
+    await fails(ask({ at: STAGED, from: utf8Of("b"), to: utf8Of("b") }), { ...INVALID, field: "to" });
+    await fails(ask({ at: { at: { case: "staged", value: "mian" } } }), { ...NOT_FOUND, kind: "head" });
+  });
+});
+
+describe("ProofService.ProveChunk", () => {
+  /** Checks everything below the ledger; returns the chunk's bytes. */
+  function verifiedChunk(proof: ChunkProof | undefined, manifest: Uint8Array): Uint8Array | undefined {
+    assert.ok(proof);
+    assert.equal(proof.type, "neleus.chunk-proof.v1");
+    assert.equal(toHex(manifestHashOf(proof.manifest)), toHex(manifestHashOf(manifest)));
+    const { object } = decodeManifestOf("document", proof.manifest);
+    const list = { kind: MapKind.chunks, root: object.chunks };
+    const bytes = verifyWitness(get(list, chunkKey(Number(proof.index))), revealsOf(proof.nodes));
+    assert.ok(bytes);
+    const { hash, offset, size } = chunkCell.decode(bytes);
+    if (proof.slice === undefined) return undefined;
+    const range = { start: Number(proof.slice.start), end: Number(proof.slice.end) };
+    assert.deepEqual(range, { start: offset, end: offset + size });
+    const content = decodeSlice(proof.slice, { hash: object.blob.hash, sizeBytes: object.blob.size, range });
+    assert.equal(toHex(hashBlob(content)), toHex(hash));
+    return content;
+  }
+
+  test("leads to the chunk's bytes, and with a selector from the ledger", async () => {
+    const harness = await openHarness();
+    const { caller, database } = harness;
+    const bytes = patternBytes(100_000);
+    const manifest = await putDocument(harness, bytes, 30_000, "main");
+    const hash = manifestHashOf(manifest);
+    const commitBytes = await commit(harness);
+    const AT_COMMIT = { at: { case: "commit", value: commitHashOf(commitBytes) } } as const;
+    const [key] = ledgerKeysOf(decodeManifestOf("document", manifest).object, hash);
+    assert.ok(key);
+    for (const at of [undefined, STAGED, HEAD, AT_COMMIT]) {
+      for (const index of [0, 1, 3]) {
+        const request = { manifest: hash, index: BigInt(index), ...(at === undefined ? {} : { at }) };
+        const { proof } = await caller.unary(ProveChunk, request);
+        assert.deepEqual(verifiedChunk(proof, manifest), bytes.subarray(index * 30_000, (index + 1) * 30_000));
+        assert.ok(proof);
+        if (at === undefined) {
+          assert.deepEqual([proof.ledgerRoot.length, proof.ledgerNodes.length, proof.chain], [0, 0, undefined]);
+          continue;
+        }
+        const ledger = { kind: MapKind.ledger, root: mapRoot(proof.ledgerRoot) };
+        assert.ok(verifyWitness(get(ledger, key), revealsOf(proof.ledgerNodes)), "the document is in the ledger");
+        assert.equal(proof.staged, at === STAGED);
+        if (at === AT_COMMIT) {
+          assert.deepEqual(proof.commit, commitBytes);
+          assert.equal(proof.chain, undefined);
+          assert.equal(toHex(decodeCommit(proof.commit).object.manifests), toHex(ledger.root));
+        } else {
+          assert.equal(proof.commit.length, 0);
+          const chain = verifiedSnapshot(database, proof.chain);
+          const root = at === STAGED ? chain.stagedLedger : chain.commit?.manifests;
+          assert.equal(toHex(root ?? UNKNOWN), toHex(ledger.root));
+        }
+      }
+    }
+    assert.deepEqual(harness.open, { blobs: 0, uploads: 0 });
+  });
+
+  test("a chunk over 256 KiB is proved without its bytes", async () => {
+    const harness = await openHarness();
+    const manifest = await putDocument(harness, patternBytes(600_000), MAX_INLINE_VALUE_BYTES + 1);
+    const hash = manifestHashOf(manifest);
+    assert.equal(
+      verifiedChunk((await harness.caller.unary(ProveChunk, { manifest: hash })).proof, manifest),
+      undefined,
+    );
+    const last = (await harness.caller.unary(ProveChunk, { manifest: hash, index: 2n })).proof;
+    assert.equal(verifiedChunk(last, manifest)?.length, 600_000 - 2 * (MAX_INLINE_VALUE_BYTES + 1));
+  });
+
+  test("errors", async () => {
+    const harness = await openHarness();
+    const { caller } = harness;
+    const manifest = manifestHashOf(await putDocument(harness, patternBytes(100), 10));
+    await commit(harness);
+    const ask = (request: object) => caller.unary(ProveChunk, { manifest, ...request });
+    await fails(ask({ index: 10n }), { ...NOT_FOUND, kind: "chunk" });
+    await fails(ask({ index: 2n ** 53n - 1n }), { ...NOT_FOUND, kind: "chunk" });
+    await fails(ask({ index: 2n ** 53n }), { ...INVALID, field: "index" });
+    await fails(ask({ manifest: UNKNOWN }), { ...NOT_FOUND, kind: "manifest" });
+    await fails(ask({ manifest: utf8Of("x") }), { ...INVALID, field: "manifest" });
+    await fails(ask({ at: STAGED }), { ...NOT_FOUND, kind: "manifest" });
+    await fails(ask({ at: HEAD }), { ...NOT_FOUND, kind: "manifest" });
+    await fails(ask({ at: {} }), { ...INVALID, field: "at" });
+    await fails(ask({ at: { at: { case: "root", value: UNKNOWN } } }), { ...INVALID, field: "at.root" });
+    await fails(ask({ at: { at: { case: "commit", value: UNKNOWN } } }), { ...NOT_FOUND, kind: "commit" });
+    await fails(ask({ knownCheckpoint: "x" }), { ...INVALID, field: "known_checkpoint" });
+  });
+});
+
+describe("AdminService.GetCapabilities", () => {
+  test("says what is served and the limits in force", async () => {
+    const { caller, database } = await openHarness();
+    const answer = await caller.unary(AdminService.method.getCapabilities, {});
+    assert.equal(answer.version, "1.2.3");
+    assert.deepEqual([answer.databaseId, answer.origin], [database.id, database.log.origin]);
+    assert.equal(answer.limits?.messageBytes, BigInt(MAX_MESSAGE_BYTES));
+    const values = Object.entries(answer.limits).filter(([name]) => !name.startsWith("$"));
+    assert.equal(values.length, 11);
+    for (const [name, value] of values) assert.ok((value as unknown as bigint) > 0n, name);
+    await fails(caller.unary(AdminService.method.getCapabilities, { database: "other" }), NOT_FOUND);
+  });
+});
