@@ -61,6 +61,15 @@ test("truncated heads, tags, reserved and indefinite forms are refused", () => {
   assert.throws(() => new Cursor(new Uint8Array(0)).readHead(), Malformed);
 });
 
+test("reserved and indefinite forms are refused however many bytes follow", () => {
+  for (let initial = 0; initial < 256; initial += 1) {
+    if ((initial & 31) < 28) continue;
+    const bytes = new Uint8Array(300).fill(1);
+    bytes[0] = initial;
+    assert.throws(() => new Cursor(bytes).readHead(), Malformed, `initial byte ${initial}`);
+  }
+});
+
 test("integers stay within ±(2^53 − 1)", () => {
   const over = Uint8Array.of(0x1b, 0, 0x20, 0, 0, 0, 0, 0, 0);
   assert.throws(() => new Cursor(over).readHead(), Malformed);
