@@ -19,20 +19,36 @@ export interface KnownValues {
   readonly manifests: readonly Uint8Array[];
   /** Of maps of every kind. */
   readonly roots: readonly Uint8Array[];
-  readonly texts: readonly string[];
+  readonly checkpoint: string;
   readonly keys: readonly Uint8Array[];
   /** Content to send, and its hash. */
   readonly content: { readonly bytes: Uint8Array; readonly hash: Uint8Array };
 }
 
-const EDGES_OF_U64 = [0n, 1n, 2n, 3n, 10n, 262_144n, 2n ** 31n, 2n ** 53n - 1n, 2n ** 53n, 2n ** 63n, 2n ** 64n - 1n];
+const EDGES_OF_U64 = [10n, 262_144n, 2n ** 31n, 2n ** 53n - 1n, 2n ** 53n, 2n ** 63n, 2n ** 64n - 1n];
+
+function integerOf(field: DescField): fc.Arbitrary<bigint> {
+  const fitting = field.name === "overlap" ? [0n, 1n] : field.name === "size" ? [6n, 6n, 19n] : [0n, 1n, 2n, 3n, 4n];
+  return fc.oneof(
+    { arbitrary: fc.constantFrom(...fitting), weight: 12 },
+    { arbitrary: fc.constantFrom(...EDGES_OF_U64), weight: 1 },
+    { arbitrary: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), weight: 1 },
+  );
+}
+
+/** What belongs into a field, by its name. */
+function fittingTexts(name: string, known: KnownValues): readonly string[] {
+  if (name === "database") return [""];
+  if (name === "method") return ["fixed"];
+  if (name === "known_checkpoint") return ["", known.checkpoint];
+  return name === "head" ? ["main", "main", "main", "fresh"] : ["main"];
+}
 
 function textOf(field: DescField, known: KnownValues): fc.Arbitrary<string> {
-  if (field.name === "database") return fc.constantFrom(...Array<string>(12).fill(""), "default", "other", "..", "a/b");
-  if (field.name === "method") return fc.constantFrom("fixed", "fixed", "fixed", "markdown", "");
+  const odd = ["", "default", "nothing", "..", "a/../b", "\0", "a".repeat(129), "x".repeat(70_000)];
   return fc.oneof(
-    { arbitrary: fc.constantFrom(...known.texts), weight: 3 },
-    { arbitrary: fc.constantFrom("", "nothing", "a/../b", "\0", "a".repeat(129), "x".repeat(70_000)), weight: 1 },
+    { arbitrary: fc.constantFrom(...fittingTexts(field.name, known)), weight: 30 },
+    { arbitrary: fc.constantFrom(...odd), weight: 1 },
     { arbitrary: fc.string({ unit: "grapheme", maxLength: 20 }), weight: 1 },
   );
 }
@@ -48,7 +64,7 @@ function fittingBytes(name: string, known: KnownValues): readonly Uint8Array[] {
 function bytesOf(field: DescField, known: KnownValues): fc.Arbitrary<Uint8Array> {
   const { blobs, commits, manifests, roots } = known;
   return fc.oneof(
-    { arbitrary: fc.constantFrom(...fittingBytes(field.name, known)), weight: 12 },
+    { arbitrary: fc.constantFrom(...fittingBytes(field.name, known)), weight: 30 },
     { arbitrary: fc.constantFrom(...blobs, ...commits, ...manifests, ...roots), weight: 1 },
     {
       arbitrary: fc.constantFrom(0, 1, 31, 32, 33, 1024, 1025, 20_000).map((length) => new Uint8Array(length)),
@@ -65,13 +81,9 @@ function scalarOf(field: DescField, scalar: ScalarType, known: KnownValues): fc.
     case ScalarType.BYTES:
       return bytesOf(field, known);
     case ScalarType.BOOL:
-      return fc.constantFrom(true, true, true, false);
+      return fc.constantFrom(...Array<boolean>(7).fill(true), false);
     case ScalarType.UINT64:
-      if (field.name === "overlap") return fc.constantFrom(0n, 0n, 1n, 5n, 2n ** 53n);
-      return fc.oneof(
-        { arbitrary: fc.constantFrom(...EDGES_OF_U64), weight: 3 },
-        fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
-      );
+      return integerOf(field);
     default:
       throw new Error(`no request has a field of type ${ScalarType[scalar]}: ${field.name}`);
   }
@@ -95,7 +107,7 @@ function valueOf(field: DescField, known: KnownValues): fc.Arbitrary<unknown> {
     case "message":
       return messageOf(field.message, known);
     case "list":
-      if (field.listKind === "message") return fc.array(messageOf(field.message, known), { maxLength: 4 });
+      if (field.listKind === "message") return fc.array(messageOf(field.message, known), { maxLength: 3 });
       if (field.listKind === "scalar") return listOf(scalarOf(field, field.scalar, known));
       break;
     case "map":
@@ -109,7 +121,19 @@ function valueOf(field: DescField, known: KnownValues): fc.Arbitrary<unknown> {
 /** How seldom a field is left out, as one in so many: conditions seldom hold, and without these most requests are refused. */
 function seldomAbsent(name: string): number {
   if (name.startsWith("expected_") || name === "condition") return 1;
-  return ["at", "key", "head", "source", "author", "chunking", "operations", "manifest", "hash"].includes(name)
+  return [
+    "method",
+    "size",
+    "at",
+    "key",
+    "head",
+    "source",
+    "author",
+    "chunking",
+    "operations",
+    "manifest",
+    "hash",
+  ].includes(name)
     ? 20
     : 3;
 }

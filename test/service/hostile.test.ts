@@ -38,12 +38,12 @@ async function fill({ database }: Harness): Promise<KnownValues> {
   const { stagedLedger } = await view.head("main");
   const unknown = new Uint8Array(32).fill(1);
   return {
-    blobs: [hashBlob(text), hashBlob(utf8Of("key/1")), large.hash, unknown],
+    blobs: [hashBlob(text), hashBlob(utf8Of("key/12")), hashBlob(utf8Of("key/13")), large.hash, unknown],
     commits: [commit.hash, commit.hash, unknown],
     manifests: [manifest.hash, manifest.hash, unknown],
     roots: [root, root, view.refs.root, stagedLedger, unknown],
-    texts: ["main", receipt.checkpoint, "text"],
-    keys: [...keys.slice(0, 6), utf8Of("key/"), new Uint8Array(0)],
+    checkpoint: receipt.checkpoint,
+    keys: [...keys.slice(0, 8), utf8Of("key/")],
     content: { bytes: text, hash: hashBlob(text) },
   };
 }
