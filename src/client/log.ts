@@ -15,7 +15,7 @@ import type { SeenLog } from "./contract.js";
 import { receivedInteger, receivedPart } from "./received.js";
 import type { Receipt, SignedCheckpoint } from "./records.js";
 import type { CallOptions } from "./transport.js";
-import { openNewestLeaf, sameTree, type LogTrust } from "./trust/index.js";
+import { openNewestLeaf, requireNotBehind, sameTree, type LogTrust } from "./trust/index.js";
 
 /** Checkpoints of receipts that may wait for their proofs. One request each settles them. */
 const MAX_OPEN = 64;
@@ -46,10 +46,12 @@ export class FollowedLog {
     proofIn: (answer: R) => LogProof | undefined,
     options: CallOptions,
   ): Promise<{ readonly answer: R; readonly seen: SeenLog }> {
-    const known = this.trust.known;
+    const { known, newest } = this.trust;
     const answer = await request(known?.note ?? "");
     const proof = receivedPart(proofIn(answer), "log proof");
     const seen = this.#open(known, proof);
+    // Without this an old answer would pass that extends `known` but lacks a write whose receipt is here.
+    if (newest !== undefined) requireNotBehind(newest, seen.checkpoint);
     await this.settle(options);
     return { answer, seen };
   }

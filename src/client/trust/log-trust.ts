@@ -54,6 +54,11 @@ export class LogTrust implements Trust {
     return this.#frontier.checkpoints[0];
   }
 
+  /** The largest seen, proved or not: no answer to a request made from now on may be behind it. */
+  get newest(): SignedCheckpoint | undefined {
+    return this.#frontier.checkpoints.at(-1);
+  }
+
   /** Checkpoints that are not yet proved to be of one history; at most one: all are. */
   get open(): readonly SignedCheckpoint[] {
     return this.#frontier.checkpoints;
@@ -113,6 +118,22 @@ function ownCheckpoint(key: LogKey, note: string): SignedCheckpoint {
 }
 
 /**
+ * An answer is never behind what had been seen when it was asked for: what a receipt names was durable by then.
+ * @throws RolledBack - it is behind
+ */
+export function requireNotBehind(seen: SignedCheckpoint, answered: SignedCheckpoint): void {
+  if (answered.size >= seen.size) return;
+  throw new RolledBack(
+    `the log of ${answered.origin} was rolled back: it has ${answered.size} leaves, and had ${seen.size} when it was last seen`,
+    {
+      hint: "keep both checkpoints as evidence; if the database was restored on purpose, it must begin a new epoch",
+      facts: { older_size: String(seen.size), newer_size: String(answered.size) },
+      evidence: { older: seen.note, newer: answered.note },
+    },
+  );
+}
+
+/**
  * Holds a checkpoint against an older one of the same log.
  * @throws RolledBack - it is behind
  * @throws Forked - it is no extension, or the proof does not show it
@@ -122,16 +143,7 @@ export function requireExtension(
   newer: SignedCheckpoint,
   consistency: readonly Uint8Array[],
 ): void {
-  if (newer.size < older.size) {
-    throw new RolledBack(
-      `the log of ${newer.origin} was rolled back: it has ${newer.size} leaves, and had ${older.size} when it was last seen`,
-      {
-        hint: "keep both checkpoints as evidence; if the database was restored on purpose, it must begin a new epoch",
-        facts: { older_size: String(older.size), newer_size: String(newer.size) },
-        evidence: { older: older.note, newer: newer.note },
-      },
-    );
-  }
+  requireNotBehind(older, newer);
   if (newer.size === older.size) {
     if (!sameTree(older, newer)) throw forked(older, newer, `two roots at size ${newer.size}`);
     if (consistency.length > 0) throw new VerificationFailed("a consistency proof between equal sizes has no hashes");

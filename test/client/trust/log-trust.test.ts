@@ -126,6 +126,21 @@ test("receipts wait for their proof, and one answer settles them where it meets 
   assert.deepEqual(trust.state.checkpoint, log.note(11));
 });
 
+test("an answer that lacks a write whose receipt came before the question is a rollback", async () => {
+  const log = new ModelLog().append(5);
+  let replayed: number | undefined;
+  const { followed } = following(log, (known) => log.proof({ knownSize: statedSize(known), size: replayed ?? log.leaves.length }));
+  await followed.checkpoint();
+  await followed.receipt(receipt(log.append(1)), {});
+  // The very answer of before: signed, and consistent with the checkpoint that the request carries.
+  replayed = 5;
+  await assert.rejects(followed.checkpoint(), (error) => {
+    assert.ok(error instanceof RolledBack, String(error));
+    assert.deepEqual(error.evidence, { older: log.note(6), newer: log.note(5) });
+    return true;
+  });
+});
+
 test("a receipt of a fork is found out at the next occasion, whichever side it is on", async () => {
   for (const receiptFirst of [true, false]) {
     const log = new ModelLog().append(5);
