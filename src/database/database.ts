@@ -142,6 +142,7 @@ class OpenDatabase implements Contract {
 
   async close(): Promise<void> {
     await this.#committer.close();
+    await this.uploads.close();
     await this.#store.close();
   }
 }
@@ -154,6 +155,7 @@ const EMPTY_ROOTS = {
 
 /** Writes a new database into an empty store, in one batch. */
 async function initialise(store: Store, outside: Outside): Promise<void> {
+  syncReaderOf(store);
   const { identity, rows } = newIdentity(outside.randomBytes);
   const { verifierKey } = new CheckpointSigner(identity);
   const nodes = [...EMPTY_NODES];

@@ -7,6 +7,7 @@
 import { BlobHasher } from "../core/blob/index.js";
 import { concatBytes, equalBytes, toHex } from "../core/bytes.js";
 import { Conflict, InvalidArgument, LimitExceeded, assert } from "../core/errors.js";
+import type { NeleusError } from "../core/errors.js";
 import type { BlobHash } from "../core/hashes.js";
 import { DATA_MESSAGE_BYTES, LARGE_BLOB_BYTES, MAX_BLOB_BYTES } from "../core/limits.js";
 import type { StagedBlob } from "../store/contract.js";
@@ -39,8 +40,12 @@ export class Intake {
   #outboard: Uint8Array[] = [];
   #outboardBytes = 0;
   #outboardWritten = 0;
-  /** Calls run one after the other: what fails leaves the hasher and the file apart, and so ends the intake. */
+  /** The append in progress, or the last one. */
+  #taking: Promise<void> | undefined;
+  #closed = false;
   #state: "open" | "checked" | "stored" | "ended" = "open";
+  /** What is thrown once it has ended. */
+  #ending: NeleusError = new Conflict("this upload has ended", { hint: "begin it again" });
 
   private constructor(options: IntakeOptions) {
     this.#options = options;
@@ -81,8 +86,10 @@ export class Intake {
       });
     }
     if (bytes.length === 0) return;
+    // What fails leaves the hasher and the file apart, and so ends the intake.
     this.#state = "ended";
-    await this.#take(bytes);
+    this.#taking = this.#take(bytes);
+    await this.#taking;
     this.#state = "open";
   }
 
@@ -119,6 +126,7 @@ export class Intake {
 
   /** Makes a large blob durable and visible. Of a small one the row is the caller's to write, before this. */
   async publish(blob: ClosedIntake): Promise<void> {
+    if (this.#closed) throw this.#ending;
     assert(this.#state === "checked", "an intake is checked before it is published");
     if (blob.small === undefined) {
       assert(this.#staged !== undefined, "a large blob is staged");
@@ -128,8 +136,14 @@ export class Intake {
     this.#state = "stored";
   }
 
-  /** Lets go. What is staged is kept where it can be resumed and is not stored; else it is dropped. */
-  async close(): Promise<void> {
+  /**
+   * Lets go. What is staged is kept where it can be resumed and is not stored; else it is dropped. Whoever goes on
+   * gets `ending`, if given.
+   */
+  async close(ending?: NeleusError): Promise<void> {
+    this.#closed = true;
+    if (ending !== undefined) this.#ending = ending;
+    await this.#taking?.catch(() => undefined);
     const keep = this.#options.purpose === "resumable" && this.#state !== "stored";
     this.#state = "ended";
     const staged = this.#staged;
@@ -138,8 +152,7 @@ export class Intake {
   }
 
   #requireOpen(): void {
-    if (this.#state === "open") return;
-    throw new Conflict("this upload has ended", { hint: "begin it again" });
+    if (this.#state !== "open" || this.#closed) throw this.#ending;
   }
 
   async #take(bytes: Uint8Array): Promise<void> {

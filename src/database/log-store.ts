@@ -20,6 +20,7 @@ import {
   logLeafHash,
   proveConsistency,
   proveInclusion,
+  verifyConsistency,
   verifyInclusion,
 } from "../core/log/index.js";
 import type { SubtreePosition } from "../core/log/index.js";
@@ -129,15 +130,27 @@ export class LogStore {
     const index = tail.size - 1;
     const leaf = this.#leaf(index);
     const inclusion = proveInclusion({ index, size: tail.size }, this.#readSubtree);
+    const extendsKnown = known.size > 0 && known.size < tail.size;
+    const sizes = { from: known.size, to: tail.size };
+    const consistency = extendsKnown ? proveConsistency(sizes, this.#readSubtree) : [];
+    // Every hash in either proof goes into the root, so a damaged one shows here and not at the client.
+    this.#requireProved(tail, () => {
+      const { logRoot } = tail;
+      verifyInclusion({ index, size: tail.size, leafHash: logLeafHash(leaf), proof: inclusion, root: logRoot });
+      if (!extendsKnown) return;
+      const fromRoot = this.#frontierAt(known.size).root();
+      verifyConsistency({ ...sizes, fromRoot, toRoot: logRoot, proof: consistency });
+    });
+    return { checkpoint: this.checkpoint(tail), logSize: tail.size, consistency, leaf, inclusion };
+  }
+
+  #requireProved(tail: Tail, verify: () => void): void {
     try {
-      verifyInclusion({ index, size: tail.size, leafHash: logLeafHash(leaf), proof: inclusion, root: tail.logRoot });
+      verify();
     } catch (cause) {
       if (!(cause instanceof VerificationFailed)) throw cause;
       throw corruptLog(`the stored hashes of the log do not lead to its root at size ${tail.size}`, cause);
     }
-    const extendsKnown = known.size > 0 && known.size < tail.size;
-    const consistency = extendsKnown ? proveConsistency({ from: known.size, to: tail.size }, this.#readSubtree) : [];
-    return { checkpoint: this.checkpoint(tail), logSize: tail.size, consistency, leaf, inclusion };
   }
 
   readonly #readSubtree = ({ level, index }: SubtreePosition): Digest => {

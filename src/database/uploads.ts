@@ -4,7 +4,7 @@
 // become names in the store, which takes fewer characters than clients may use.
 import { createHash } from "node:crypto";
 import { utf8 } from "../core/bytes.js";
-import { InvalidArgument, LimitExceeded } from "../core/errors.js";
+import { InvalidArgument, LimitExceeded, Unavailable } from "../core/errors.js";
 import { MAX_UPLOADS } from "../core/limits.js";
 import type { LargeBlobs, StagedBlob, Store } from "../store/contract.js";
 import type { BlobRef, Upload, UploadFinish, Uploads } from "./contract.js";
@@ -23,7 +23,10 @@ export class DatabaseUploads implements Uploads {
   readonly #store: Store;
   readonly #files: LargeBlobs;
   readonly #newUploadId: () => string;
-  #open = 0;
+  readonly #open = new Set<CountedIntake>();
+  /** Those that are about to be open. */
+  #beginning = 0;
+  #closed = false;
 
   constructor(options: UploadsOptions) {
     this.#store = options.store;
@@ -67,37 +70,47 @@ export class DatabaseUploads implements Uploads {
     return this.#files.stage(storeId, { metadata });
   }
 
+  /** Ends the uploads in progress; those that can be resumed are kept. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const counted of this.#open) await counted.close(databaseClosed());
+  }
+
   async #count(begin: () => Promise<Intake>): Promise<CountedIntake> {
-    if (this.#open >= MAX_UPLOADS) throw tooManyUploads();
-    this.#open += 1;
+    if (this.#closed) throw databaseClosed();
+    if (this.#open.size + this.#beginning >= MAX_UPLOADS) throw tooManyUploads();
+    this.#beginning += 1;
     try {
-      return new CountedIntake(await begin(), () => (this.#open -= 1));
-    } catch (error) {
-      this.#open -= 1;
-      throw error;
+      const counted = new CountedIntake(await begin(), () => this.#open.delete(counted));
+      this.#open.add(counted);
+      return await this.#unlessClosed(counted);
+    } finally {
+      this.#beginning -= 1;
     }
+  }
+
+  /** The database may have been closed while this upload began: then nobody else will end it. */
+  async #unlessClosed(counted: CountedIntake): Promise<CountedIntake> {
+    if (!this.#closed) return counted;
+    await counted.close();
+    throw databaseClosed();
   }
 }
 
 /** An intake that counts as one of the uploads in progress until it is closed. */
 export class CountedIntake {
   readonly intake: Intake;
-  #leave: (() => void) | undefined;
+  readonly #leave: () => void;
+  #closing: Promise<void> | undefined;
 
   constructor(intake: Intake, leave: () => void) {
     this.intake = intake;
     this.#leave = leave;
   }
 
-  async close(): Promise<void> {
-    const leave = this.#leave;
-    this.#leave = undefined;
-    if (leave === undefined) return;
-    try {
-      await this.intake.close();
-    } finally {
-      leave();
-    }
+  /** Closing twice is fine. */
+  close(ending?: Unavailable): Promise<void> {
+    return (this.#closing ??= this.intake.close(ending).finally(this.#leave));
   }
 }
 
@@ -131,6 +144,10 @@ class BlobUpload implements Upload {
   close(): Promise<void> {
     return this.#counted.close();
   }
+}
+
+function databaseClosed(): Unavailable {
+  return new Unavailable("the database is closed");
 }
 
 function tooManyUploads(): LimitExceeded {
