@@ -7,7 +7,8 @@
 // What every driver promises:
 // - `write` is all or nothing, also across a crash at any instruction, and durable when it resolves;
 // - conditions hold against every writer of the database, in whatever process;
-// - after `write` resolves, every later read of this store sees it; other processes see it no later than durably;
+// - after `write` resolves, every later read of this store sees it, and those of other processes from their next event
+//   turn on;
 // - arrays that a store returns belong to the caller; arrays handed in are not changed and are not kept after the
 //   promise settles, and the caller leaves them alone until then.
 //

@@ -42,6 +42,57 @@ describe("durability, by strace", { skip }, () => {
     checkOrder(readFileSync(log, "utf8").split("\n"));
   });
 
+  it("flushes an upload's content, then its record; a blob's files, then renames, then the folder", async (context) => {
+    const directory = temporaryDirectory(context);
+    const path = join(directory, "db");
+    await (await createDirectory(path)).store.close();
+    const log = join(directory, "trace");
+    const under = ["strace", "-f", "-y", "-s", "300", "-o", log, "-e", "trace=fdatasync,fsync,rename,write"];
+    const { code, stderr } = await run({ program: "upload", path, under, environment: { UV_THREADPOOL_SIZE: "1" } });
+    assert.equal(code, 0, stderr);
+    const trace = readFileSync(log, "utf8").split("\n");
+    checkSequence(trace, [
+      /"staged/,
+      /fdatasync\(.*\/wal\/upload\.wal\/content-/,
+      /fsync\(.*\/wal\/upload\.wal\/\.record\.json/,
+      /rename\(".*\/upload\.wal\/\.record\.json.*record\.json"/,
+      /fsync\(.*\/wal\/upload\.wal>/,
+      /fsync\(.*\/wal>/,
+      /"synced 150000/,
+    ]);
+    const renames = [
+      /rename\(.*\/outboard-.*\.outboard"/,
+      /rename\(.*\/content-.*\/0707/,
+      /fsync\(.*\/blobs\/07\/07>/,
+      /"published/,
+    ];
+    checkSequence(trace, [/"synced 150000/, /fdatasync\(.*\/content-/, ...renames]);
+    checkSequence(trace, [/"synced 150000/, /fdatasync\(.*\/outboard-/, ...renames]);
+    checkSequence(trace, [/"synced 150000/, /fsync\(.*\/blobs>/, ...renames]);
+    checkSequence(trace, [/"synced 150000/, /fsync\(.*\/blobs\/07>/, ...renames]);
+  });
+
+  it("flushes all that an initialisation made before CURRENT, and CURRENT before it says so", async (context) => {
+    const directory = temporaryDirectory(context);
+    const path = join(directory, "db");
+    const log = join(directory, "trace");
+    const under = ["strace", "-f", "-y", "-s", "300", "-o", log, "-e", "trace=fdatasync,fsync,rename,link,write"];
+    const { code, stderr } = await run({ program: "init", path, under, environment: { UV_THREADPOOL_SIZE: "1" } });
+    assert.equal(code, 0, stderr);
+    const trace = readFileSync(log, "utf8").split("\n");
+    const current = [/fsync\(.*\/objects\/\.CURRENT/, /link\(.*CURRENT/, /fsync\(.*\/db\/objects>/, /"made/];
+    const store = [
+      /fdatasync\(.*data\.mdb/,
+      /fsync\(.*\/\.initialising-[^/]*>/,
+      /rename\(.*objects\/1"/,
+      /fsync\(.*\/db\/objects>/,
+    ];
+    checkSequence(trace, [...store, ...current]);
+    const config = [/fsync\(.*\/meta\/\.config\.json/, /rename\(.*config\.json"/, /fsync\(.*\/db\/meta>/];
+    checkSequence(trace, [...config, ...current]);
+    checkSequence(trace, [/fsync\(.*\/db>/, ...current]);
+  });
+
   it("survives death at any step of an initialisation", async (context) => {
     const directory = temporaryDirectory(context);
     let deaths = 0;
@@ -90,6 +141,17 @@ async function runAndDie(command: Command, death: { calls: string; step: number 
   const under = ["strace", "-f", "-o", "/dev/null", "-e", `trace=${death.calls}`, "-e", inject];
   // strace counts by thread, so the pool has one: then its nth call is the program's nth.
   return run({ ...command, under, environment: { UV_THREADPOOL_SIZE: "1" } });
+}
+
+/** That calls matching these patterns come in this order, and each returned without an error. */
+function checkSequence(trace: readonly string[], patterns: readonly RegExp[]): void {
+  let position = 0;
+  for (const pattern of patterns) {
+    const found = trace.findIndex((line, index) => index >= position && pattern.test(line));
+    assert.ok(found >= 0, `no ${String(pattern)} after line ${position} of\n${trace.join("\n")}`);
+    assert.match(trace[found] ?? "", / = \d+(<.*>)?$/);
+    position = found + 1;
+  }
 }
 
 /** After the last write of a page of the store: a flush, an O_DSYNC write of the meta page, and then the word. */

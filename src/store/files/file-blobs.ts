@@ -3,7 +3,7 @@
 // What is visible is complete: files come into `blobs/` by renames, the outboard's first, and leave it by removals, the
 // content's first. Several processes may work in one directory at once.
 import { randomBytes } from "node:crypto";
-import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fromHex, toHex } from "../../core/bytes.js";
 import { Conflict, Corrupt, Unavailable, assert } from "../../core/errors.js";
@@ -11,7 +11,7 @@ import { UPLOAD_EXPIRY_MS } from "../../core/limits.js";
 import { MAX_UPLOAD_METADATA_BYTES } from "../contract.js";
 import type { CleanUpResult, LargeBlob, LargeBlobs, StageOptions, StagedBlob, UploadState } from "../contract.js";
 import { BlobFile, OUTBOARD_SUFFIX, blobPaths } from "./blob-file.js";
-import { DIRECTORY_MODE, LEFTOVER_AGE_MS, flushDirectory, onFile, onFileIfThere, systemCode } from "./file-system.js";
+import { LEFTOVER_AGE_MS, flushDirectory, makeDirectory, onFile, onFileIfThere, systemCode } from "./file-system.js";
 import { StagedFile } from "./staged-file.js";
 import type { StagingPlace } from "./staged-file.js";
 import { takeUpload } from "./upload-parts.js";
@@ -81,9 +81,7 @@ export class FileBlobs implements LargeBlobs {
     }
     this.#writing.add(uploadId);
     try {
-      await onFile({ doing: "create", path: directory }, () =>
-        mkdir(directory, { mode: DIRECTORY_MODE, recursive: true }),
-      );
+      await makeDirectory(directory);
       return new StagedFile(this.#stagingPlace(uploadId, directory), await takeUpload(directory, begin.metadata));
     } catch (error) {
       this.#writing.delete(uploadId);

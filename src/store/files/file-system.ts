@@ -124,16 +124,20 @@ export async function renameOver(from: string, to: string): Promise<void> {
   });
 }
 
-/** Makes a directory if it is not there, and flushes its parent if it made it. True if it made it. */
-export async function ensureDirectory(path: string): Promise<boolean> {
+/** Makes a directory if it is not there. True if it made it. */
+export async function makeDirectory(path: string): Promise<boolean> {
   try {
     await fs.mkdir(path, { mode: DIRECTORY_MODE });
+    return true;
   } catch (error) {
     if (systemCode(error) === "EEXIST") return false;
     throw fileError(error, { doing: "create", path });
   }
-  await flushDirectory(dirname(path));
-  return true;
+}
+
+/** Makes a directory if it is not there, and flushes its parent if it made it. */
+export async function ensureDirectory(path: string): Promise<void> {
+  if (await makeDirectory(path)) await flushDirectory(dirname(path));
 }
 
 /** A name beside `path` that no other writer uses. Left behind by a crash, it is recognised by `isTemporaryName`. */

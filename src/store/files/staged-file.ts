@@ -1,7 +1,7 @@
 // An upload being written by this process, in files of its own (upload-parts.ts).
 //
-// Flushes: three a sync (content, record, directory), three a publish (content and outboard at once, then the directory
-// that names them). Appending flushes nothing. A writer learns that its upload was discarded or taken over when it next
+// Flushes: three a sync (content, record, directory), one after another; a publish waits for two rounds (content,
+// outboard and folders at once, then the folder that names them). Appending flushes nothing. A writer learns that its upload was discarded or taken over when it next
 // looks at the record, at `sync` and `publish`; until then it writes into files that nobody else has.
 import { dirname } from "node:path";
 import { rm, stat } from "node:fs/promises";
@@ -9,7 +9,7 @@ import { Conflict, NeleusError, Unavailable, assert } from "../../core/errors.js
 import type { StagedBlob } from "../contract.js";
 import { checkRange, readExactly } from "./blob-file.js";
 import type { BlobPaths } from "./blob-file.js";
-import { ensureDirectory, flushDirectory, onFile, onFileIfThere, renameOver } from "./file-system.js";
+import { flushDirectory, makeDirectory, onFile, onFileIfThere, renameOver } from "./file-system.js";
 import { closeParts } from "./upload-parts.js";
 import type { UploadPart, UploadParts } from "./upload-parts.js";
 import { readRecord, writeRecord } from "./upload-record.js";
@@ -108,7 +108,10 @@ export class StagedFile implements StagedBlob {
     const paths = this.#place.blobPaths(hash);
     await this.#assertOwner();
     await this.#cutTail();
-    await Promise.all([flushPart(this.#content), flushPart(this.#outboard)]);
+    const parents = await makeFolders(paths.directory);
+    // All flushes at once: the file system writes its journal once for them. The folders' too, always: whoever made
+    // them may not have come to it yet.
+    await Promise.all([flushPart(this.#content), flushPart(this.#outboard), ...parents.map(flushDirectory)]);
     await this.#place.exclusively(hash, () => this.#moveIntoPlace(paths));
     await this.#end();
     // The blob is there; what is left of the upload in case of a failure goes when it expires.
@@ -178,8 +181,6 @@ export class StagedFile implements StagedBlob {
 
   /** The outboard first, so that no blob is ever seen without one. */
   async #moveIntoPlace(paths: BlobPaths): Promise<void> {
-    await ensureDirectory(dirname(paths.directory));
-    await ensureDirectory(paths.directory);
     if ((await isFile(paths.content)) && (await isFile(paths.outboard))) return;
     try {
       await renameOver(this.#outboard.path, paths.outboard);
@@ -202,6 +203,14 @@ export class StagedFile implements StagedBlob {
       this.#place.ended();
     }
   }
+}
+
+/** Makes `aa/bb` if it is not there. Returns the folders that name a part of it, for the caller to flush. */
+async function makeFolders(directory: string): Promise<string[]> {
+  const first = dirname(directory);
+  await makeDirectory(first);
+  await makeDirectory(directory);
+  return [dirname(first), first];
 }
 
 async function writeAt(part: UploadPart, offset: number, bytes: Uint8Array): Promise<void> {

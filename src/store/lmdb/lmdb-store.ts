@@ -43,7 +43,7 @@ export class LmdbStore implements Store {
     this.files = files;
   }
 
-  async getMany(space: Space, keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
+  getMany(space: Space, keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
     return this.#rows.getMany(space, keys);
   }
 

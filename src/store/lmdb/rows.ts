@@ -26,7 +26,7 @@ import type { DataFileLength } from "./data-file.js";
 import { GroupCommit } from "./group-commit.js";
 import { WRITING, causeOfCommit, isFatal, lmdbError } from "./lmdb-errors.js";
 
-/** Rows read in one event turn of a scan or an iteration. */
+/** Rows read in one event turn: others are served between two pages of a long read. */
 const PAGE_ROWS = 256;
 /** Processes and read transactions at once; LMDB's own default of 126 is soon used up by many short commands. */
 const MAX_READERS = 1_024;
@@ -121,8 +121,13 @@ export class LmdbRows implements SyncReader {
     return this.#guard("read", () => this.#spaces[space].doesExist(key));
   }
 
-  getMany(space: Space, keys: readonly Uint8Array[]): (Uint8Array | undefined)[] {
-    return keys.map((key) => this.get(space, key));
+  async getMany(space: Space, keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
+    const values: (Uint8Array | undefined)[] = [];
+    for (const key of keys) {
+      if (values.length > 0 && values.length % PAGE_ROWS === 0) await eventTurn();
+      values.push(this.get(space, key));
+    }
+    return values;
   }
 
   snapshot(names: readonly RowName[]): (Uint8Array | undefined)[] {
