@@ -1,0 +1,71 @@
+// Sends the requests of a client stream no faster than the server takes them, counted in bytes.
+import type { Writable } from "node:stream";
+import { SEND_BUFFER_BYTES } from "../core/limits.js";
+
+/** What a message costs beside its bytes: many tiny ones must not be free. */
+const MESSAGE_OVERHEAD_BYTES = 256;
+
+export interface Sending {
+  /** Settles when there is nothing more to send. Rejects with what the source or the encoder threw. */
+  readonly failed: Promise<void>;
+  /** The server has answered: takes no more of the source, and lets it go. */
+  stop(): void;
+}
+
+/** Starts to send everything that `requests` gives, then ends the stream. */
+export function sendRequests<T>(
+  call: Pick<Writable, "write" | "end">,
+  requests: AsyncIterable<T>,
+  encode: (request: T) => Buffer,
+): Sending {
+  const iterator = requests[Symbol.asyncIterator]();
+  let isStopped = false;
+  let hasEnded = false;
+  let waitingBytes = 0;
+  let onTaken: (() => void) | undefined;
+
+  const room = (): Promise<void> =>
+    new Promise((resolve) => {
+      onTaken = () => {
+        if (waitingBytes >= SEND_BUFFER_BYTES && !isStopped) return;
+        onTaken = undefined;
+        resolve();
+      };
+      onTaken();
+    });
+
+  const send = async (): Promise<void> => {
+    for (;;) {
+      const next = await iterator.next();
+      hasEnded = next.done === true;
+      if (hasEnded || isStopped) break;
+      const bytes = encode(next.value as T);
+      waitingBytes += bytes.length + MESSAGE_OVERHEAD_BYTES;
+      call.write(bytes, () => {
+        waitingBytes -= bytes.length + MESSAGE_OVERHEAD_BYTES;
+        onTaken?.();
+      });
+      if (waitingBytes >= SEND_BUFFER_BYTES) await room();
+    }
+    if (!isStopped) call.end();
+  };
+
+  const letGo = (): void => {
+    // Not awaited: a generator answers it only once what it waits for has come.
+    if (!hasEnded) iterator.return?.().catch(() => undefined);
+    hasEnded = true;
+  };
+
+  return {
+    failed: send().catch((error: unknown) => {
+      if (isStopped) return;
+      letGo();
+      throw error;
+    }),
+    stop: () => {
+      isStopped = true;
+      onTaken?.();
+      letGo();
+    },
+  };
+}

@@ -1,0 +1,53 @@
+// Messages to bytes and back, at the edge of the network.
+//
+// Requests are hostile. What the generated schema does not know is skipped, not kept: two bytes of an unknown field would
+// otherwise cost some fifty of memory. A repeated field costs about seventy times its two bytes an element, so messages
+// of very many fields are refused before they are decoded. What then decodes is checked by the services.
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
+import { BinaryReader } from "@bufbuild/protobuf/wire";
+import { BlobServiceDownloadResponseSchema } from "../../gen/neleus/v1/blob_pb.js";
+import { InvalidArgument, LimitExceeded } from "../core/errors.js";
+import { encodeDownload } from "./download-codec.js";
+
+/** Most fields of one request, elements of repeated ones counted each: well above what any service takes. */
+export const MAX_REQUEST_FIELDS = 65_536;
+
+/**
+ * The message in the bytes; its byte fields are views of them.
+ * @throws InvalidArgument - the bytes are no such message
+ * @throws LimitExceeded - it has too many fields
+ */
+export function decodeRequest<M extends DescMessage>(schema: M, bytes: Uint8Array): MessageShape<M> {
+  try {
+    if (bytes.length > 2 * MAX_REQUEST_FIELDS) checkFieldCount(schema, bytes);
+    return fromBinary(schema, bytes, { readUnknownFields: false });
+  } catch (cause) {
+    if (cause instanceof LimitExceeded) throw cause;
+    const reason = cause instanceof Error ? cause.message : "not protobuf";
+    throw new InvalidArgument(`malformed ${schema.name}: ${reason}`, {}, { cause });
+  }
+}
+
+function checkFieldCount(schema: DescMessage, bytes: Uint8Array): void {
+  const reader = new BinaryReader(bytes);
+  for (let count = 0; reader.pos < reader.len; count += 1) {
+    if (count >= MAX_REQUEST_FIELDS) {
+      throw new LimitExceeded(`${schema.name} holds more than ${MAX_REQUEST_FIELDS} elements`, {
+        facts: { limit: "request_fields", value: String(MAX_REQUEST_FIELDS) },
+      });
+    }
+    const [fieldNumber, wireType] = reader.tag();
+    reader.skip(wireType, fieldNumber);
+  }
+}
+
+/** The bytes of a message that a handler returned, as grpc-js wants them. A message that cannot be encoded is our bug. */
+export function encodeResponse<M extends DescMessage>(schema: M, message: MessageInitShape<M>): Buffer {
+  if (schema.typeName === BlobServiceDownloadResponseSchema.typeName) {
+    const encoded = encodeDownload(message as MessageInitShape<typeof BlobServiceDownloadResponseSchema>);
+    if (encoded !== undefined) return encoded;
+  }
+  const bytes = toBinary(schema, create(schema, message));
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

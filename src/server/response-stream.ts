@@ -1,0 +1,73 @@
+// Sends the messages of an answer no faster than the peer takes them, counted in bytes.
+//
+// grpc-js lets 16 messages wait, whatever their size, and its `drain` never comes once a call is cancelled. So each
+// message's own callback is awaited, together with the call's signal and a limit on how long the peer may take nothing.
+import type { Writable } from "node:stream";
+import { Unavailable } from "../core/errors.js";
+import type { OpenCall } from "./open-calls.js";
+
+/** What a message costs beside its bytes: many tiny ones must not be free. */
+const MESSAGE_OVERHEAD_BYTES = 256;
+
+export class ResponseStream {
+  readonly #call: Pick<Writable, "write">;
+  readonly #open: OpenCall;
+  readonly #bufferBytes: number;
+  readonly #slowPeerTimeoutMs: number;
+  #waitingBytes = 0;
+  #onTaken: (() => void) | undefined;
+
+  constructor(options: {
+    readonly call: Pick<Writable, "write">;
+    readonly open: OpenCall;
+    readonly bufferBytes: number;
+    readonly slowPeerTimeoutMs: number;
+  }) {
+    this.#call = options.call;
+    this.#open = options.open;
+    this.#bufferBytes = options.bufferBytes;
+    this.#slowPeerTimeoutMs = options.slowPeerTimeoutMs;
+  }
+
+  /**
+   * Hands a message to the connection; the bytes belong to it from then on.
+   * @returns undefined where there is room for another at once, else a promise of room
+   * @throws NeleusError - the call has ended, or the peer takes nothing (also as the promise's rejection)
+   */
+  send(bytes: Buffer): Promise<void> | undefined {
+    this.#open.signal.throwIfAborted();
+    const costBytes = bytes.length + MESSAGE_OVERHEAD_BYTES;
+    this.#waitingBytes += costBytes;
+    this.#call.write(bytes, () => {
+      this.#waitingBytes -= costBytes;
+      this.#onTaken?.();
+    });
+    return this.#waitingBytes < this.#bufferBytes ? undefined : this.#room();
+  }
+
+  #room(): Promise<void> {
+    const { signal } = this.#open;
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        const waitedSeconds = this.#slowPeerTimeoutMs / 1000;
+        this.#open.abort(new Unavailable(`the caller took nothing of the answer for ${waitedSeconds} seconds`));
+      }, this.#slowPeerTimeoutMs);
+      const settle = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", onAbort);
+        this.#onTaken = undefined;
+      };
+      const onAbort = (): void => {
+        settle();
+        reject(signal.reason as Error);
+      };
+      signal.addEventListener("abort", onAbort);
+      this.#onTaken = () => {
+        timer.refresh();
+        if (this.#waitingBytes >= this.#bufferBytes) return;
+        settle();
+        resolve();
+      };
+    });
+  }
+}

@@ -1,0 +1,57 @@
+// Runs one call to its end, whatever its kind: opens it, answers it once, and turns what fails into a status.
+import { NeleusError } from "../core/errors.js";
+import { toStatus } from "../service/errors.js";
+import type { ServerLimits } from "./limits.js";
+import { errorFields, type Logger } from "./logger.js";
+import type { OpenCall, OpenCalls, SurfaceCall } from "./open-calls.js";
+import { wireStatus, type WireStatus } from "./status.js";
+
+/** What every call needs. */
+export interface CallEnvironment {
+  readonly calls: OpenCalls;
+  readonly limits: ServerLimits;
+  readonly logger: Logger;
+}
+
+export interface CallParts {
+  readonly call: SurfaceCall;
+  /** `/package.Service/Method`. */
+  readonly path: string;
+  /** Calls the handler and sends its answer. */
+  readonly body: (open: OpenCall) => Promise<void>;
+  /** Sends a status in place of an answer, or after part of one. */
+  readonly fail: (status: WireStatus) => void;
+}
+
+/** Never rejects: a call without a status would leave its caller waiting for ever. */
+export async function runCall(environment: CallEnvironment, parts: CallParts): Promise<void> {
+  const { logger } = environment;
+  const open = environment.calls.open(parts.call, parts.path);
+  let code = 0;
+  try {
+    await parts.body(open);
+  } catch (error) {
+    const status = statusOf(environment, open, error);
+    code = status.code;
+    if (!open.isOver) parts.fail(status);
+  } finally {
+    open.answered();
+    if (logger.isEnabled("debug")) {
+      const duration_ms = Math.round(performance.now() - open.startedMs);
+      logger.log("debug", "call ended", { request_id: open.requestId, path: open.path, code, duration_ms });
+    }
+  }
+}
+
+/** The status of a failed call: once it was ended, why it was ended, whatever the handler made of that. */
+function statusOf(environment: CallEnvironment, open: OpenCall, error: unknown): WireStatus {
+  const { logger } = environment;
+  const { requestId, path } = open;
+  if (error instanceof NeleusError && error.code === "CORRUPT") {
+    logger.log("error", "stored bytes do not match their hash", { request_id: requestId, path, ...errorFields(error) });
+  }
+  const logFailure = (failure: { readonly error: unknown }): void =>
+    logger.log("error", "internal error", { request_id: requestId, path, ...errorFields(failure.error) });
+  const status = toStatus(error, { requestId, logFailure });
+  return wireStatus(open.endedBy === undefined ? status : toStatus(open.endedBy, { requestId, logFailure }));
+}
