@@ -2,8 +2,8 @@
 //
 // A later key may touch a node that was read for an earlier one, the root above all, so the reveals are final only when
 // every key has been read: unlike a scan the read runs to its end first. What it holds then is bounded by
-// MAX_BATCH_KEYS; reveals and values are made as the messages go.
-import { getMany, readSync, Recorder, type MapAt, type Reveal } from "../core/map/index.js";
+// MAX_BATCH_KEYS, and it lets others run between nodes; reveals and values are made as the messages go.
+import { getMany, readAsync, Recorder, type AsyncNodeSource, type MapAt } from "../core/map/index.js";
 import type { Database } from "../database/index.js";
 import type { Pace } from "./pace.js";
 import { RevealMessage, type InlineValueInit, type NodeRevealInit } from "./reveal-message.js";
@@ -28,9 +28,9 @@ export async function* keysStream(
   const onAnswer = ({ cell }: { cell: Uint8Array | undefined }): void => {
     if (cell !== undefined) cells.push(cell);
   };
-  readSync(getMany(map, keys, onAnswer), database.nodes, recorder);
+  await readAsync(getMany(map, keys, onAnswer), pacedNodes(database, pace), recorder);
   const message = new RevealMessage();
-  for (const reveal of recorder.reveals() as Iterable<Reveal>) {
+  for (const reveal of recorder.reveals()) {
     if (pace.isDue) await pace.rest();
     message.addReveal(reveal);
     if (message.isFull) yield message.take();
@@ -43,4 +43,14 @@ export async function* keysStream(
     message.addValue(entry, value);
   }
   if (!message.isEmpty) yield message.take();
+}
+
+/** The nodes of a database at the pace of a call. */
+function pacedNodes(database: Database, pace: Pace): AsyncNodeSource {
+  return {
+    async loadMany(digests, kind) {
+      if (pace.isDue) await pace.rest();
+      return digests.map((digest) => database.nodes.load(digest, kind));
+    },
+  };
 }

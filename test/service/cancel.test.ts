@@ -1,0 +1,105 @@
+// Goal: a call that its caller leaves stops at its next step and gives everything back, for every rpc that streams; and
+// one long call does not keep others waiting. Method: a table of all streaming rpcs, held against the descriptors, each
+// cancelled and abandoned in its middle over a store that counts what is open.
+import assert from "node:assert/strict";
+import { before, describe, test } from "node:test";
+import type { DescMethod, DescMethodServerStreaming, Message } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
+import { BlobService } from "#gen/neleus/v1/blob_pb.js";
+import { CommitService } from "#gen/neleus/v1/commit_pb.js";
+import { ManifestService } from "#gen/neleus/v1/manifest_pb.js";
+import { ProofService } from "#gen/neleus/v1/proof_pb.js";
+import { StateService } from "#gen/neleus/v1/state_pb.js";
+import { hashBlob } from "#src/core/blob/index.js";
+import { GrpcStatus } from "#src/service/index.js";
+import { patternBytes } from "../support/vectors.js";
+import { collect, fails, openHarness, utf8Of, type Harness } from "./harness.js";
+
+const CANCELLED = { code: "CANCELLED", status: GrpcStatus.CANCELLED } as const;
+const MAIN = { at: { case: "staged", value: "main" } } as const;
+const KEYS = Array.from({ length: 9000 }, (_, index) => utf8Of(`key/${String(index).padStart(6, "0")}`));
+
+/** Enough of everything that each stream has several messages. Returns a request for each. */
+async function fill({ database }: Harness): Promise<Map<DescMethod, Message>> {
+  const operations = KEYS.map((key) => ({ key, change: { put: key } }));
+  await database.states.apply("main", { operations });
+  for (let index = 0; index < 12; index += 1) {
+    await database.commits.create({ head: "main", author: "a", message: "m".repeat(60_000) });
+  }
+  const bytes = patternBytes(1_000_000);
+  const { hash } = await database.blobs.put(bytes);
+  const medium = Array.from({ length: 10 }, (_, index) => new Uint8Array(100_000).fill(index));
+  const hashes = (await database.blobs.putMany(medium)).map((blob) => blob.hash);
+  const document = await database.documents.begin({
+    source: "s",
+    chunking: { method: "fixed", sizeBytes: 2, overlapBytes: 1 },
+  });
+  const content = patternBytes(12_000);
+  await document.append(0, content);
+  const { manifest } = await document.finish({ sizeBytes: content.length, hash: hashBlob(content) });
+  await document.close();
+  const requests: readonly (readonly [DescMethodServerStreaming, Record<string, unknown>])[] = [
+    [BlobService.method.download, { hash }],
+    [BlobService.method.batchGet, { hashes }],
+    [StateService.method.scan, { at: MAIN, withValues: true }],
+    [StateService.method.batchGet, { at: MAIN, keys: KEYS }],
+    [CommitService.method.log, { start: { case: "head", value: "main" } }],
+    [ManifestService.method.listChunks, { manifest: manifest.hash }],
+    [ProofService.method.proveRange, { at: MAIN }],
+  ];
+  return new Map(requests.map(([method, request]) => [method, create(method.input, request)]));
+}
+
+describe("streams out", () => {
+  let harness: Harness;
+  let requests: Map<DescMethod, Message>;
+  before(async () => {
+    harness = await openHarness();
+    requests = await fill(harness);
+  });
+
+  const methods = [BlobService, CommitService, ManifestService, ProofService, StateService]
+    .flatMap(({ methods: all }): readonly DescMethod[] => all)
+    .filter(({ methodKind }) => methodKind === "server_streaming") as DescMethodServerStreaming[];
+
+  for (const method of methods) {
+    test(`${method.parent.name}.${method.name} stops where its caller left`, async () => {
+      const request = requests.get(method);
+      assert.ok(request, "every stream is in the table");
+      const controller = new AbortController();
+      const stream = harness.caller.serverStream(method, request, { signal: controller.signal });
+      await stream.next();
+      await stream.next();
+      controller.abort();
+      await fails(stream.next(), CANCELLED);
+      assert.equal((await stream.next()).done, true);
+      assert.deepEqual(harness.open, { blobs: 0, uploads: 0 });
+
+      const abandoned = harness.caller.serverStream(method, request);
+      await abandoned.next();
+      await abandoned.return();
+      assert.deepEqual(harness.open, { blobs: 0, uploads: 0 });
+
+      const signal = AbortSignal.abort();
+      await fails(collect(harness.caller.serverStream(method, request, { signal })), CANCELLED);
+      assert.deepEqual(harness.open, { blobs: 0, uploads: 0 });
+    });
+  }
+
+  test("a stream that never waits lets others run", async () => {
+    for (const method of [StateService.method.scan, StateService.method.batchGet, ProofService.method.proveRange]) {
+      const request = requests.get(method);
+      assert.ok(request);
+      const loop = { turns: 0, isOn: true };
+      const turn = (): void => {
+        loop.turns += 1;
+        if (loop.isOn) setImmediate(turn);
+      };
+      setImmediate(turn);
+      await collect(harness.caller.serverStream(method as DescMethodServerStreaming, request));
+      loop.isOn = false;
+      // Left to promises alone the whole stream would go by in one turn.
+      assert.ok(loop.turns >= 2, `${method.name}: ${loop.turns} turns`);
+    }
+  });
+});
