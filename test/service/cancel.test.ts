@@ -17,7 +17,7 @@ import { collect, fails, openHarness, utf8Of, type Harness } from "./harness.js"
 
 const CANCELLED = { code: "CANCELLED", status: GrpcStatus.CANCELLED } as const;
 const MAIN = { at: { case: "staged", value: "main" } } as const;
-const KEYS = Array.from({ length: 9000 }, (_, index) => utf8Of(`key/${String(index).padStart(6, "0")}`));
+const KEYS = Array.from({ length: 2500 }, (_, index) => utf8Of(`key/${String(index).padStart(300, "0")}`));
 
 /** Enough of everything that each stream has several messages. Returns a request for each. */
 async function fill({ database }: Harness): Promise<Map<DescMethod, Message>> {

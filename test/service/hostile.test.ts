@@ -17,7 +17,7 @@ import { createServices, GrpcStatus, STATUS_OF } from "#src/service/index.js";
 import { collect, openHarness, utf8Of, type Harness } from "./harness.js";
 import { leadsToField, requestsOf, type KnownValues } from "./hostile-request.js";
 
-const RUNS = 150;
+const RUNS = 80;
 
 async function fill({ database }: Harness): Promise<KnownValues> {
   const keys = Array.from({ length: 300 }, (_, index) => utf8Of(`key/${index}`));
