@@ -72,6 +72,27 @@ describe("durability, by strace", { skip }, () => {
     checkSequence(trace, [/"synced 150000/, /fsync\(.*\/blobs\/07>/, ...renames]);
   });
 
+  it("flushes the copy from which an upload goes on after a crash, before its record names it", async (context) => {
+    const directory = temporaryDirectory(context);
+    const path = join(directory, "db");
+    await (await createDirectory(path)).store.close();
+    // The fourth rename is the outboard's, after one sync.
+    const dead = await runAndDie({ program: "upload", path }, { calls: "rename", step: 3 });
+    assert.deepEqual(dead.lines, ["open", "staged 0", "synced 150000"]);
+    const log = join(directory, "trace");
+    const under = ["strace", "-f", "-y", "-s", "300", "-o", log, "-e", "trace=fdatasync,fsync,rename,write"];
+    const { code, lines, stderr } = await run({
+      program: "upload",
+      path,
+      under,
+      environment: { UV_THREADPOOL_SIZE: "1" },
+    });
+    assert.equal(code, 0, stderr);
+    assert.equal(lines[1], "staged 150000");
+    const record = [/fsync\(.*\/\.record\.json/, /rename\(.*\/record\.json"/, /fsync\(.*\/upload\.wal>/, /"staged/];
+    checkSequence(readFileSync(log, "utf8").split("\n"), [/fsync\(.*\/content-2-/, ...record]);
+  });
+
   it("flushes all that an initialisation made before CURRENT, and CURRENT before it says so", async (context) => {
     const directory = temporaryDirectory(context);
     const path = join(directory, "db");

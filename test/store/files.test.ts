@@ -4,7 +4,8 @@
 // crashes leave behind is recognised. Method: two `FileBlobs` on one directory stand for two processes, since all that
 // they share is the directory; crashes are imitated by abandoning a writer, or by putting the leftovers there.
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { truncateSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import type { TestContext } from "node:test";
@@ -107,11 +108,17 @@ describe("uploads of several processes", () => {
     const takers = await Promise.allSettled([here.open().stage("u1", METADATA), here.open().stage("u1", METADATA)]);
     const writers = takers.flatMap((taker) => (taker.status === "fulfilled" ? [taker.value] : []));
     assert.equal(writers.length, 2);
-    for (const [number, writer] of writers.entries()) await writer.append(3, utf8(String(number).repeat(3)));
-    const outcomes = await Promise.allSettled(writers.map((writer) => writer.publish(HASH)));
-    const winners = outcomes.flatMap(({ status }, number) => (status === "fulfilled" ? [number] : []));
+    const [one, two] = writers;
+    assert.ok(one !== undefined && two !== undefined);
+    // In one file, neither would find at both places what it wrote.
+    await one.append(3, utf8("1"));
+    await two.append(3, utf8("2"));
+    await two.append(4, utf8("2"));
+    await one.append(4, utf8("1"));
+    const outcomes = await Promise.allSettled([one.publish(HASH), two.publish(HASH)]);
+    const winners = outcomes.flatMap(({ status }, number) => (status === "fulfilled" ? [number + 1] : []));
     assert.equal(winners.length, 1);
-    assert.equal(await contentOf(here.open()), `abc${String(winners[0]).repeat(3)}`);
+    assert.equal(await contentOf(here.open()), `abc${String(winners[0]).repeat(2)}`);
   });
 
   it("resume where a claim was left by a crash", async (context) => {
@@ -119,9 +126,14 @@ describe("uploads of several processes", () => {
     const first = await here.open().stage("u1", METADATA);
     await first.append(0, utf8("abc"));
     await first.close();
+    // Whoever made the claim may be alive after all, and have the file open.
     writeFileSync(join(here.upload, "claim-1"), "");
+    const content = readdirSync(here.upload).find((name) => name.startsWith("content-"));
+    const claimed = openSync(join(here.upload, content ?? ""), "r+");
     const second = await here.open().stage("u1", METADATA);
     assert.deepEqual(await second.read(0, 3), utf8("abc"));
+    writeSync(claimed, "xyz", 0);
+    closeSync(claimed);
     await second.publish(HASH);
     assert.equal(await contentOf(here.open()), "abc");
   });

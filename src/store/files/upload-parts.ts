@@ -92,7 +92,7 @@ async function openParts(directory: string, record: UploadRecord, write: WriteRe
   try {
     const outboard = await openPart(join(directory, record.content.replace(/^content-/, "outboard-")));
     try {
-      await trimContent(content, record.sizeBytes);
+      await checkContent(content, record.sizeBytes);
       const outboardSizeBytes = (await outboard.handle.stat()).size;
       await write(directory, record);
       return { record, content, outboard, outboardSizeBytes };
@@ -110,14 +110,11 @@ async function openPart(path: string): Promise<UploadPart> {
   return { path, handle: await onFile({ doing: "open", path }, () => open(path, READ_WRITE_CREATE, FILE_MODE)) };
 }
 
-async function trimContent({ path, handle }: UploadPart, sizeBytes: number): Promise<void> {
-  await onFile({ doing: "cut", path }, async () => {
-    const actual = (await handle.stat()).size;
-    if (actual > sizeBytes) await handle.truncate(sizeBytes);
-    if (actual >= sizeBytes) return;
-    throw new Corrupt(`${path} holds ${actual} bytes, and ${sizeBytes} were durable`, {
-      hint: "discard the upload and begin it anew",
-      facts: { path },
-    });
+async function checkContent({ path, handle }: UploadPart, sizeBytes: number): Promise<void> {
+  const actual = (await onFile({ doing: "measure", path }, () => handle.stat())).size;
+  if (actual >= sizeBytes) return;
+  throw new Corrupt(`${path} holds ${actual} bytes, and ${sizeBytes} were durable`, {
+    hint: "discard the upload and begin it anew",
+    facts: { path },
   });
 }

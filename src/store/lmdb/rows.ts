@@ -10,19 +10,18 @@
 //
 // Cost (docs/PERFORMANCE.md): about 2.6 µs to read a node of 1 KB. Values over about 2 KB take whole 4 KiB pages. Pages
 // freed by deletes are used again, but the file never shrinks by itself.
-import { statSync } from "node:fs";
+import { statSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate as eventTurn } from "node:timers/promises";
 import { open } from "lmdb";
 import type { Database, RootDatabase, RootDatabaseOptionsWithPath } from "lmdb";
 import { equalBytes, readU64be, u64be } from "../../core/bytes.js";
-import { Unavailable, assert } from "../../core/errors.js";
+import { Corrupt, Unavailable, assert } from "../../core/errors.js";
 import { checkBatch, checkKey, failedCondition } from "../batch.js";
 import { SPACES } from "../contract.js";
 import type { LogRange, LogRow, RowName, Space, SyncReader, WriteBatch } from "../contract.js";
 import { FILE_MODE } from "../files/file-system.js";
-import { checkHeader, cutShort, extendDataFile, measureDataFile } from "./data-file.js";
-import type { DataFileLength } from "./data-file.js";
+import { checkHeader, findDamage } from "./data-file.js";
 import { GroupCommit } from "./group-commit.js";
 import { WRITING, causeOfCommit, isFatal, lmdbError } from "./lmdb-errors.js";
 
@@ -83,14 +82,8 @@ export class LmdbRows implements SyncReader {
       root = open<Uint8Array, Uint8Array>(options);
       // Slots of processes that died while reading would pin old pages for ever.
       root.readerCheck();
-      const shortened = makeWhole(root, join(path, DATA_FILE));
-      try {
-        const rows = new LmdbRows(path, root);
-        if (shortened !== undefined) rows.#walkKeys();
-        return rows;
-      } catch (error) {
-        throw shortened === undefined ? error : cutShort(shortened, error);
-      }
+      makeWhole(root, join(path, DATA_FILE));
+      return new LmdbRows(path, root);
     } catch (error) {
       void root?.close();
       throw lmdbError(error, { doing: "open", path });
@@ -186,17 +179,6 @@ export class LmdbRows implements SyncReader {
     await this.#root.close();
   }
 
-  /** Touches every page of the trees, the pages of large values aside: LMDB throws where one is not what it should be. */
-  #walkKeys(): void {
-    for (const space of SPACES) {
-      let last: Uint8Array | undefined;
-      do {
-        const page = this.#keyPage(space, last);
-        last = page.length < PAGE_ROWS ? undefined : page.at(-1);
-      } while (last !== undefined);
-    }
-  }
-
   #assertOpen(): void {
     if (this.#closed) throw new Unavailable("the database is closed");
   }
@@ -270,16 +252,33 @@ export class LmdbRows implements SyncReader {
   }
 }
 
-/** Sees to it that no page lies beyond the end of the data file. Returns what it was like if one did. */
-function makeWhole(root: RootDatabase<Uint8Array, Uint8Array>, path: string): DataFileLength | undefined {
-  const measure = () => measureDataFile(path, root.getStats() as Statistics);
-  const length = measure();
-  if (length.actualBytes >= length.expectedBytes) return undefined;
+/**
+ * Sees to it that no page lies beyond the end of the data file, where touching it would end the process. The last pages
+ * may rightly be missing, if a transaction took them and freed them again: then the file is extended with zeros.
+ */
+function makeWhole(root: RootDatabase<Uint8Array, Uint8Array>, path: string): void {
+  const measure = () => {
+    const { lastPageNumber, pageSize } = root.getStats() as Statistics;
+    return { actual: statSync(path).size, expected: (lastPageNumber + 1) * pageSize };
+  };
+  const before = measure();
+  if (before.actual >= before.expected) return;
   // Under the write lock, and measured again: another process may just be making the file longer.
   root.transactionSync(() => {
-    extendDataFile(measure());
+    const { actual, expected } = measure();
+    if (actual >= expected) return;
+    const damage = findDamage(path);
+    if (damage === undefined) truncateSync(path, expected);
+    else throw cutShort(path, { actual, expected, damage });
   });
-  return length;
+}
+
+function cutShort(path: string, found: { actual: number; expected: number; damage: string }): Corrupt {
+  const { actual, expected, damage } = found;
+  return new Corrupt(`${path} is cut short: ${actual} bytes of ${expected}, and ${damage}`, {
+    hint: "restore the database from a backup",
+    facts: { path, expected: String(expected), actual: String(actual) },
+  });
 }
 
 /** The bytes in an array of their own and of the plain type: the binding returns Buffers, whose `slice` is a view. */

@@ -111,10 +111,10 @@ async function fill(store: Store, what: string): Promise<void> {
     say(`still ${await firstRefusal(() => staged.append(size, value))}`);
     say(`whole ${staged.sizeBytes === size && size % value.length === 0}`);
     makeRoom();
-    await staged.append(size, value);
+    // What the refused append left behind the end is no part of the blob.
     await staged.publish(new Uint8Array(32));
     const blob = await store.files.open(new Uint8Array(32));
-    if (blob?.sizeBytes !== size + value.length) throw new Error("the blob is of another size");
+    if (blob?.sizeBytes !== size) throw new Error("the blob is of another size");
     await blob.close();
   }
   say("again");

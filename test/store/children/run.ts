@@ -23,7 +23,8 @@ export interface Outcome {
   readonly code: number | null;
 }
 
-function commandLine(command: Command): [string, string[]] {
+/** The file to execute and its parameters. */
+export function commandLine(command: Command): [string, string[]] {
   const { program, path, argument = "", under = [] } = command;
   const words = [...under, process.execPath, CHILD, program, path, argument];
   return [words[0] ?? process.execPath, words.slice(1)];
