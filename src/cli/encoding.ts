@@ -12,7 +12,8 @@ export const KEY_ENCODINGS: readonly KeyEncoding[] = ["utf8", "hex", "base64"];
 /** @throws InvalidArgument - not in the encoding, empty or over 1,024 bytes; `field` names the argument */
 export function parseKey(text: string, encoding: KeyEncoding, field = "key"): Uint8Array {
   const bytes = decodeText(text, encoding, field);
-  if (bytes.length === 0) throw new InvalidArgument(`the ${field} is empty; a key has 1 to ${MAX_KEY_BYTES} bytes`, { field });
+  if (bytes.length === 0)
+    throw new InvalidArgument(`the ${field} is empty; a key has 1 to ${MAX_KEY_BYTES} bytes`, { field });
   if (bytes.length > MAX_KEY_BYTES) {
     throw new InvalidArgument(`the ${field} has ${bytes.length} bytes; a key has 1 to ${MAX_KEY_BYTES}`, { field });
   }
@@ -67,7 +68,8 @@ export function parseCount(text: string, field: string, least = 0): number {
 /** `A:B`, first byte included and end excluded; either may be left out. @throws InvalidArgument */
 export function parseRange(text: string): { readonly start: number; readonly end?: number } {
   const match = /^([0-9]*):([0-9]*)$/.exec(text);
-  if (match === null) throw new InvalidArgument(`--range takes A:B, bytes A to B − 1, not "${text}"`, { field: "range" });
+  if (match === null)
+    throw new InvalidArgument(`--range takes A:B, bytes A to B − 1, not "${text}"`, { field: "range" });
   const [, start = "", end = ""] = match;
   return {
     start: start === "" ? 0 : parseCount(start, "range"),
@@ -95,8 +97,14 @@ async function readStdin(): Promise<Uint8Array> {
 export function fileError(cause: unknown, file: { readonly path: string; readonly field: string }): unknown {
   const code = (cause as NodeJS.ErrnoException | null)?.code;
   const details = { field: file.field, facts: { path: file.path } };
-  if (code === "ENOENT") return new NotFound(`no such file: ${file.path}`, { ...details, facts: { kind: "file", path: file.path } }, { cause });
+  if (code === "ENOENT")
+    return new NotFound(
+      `no such file: ${file.path}`,
+      { ...details, facts: { kind: "file", path: file.path } },
+      { cause },
+    );
   if (code === "EISDIR") return new InvalidArgument(`${file.path} is a directory, not a file`, details, { cause });
-  if (code === "EACCES" || code === "EPERM") return new InvalidArgument(`${file.path} may not be read or written`, details, { cause });
+  if (code === "EACCES" || code === "EPERM")
+    return new InvalidArgument(`${file.path} may not be read or written`, details, { cause });
   return cause;
 }

@@ -32,9 +32,9 @@ export function toJsonText(value: Printable): string {
 
 /** Control characters of stored text must not drive the terminal that shows it. */
 export function printableText(text: string): string {
-  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
-  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, (character) =>
-    `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
+  return text.replace(
+    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g,
+    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
   );
 }
 
@@ -93,14 +93,21 @@ export function reportError(error: unknown, options: { readonly json: boolean })
   const code = known?.code ?? "INTERNAL";
   const message = error instanceof Error ? error.message : String(error);
   if (options.json) {
-    const body = { code, message, field: known?.field, hint: known?.hint, ...(known && hasFacts(known) ? { facts: known.facts } : {}) };
+    const body = {
+      code,
+      message,
+      field: known?.field,
+      hint: known?.hint,
+      ...(known && hasFacts(known) ? { facts: known.facts } : {}),
+    };
     process.stderr.write(`${JSON.stringify({ error: body })}\n`);
   } else {
     process.stderr.write(`neleus: ${printableText(message)}\n`);
     if (known?.field !== undefined) process.stderr.write(`  field: ${printableText(known.field)}\n`);
     if (known?.hint !== undefined) process.stderr.write(`  ${printableText(known.hint)}\n`);
   }
-  if (process.env["NELEUS_DEBUG"] !== undefined && error instanceof Error) process.stderr.write(`${error.stack ?? ""}\n`);
+  if (process.env["NELEUS_DEBUG"] !== undefined && error instanceof Error)
+    process.stderr.write(`${error.stack ?? ""}\n`);
   return EXIT_CODES[code];
 }
 

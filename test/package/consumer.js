@@ -1,8 +1,8 @@
 // What a consumer of the packed package does: embedded, then against the server whose address is the argument.
 import assert from "node:assert/strict";
-import { connect, open } from "neleus";
+import { connect, create } from "neleus";
 
-const local = await open("./embedded", { create: true });
+const local = await create("./embedded");
 await local.state("main").put("greeting", "hello");
 assert.equal((await local.state("main").get("greeting")).text(), "hello");
 const commit = await local.commit("main", { author: "consumer", message: "first" });

@@ -1,0 +1,96 @@
+// neleus blob: content by its hash, in and out.
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
+import type { Command } from "commander";
+import { toHex } from "../core/bytes.js";
+import { InvalidArgument } from "../core/errors.js";
+import { group, leaf, textOption } from "./command.js";
+import { fileError, parseHash, parseRange } from "./encoding.js";
+import { writeOutput } from "./output-file.js";
+import type { Session } from "./session.js";
+
+export function registerBlob(program: Command): void {
+  const blob = group(program, "blob", "content by its hash");
+  leaf(blob, "put <file>", "store a file (- for stdin) and print its hash", putBlob).option(
+    "--upload-id <id>",
+    "make the upload resumable: the same id and file again send only what is missing",
+  );
+  leaf(
+    blob,
+    "get <hash> <out_file>",
+    "write a blob, or a range of it, to a file (- for stdout), each part checked",
+    getBlob,
+  ).option("--range <A:B>", "only the bytes A to B − 1");
+  leaf(blob, "stat <hash>", "the size of a blob, proved by its last bytes", statBlob);
+}
+
+/** A file or stdin in pieces. A file that cannot be read fails as a typed error. */
+export async function* fileContent(path: string, session: Session): AsyncGenerator<Uint8Array> {
+  if (path === "-") {
+    yield* process.stdin as AsyncIterable<Uint8Array>;
+    return;
+  }
+  let sizeBytes = 0;
+  try {
+    const found = await stat(path);
+    if (found.isDirectory()) throw new InvalidArgument(`${path} is a directory, not a file`, { field: "file" });
+    sizeBytes = found.size;
+    let read = 0;
+    for await (const part of createReadStream(path, { highWaterMark: 256 * 1024 }) as AsyncIterable<Uint8Array>) {
+      yield part;
+      read += part.length;
+      session.output.progress(`${path}: ${percent(read, sizeBytes)}`);
+    }
+  } catch (cause) {
+    throw fileError(cause, { path, field: "file" });
+  } finally {
+    session.output.progressDone();
+  }
+}
+
+function percent(done: number, total: number): string {
+  return total === 0 ? "100 %" : `${Math.floor((done / total) * 100)} %`;
+}
+
+async function putBlob(
+  session: Session,
+  args: readonly string[],
+  options: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const [path = ""] = args;
+  const uploadId = textOption(options, "uploadId");
+  const content = fileContent(path, session);
+  const stored = await (
+    await session.client()
+  ).putBlob(content, {
+    signal: session.signal,
+    ...(uploadId === undefined ? {} : { uploadId }),
+  });
+  await session.output.result({ hash: stored.hash, size: stored.sizeBytes }, () => toHex(stored.hash));
+}
+
+async function getBlob(
+  session: Session,
+  args: readonly string[],
+  options: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const [hashText = "", path = ""] = args;
+  if (path === "-" && session.output.json) {
+    throw new InvalidArgument("--json cannot share stdout with the blob; give a file", { field: "out_file" });
+  }
+  const hash = parseHash(hashText);
+  const rangeText = textOption(options, "range");
+  const range = rangeText === undefined ? {} : parseRange(rangeText);
+  const blob = (await session.client()).blob(hash);
+  const written = await writeOutput(path, blob.stream({ ...range, signal: session.signal }), session.output);
+  if (path !== "-") await session.output.result({ hash, size: written }, () => `${written} bytes written to ${path}`);
+}
+
+async function statBlob(session: Session, args: readonly string[]): Promise<void> {
+  const hash = parseHash(args[0] ?? "");
+  const found = await (await session.client()).blob(hash).stat({ signal: session.signal });
+  await session.output.result(
+    { hash: found.hash, size: found.sizeBytes },
+    () => `${toHex(found.hash)}  ${found.sizeBytes} bytes`,
+  );
+}

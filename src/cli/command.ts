@@ -1,0 +1,102 @@
+// How commands are declared: commander does parsing, help and suggestions; every command takes the global options and runs
+// in a session whose failures become one typed error and an exit code.
+import { Command, CommanderError } from "commander";
+import { InvalidArgument } from "../core/errors.js";
+import { reportError } from "./output.js";
+import { Session, type Globals } from "./session.js";
+
+/** What a command does, given its arguments in order and its own options by name. */
+export type Action = (
+  session: Session,
+  args: readonly string[],
+  options: Readonly<Record<string, unknown>>,
+) => Promise<void>;
+
+/** Adds the global options: to the program, to each group and to each command, so that they may stand anywhere. */
+export function withGlobals(command: Command): Command {
+  return command
+    .option("--db <dir>", "embedded database (default ./neleus_db)")
+    .option("--server <address>", "remote database: host:port, https://host:port or unix:PATH")
+    .option("--database <name>", "database on the server (default default)")
+    .option("--key <verifier-key>", "pin the key of the database's log")
+    .option("--tls-ca <file>", "certificate authority for https, PEM")
+    .option("--key-encoding <encoding>", "how keys are written: utf8, hex or base64 (default utf8)")
+    .option("--json", "one JSON document on stdout, streams one a line; errors as JSON on stderr")
+    .option("--quiet", "no notices, no progress");
+}
+
+/** A group of commands, `neleus state …`. */
+export function group(parent: Command, name: string, description: string): Command {
+  const command = withGlobals(parent.command(name).description(description));
+  inherit(command);
+  return command;
+}
+
+/** One command. `usage` is its name and arguments in commander's notation. */
+export function leaf(parent: Command, usage: string, description: string, action: Action): Command {
+  const command = withGlobals(parent.command(usage).description(description));
+  inherit(command);
+  command.action(async (...parameters: unknown[]) => {
+    // commander passes the arguments, then the options, then the command.
+    const positional = parameters
+      .slice(0, -2)
+      .flatMap((parameter) => (parameter === undefined ? [] : (parameter as string | string[])));
+    await runInSession(command.optsWithGlobals(), (session) => action(session, positional, command.opts()));
+  });
+  return command;
+}
+
+/** commander copies these settings only to commands made through the parent's factory before they change. */
+function inherit(command: Command): void {
+  command.exitOverride();
+  command.configureOutput({ writeErr: () => undefined });
+  command.allowExcessArguments(false);
+}
+
+async function runInSession(globals: Globals, run: (session: Session) => Promise<void>): Promise<void> {
+  const interrupt = new AbortController();
+  const onInterrupt = (): void => interrupt.abort();
+  process.once("SIGINT", onInterrupt);
+  process.once("SIGTERM", onInterrupt);
+  let session: Session | undefined;
+  try {
+    session = new Session(globals, interrupt.signal);
+    await run(session);
+  } catch (error) {
+    process.exitCode = interrupt.signal.aborted ? 130 : reportError(error, { json: globals.json === true });
+  } finally {
+    await session?.close();
+    process.off("SIGINT", onInterrupt);
+    process.off("SIGTERM", onInterrupt);
+  }
+}
+
+/** What commander says of wrong usage, as our error; help and version are no error. */
+export function usageError(error: CommanderError): InvalidArgument | undefined {
+  if (error.exitCode === 0) return undefined;
+  return new InvalidArgument(error.message.replace(/^error: /, ""), { field: "arguments", hint: "see: neleus --help" });
+}
+
+/** A text option's value, or undefined. */
+export function textOption(options: Readonly<Record<string, unknown>>, name: string): string | undefined {
+  const value = options[name];
+  return typeof value === "string" ? value : undefined;
+}
+
+/** A required text option's value: commander has refused its absence already. */
+export function requiredOption(options: Readonly<Record<string, unknown>>, name: string): string {
+  const value = textOption(options, name);
+  if (value === undefined) throw new InvalidArgument(`--${name} is required`, { field: name });
+  return value;
+}
+
+/** A repeatable option's values, in order. */
+export function listOption(options: Readonly<Record<string, unknown>>, name: string): readonly string[] {
+  const value = options[name];
+  return Array.isArray(value) ? (value as string[]) : [];
+}
+
+/** For `.option(…, collect, [])`: gathers a repeatable option. */
+export function collect(value: string, previous: readonly string[]): readonly string[] {
+  return [...previous, value];
+}

@@ -1,0 +1,89 @@
+// neleus head: named lines of commits.
+import type { Command } from "commander";
+import type { HeadRecord } from "../client/records.js";
+import { toHex } from "../core/bytes.js";
+import { group, leaf, textOption } from "./command.js";
+import { parseHash } from "./encoding.js";
+import type { Printable } from "./output.js";
+import type { Session } from "./session.js";
+
+type Options = Readonly<Record<string, unknown>>;
+
+export function registerHead(program: Command): void {
+  const head = group(program, "head", "named lines of commits");
+  leaf(head, "list", "all heads, provably complete", listHeads);
+  leaf(head, "create <head>", "make a head, empty or at a commit", createHead).option(
+    "--commit <hash>",
+    "where it starts",
+  );
+  leaf(head, "delete <head>", "remove a head; its commits stay readable by hash", deleteHead).option(
+    "--expected-commit <hash>",
+    "only while this is its commit",
+  );
+  leaf(head, "show <head>", "its commit and its staged and committed roots", showHead);
+}
+
+function headMembers(head: HeadRecord): Record<string, Printable> {
+  return {
+    head: head.head,
+    commit: head.commitHash,
+    staged_root: head.stagedStateRoot,
+    staged_manifests: head.stagedLedgerRoot,
+  };
+}
+
+async function listHeads(session: Session): Promise<void> {
+  for (const head of await (await session.client()).heads.list({ signal: session.signal })) {
+    await session.output.result(
+      headMembers(head),
+      () => `${head.head}  ${head.commitHash === undefined ? "(no commit)" : toHex(head.commitHash)}`,
+    );
+  }
+}
+
+async function createHead(session: Session, args: readonly string[], options: Options): Promise<void> {
+  const [head = ""] = args;
+  const commit = textOption(options, "commit");
+  const receipt = await (
+    await session.client()
+  ).heads.create(head, {
+    signal: session.signal,
+    ...(commit === undefined ? {} : { commit: parseHash(commit, "commit") }),
+  });
+  await session.output.result({ head, commit, log_index: receipt.logIndex }, () => `created head ${head}`);
+}
+
+async function deleteHead(session: Session, args: readonly string[], options: Options): Promise<void> {
+  const [head = ""] = args;
+  const expected = textOption(options, "expectedCommit");
+  const receipt = await (
+    await session.client()
+  ).heads.delete(head, {
+    signal: session.signal,
+    ...(expected === undefined ? {} : { expectedCommit: parseHash(expected, "expected-commit") }),
+  });
+  await session.output.result({ head, log_index: receipt.logIndex }, () => `deleted head ${head}`);
+}
+
+async function showHead(session: Session, args: readonly string[]): Promise<void> {
+  const [head = ""] = args;
+  const snapshot = await (await session.client()).snapshot(head, { signal: session.signal });
+  const { staged, commitHash } = snapshot;
+  await session.output.result(
+    {
+      head,
+      commit: commitHash,
+      staged_root: staged.stateRoot,
+      committed_root: commitHash === undefined ? undefined : snapshot.stateRoot,
+      staged_manifests: staged.ledgerRoot,
+    },
+    () =>
+      [
+        `head       ${head}`,
+        `commit     ${commitHash === undefined ? "(none)" : toHex(commitHash)}`,
+        `committed  ${commitHash === undefined ? "(none)" : toHex(snapshot.stateRoot)}`,
+        `staged     ${toHex(staged.stateRoot)}${commitHash !== undefined && toHex(staged.stateRoot) === toHex(snapshot.stateRoot) ? " (nothing to commit)" : ""}`,
+        `ledger     ${toHex(staged.ledgerRoot)}`,
+      ].join("\n"),
+  );
+}

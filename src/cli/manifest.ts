@@ -1,0 +1,103 @@
+// neleus manifest: documents and their chunks.
+import type { Command } from "commander";
+import type { ManifestRecord } from "../client/records.js";
+import { toHex } from "../core/bytes.js";
+import { decode } from "../core/codec/index.js";
+import { fileContent } from "./blob.js";
+import { collect, group, leaf, listOption, requiredOption, textOption } from "./command.js";
+import { parseCount, parseHash } from "./encoding.js";
+import { InvalidArgument } from "../core/errors.js";
+import { printableText, toJsonText, type Printable } from "./output.js";
+import type { Session } from "./session.js";
+
+type Options = Readonly<Record<string, unknown>>;
+
+export function registerManifest(program: Command): void {
+  const manifest = group(program, "manifest", "documents: what was read, and how it was cut");
+  leaf(manifest, "put-doc", "store a file as a document, cut into chunks", putDocument)
+    .requiredOption("--source <text>", "where the document comes from: a path or an address")
+    .requiredOption("--file <file>", "its content (- for stdin)")
+    .requiredOption("--chunk-size <n>", "bytes a chunk")
+    .option("--overlap <n>", "bytes that a chunk shares with the one before it", "0")
+    .option("--method <name>", "how it is cut: fixed", "fixed")
+    .option("--head <head>", "stage it in this head's ledger; else it is stored unattached")
+    .option("--title <text>", "its title")
+    .option("--media <type>", "its media type")
+    .option("--time <ms>", "milliseconds since 1970; default now")
+    .option("--meta <name=value>", "free text by name (repeatable)", collect, []);
+  leaf(manifest, "get <hash>", "one manifest", getManifest);
+  leaf(manifest, "chunks <hash>", "the chunks of a document, provably complete", listChunks)
+    .option("--first <n>", "index of the first chunk", "0")
+    .option("--limit <n>", "at most this many chunks");
+}
+
+function parseMeta(pairs: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const equals = pair.indexOf("=");
+      if (equals < 1) throw new InvalidArgument(`--meta takes NAME=VALUE, not "${pair}"`, { field: "meta" });
+      return [pair.slice(0, equals), pair.slice(equals + 1)];
+    }),
+  );
+}
+
+async function putDocument(session: Session, _args: readonly string[], options: Options): Promise<void> {
+  const [head, title, media, time] = ["head", "title", "media", "time"].map((name) => textOption(options, name));
+  const meta = parseMeta(listOption(options, "meta"));
+  const client = await session.client();
+  const stored = await client.putDocument(fileContent(requiredOption(options, "file"), session), {
+    source: requiredOption(options, "source"),
+    chunking: {
+      method: requiredOption(options, "method"),
+      sizeBytes: parseCount(requiredOption(options, "chunkSize"), "chunk-size", 1),
+      overlapBytes: parseCount(requiredOption(options, "overlap"), "overlap"),
+    },
+    ...(head === undefined ? {} : { head }),
+    ...(title === undefined ? {} : { title }),
+    ...(media === undefined ? {} : { media }),
+    ...(time === undefined ? {} : { timeMs: parseCount(time, "time") }),
+    ...(Object.keys(meta).length === 0 ? {} : { meta }),
+    signal: session.signal,
+  });
+  const { manifest } = stored;
+  await session.output.result(
+    {
+      manifest: stored.hash,
+      kind: manifest.kind,
+      blob: manifest.blob.hash,
+      size: manifest.blob.sizeBytes,
+      chunks: manifest.chunksRoot,
+      head,
+      log_index: stored.receipt?.logIndex,
+    },
+    () => `${toHex(stored.hash)}  document, ${manifest.blob.sizeBytes} bytes, chunk list ${toHex(manifest.chunksRoot)}`,
+  );
+}
+
+/** A manifest as it is encoded, unknown fields included (formats.cddl); bytes in hex, as everywhere for hashes. */
+function objectMembers(manifest: ManifestRecord): Record<string, Printable> {
+  return { manifest: manifest.hash, ...(decode(manifest.bytes) as Record<string, Printable>) };
+}
+
+async function getManifest(session: Session, args: readonly string[]): Promise<void> {
+  const manifest = await (await session.client()).manifest(parseHash(args[0] ?? ""), { signal: session.signal });
+  await session.output.result(objectMembers(manifest), () =>
+    printableText(JSON.stringify(JSON.parse(toJsonText(objectMembers(manifest))), undefined, 2)),
+  );
+}
+
+async function listChunks(session: Session, args: readonly string[], options: Options): Promise<void> {
+  const hash = parseHash(args[0] ?? "");
+  const limit = textOption(options, "limit");
+  const chunks = (await session.client()).chunks(hash, {
+    first: parseCount(requiredOption(options, "first"), "first"),
+    ...(limit === undefined ? {} : { limit: parseCount(limit, "limit", 1) }),
+    signal: session.signal,
+  });
+  for await (const chunk of chunks) {
+    await session.output.result(
+      { index: chunk.index, hash: chunk.hash, size: chunk.sizeBytes, offset: chunk.offset },
+      () => `${chunk.index}  ${toHex(chunk.hash)}  ${chunk.sizeBytes} bytes at ${chunk.offset}`,
+    );
+  }
+}

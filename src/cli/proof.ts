@@ -1,0 +1,127 @@
+// neleus proof, verify and checkpoint: proofs to hand to others, and checking them with no server at hand.
+import type { Command } from "commander";
+import { toJson } from "@bufbuild/protobuf";
+import { ChunkProofSchema, RangeProofSchema, StateProofSchema } from "../../gen/neleus/v1/proof_pb.js";
+import type { ProofPlace } from "../client/sections.js";
+import { parseProof, verifyProof, type ProofReport } from "../client/verify/index.js";
+import { toHex } from "../core/bytes.js";
+import { NotAnchored } from "../core/errors.js";
+import { group, leaf, textOption } from "./command.js";
+import { formatTime } from "./commit.js";
+import { decodeText, parseCount, parseHash, parseKey, readInput } from "./encoding.js";
+import type { Session } from "./session.js";
+
+type Options = Readonly<Record<string, unknown>>;
+
+export function registerProof(program: Command): void {
+  const proof = group(program, "proof", "self-contained proofs, as JSON");
+  const places = (command: Command): Command =>
+    command.option("--committed", "of the head's commit instead of its staged state");
+  places(leaf(proof, "state <head> <key>", "that a key is present with a value, or absent", proveState));
+  places(leaf(proof, "range <head>", "every key of a range, and that there are no others", proveRange))
+    .option("--prefix <key>", "only keys that start so")
+    .option("--from <key>", "first key, included")
+    .option("--to <key>", "end, excluded");
+  places(leaf(proof, "chunk <manifest> <index>", "that a chunk stands at an index of a document", proveChunk)).option(
+    "--head <head>",
+    "also that the document is in this head's ledger",
+  );
+  leaf(program, "verify <file>", "check a proof (- for stdin) with no server and no database", verify)
+    .option("--root <hex>", "the root that you trust")
+    .option("--checkpoint <file>", "a checkpoint that you have seen: the proof's must be it or extend it");
+  leaf(program, "checkpoint", "the newest checkpoint of the log, verified", showCheckpoint);
+}
+
+function place(head: string, options: Options): ProofPlace {
+  return options["committed"] === true ? { head } : { staged: head };
+}
+
+/** A proof is a file for programs: canonical protobuf JSON, with --json on one line. */
+async function printProof(session: Session, json: unknown): Promise<void> {
+  await session.output.write(`${session.output.json ? JSON.stringify(json) : JSON.stringify(json, undefined, 2)}\n`);
+}
+
+async function proveState(session: Session, args: readonly string[], options: Options): Promise<void> {
+  const [head = "", keyText = ""] = args;
+  const key = parseKey(keyText, session.keyEncoding);
+  const proof = await (await session.client()).proofs.state(place(head, options), key, { signal: session.signal });
+  await printProof(session, toJson(StateProofSchema, proof, { alwaysEmitImplicit: true }));
+}
+
+async function proveRange(session: Session, args: readonly string[], options: Options): Promise<void> {
+  const bounds = Object.fromEntries(
+    ["prefix", "from", "to"].flatMap((name) => {
+      const text = textOption(options, name);
+      return text === undefined ? [] : [[name, decodeText(text, session.keyEncoding, name)]];
+    }),
+  );
+  const proof = await (
+    await session.client()
+  ).proofs.range(place(args[0] ?? "", options), bounds, { signal: session.signal });
+  await printProof(session, toJson(RangeProofSchema, proof, { alwaysEmitImplicit: true }));
+}
+
+async function proveChunk(session: Session, args: readonly string[], options: Options): Promise<void> {
+  const [manifestText = "", indexText = ""] = args;
+  const head = textOption(options, "head");
+  const proof = await (
+    await session.client()
+  ).proofs.chunk(
+    {
+      manifest: parseHash(manifestText, "manifest"),
+      index: parseCount(indexText, "index"),
+      ...(head === undefined ? {} : { place: place(head, options) }),
+    },
+    { signal: session.signal },
+  );
+  await printProof(session, toJson(ChunkProofSchema, proof, { alwaysEmitImplicit: true }));
+}
+
+async function verify(session: Session, args: readonly string[], options: Options): Promise<void> {
+  const root = textOption(options, "root");
+  const checkpointFile = textOption(options, "checkpoint");
+  const verifierKey = session.globals.key;
+  const decoder = new TextDecoder();
+  const report = verifyProof(parseProof(decoder.decode(await readInput(args[0] ?? "", "file"))), {
+    ...(root === undefined ? {} : { root: parseHash(root, "root") }),
+    ...(verifierKey === undefined ? {} : { verifierKey }),
+    ...(checkpointFile === undefined
+      ? {}
+      : { checkpoint: decoder.decode(await readInput(checkpointFile, "checkpoint")) }),
+  });
+  await session.output.result(
+    {
+      verdict: report.verdict,
+      kind: report.claim.kind,
+      shown: report.shown,
+      anchored_to: report.anchoredTo,
+      not_shown: report.notShown,
+    },
+    () => reportText(report),
+  );
+  if (report.verdict === "not anchored") {
+    throw new NotAnchored("the proof is consistent, but nothing says that its root is the right one", {
+      hint: "hold it against something that you trust: --root HEX or --key VERIFIER_KEY",
+    });
+  }
+}
+
+function reportText(report: ProofReport): string {
+  const list = (title: string, lines: readonly string[]): string[] =>
+    lines.length === 0 ? [] : [title, ...lines.map((line) => `  - ${line}`)];
+  return [
+    report.verdict,
+    ...list("shown:", report.shown),
+    ...list("anchored to:", report.anchoredTo),
+    ...list("not shown:", report.notShown),
+  ].join("\n");
+}
+
+async function showCheckpoint(session: Session): Promise<void> {
+  const { checkpoint, logTimeMs } = await (await session.client()).checkpoint({ signal: session.signal });
+  await session.output.result(
+    { note: checkpoint.note, origin: checkpoint.origin, size: checkpoint.size, root: checkpoint.root, time: logTimeMs },
+    () => (session.output.json ? "" : checkpoint.note),
+  );
+  session.output.notice(`newest leaf written ${formatTime(logTimeMs)}, log root ${toHex(checkpoint.root)}`);
+}

@@ -1,0 +1,64 @@
+// neleus serve: one directory over gRPC, on a loopback address or a Unix socket.
+import type { Command } from "commander";
+import { NotFound } from "../core/errors.js";
+import { PROGRAM_VERSION } from "../core/version.js";
+import { leaf, textOption } from "./command.js";
+import { parseCount } from "./encoding.js";
+import { toJsonText } from "./output.js";
+import type { Session } from "./session.js";
+
+type Options = Readonly<Record<string, unknown>>;
+
+export const DEFAULT_LISTEN = "127.0.0.1:7117";
+
+export function registerServe(program: Command): void {
+  leaf(program, "serve", "serve the database over gRPC; prints one line of JSON once it listens", serve)
+    .option("--listen <address>", "HOST:PORT on loopback (port 0: any), or unix:PATH", DEFAULT_LISTEN)
+    .option("--exit-when-idle <seconds>", "end after so long without calls or connections")
+    .option("--grace <seconds>", "on SIGTERM or Ctrl-C, wait so long for calls in progress", "10");
+}
+
+async function serve(session: Session, _args: readonly string[], options: Options): Promise<void> {
+  const directory = session.localDirectory("serve");
+  const idle = textOption(options, "exitWhenIdle");
+  const exitWhenIdleMs = idle === undefined ? undefined : parseCount(idle, "exit-when-idle", 1) * 1000;
+  const graceMs = parseCount(textOption(options, "grace") ?? "10", "grace") * 1000;
+  const [{ Database }, { createServices }, { startServer }] = await Promise.all([
+    import("../database/index.js"),
+    import("../service/index.js"),
+    import("../server/index.js"),
+  ]);
+  const database = await Database.open(directory);
+  const idleReached = new AbortController();
+  try {
+    const services = createServices({ version: PROGRAM_VERSION, database: async (name) => only(name, database) });
+    const server = await startServer({
+      services,
+      listen: textOption(options, "listen") ?? DEFAULT_LISTEN,
+      ...(exitWhenIdleMs === undefined ? {} : { idle: { afterMs: exitWhenIdleMs, onIdle: () => idleReached.abort() } }),
+    });
+    await session.output.write(
+      `${toJsonText({ address: server.address, database: database.id, key: database.log.verifierKey, pid: process.pid })}\n`,
+    );
+    await aborted(AbortSignal.any([session.signal, idleReached.signal]));
+    await server.close({ graceMs });
+  } finally {
+    await database.close();
+  }
+}
+
+/** This server has one database. */
+function only<T>(name: string, database: T): T {
+  if (name !== "default") {
+    throw new NotFound(`this server has no database "${name}"; it serves one, named "default"`, {
+      field: "database",
+      facts: { kind: "database", database: name },
+    });
+  }
+  return database;
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}

@@ -1,0 +1,97 @@
+// One run of one command: its global options, its output, and the database that it opens when first asked for.
+import type { Database } from "../client/contract.js";
+import { InvalidArgument } from "../core/errors.js";
+import { KEY_ENCODINGS, readInput, type KeyEncoding } from "./encoding.js";
+import { Output } from "./output.js";
+
+/** Where an embedded database is looked for when neither --db nor --server is given. */
+export const DEFAULT_DIRECTORY = "./neleus_db";
+
+/** The options that every command takes, before or after it. */
+export interface Globals {
+  readonly db?: string;
+  readonly server?: string;
+  readonly database?: string;
+  readonly key?: string;
+  readonly tlsCa?: string;
+  readonly timeout?: string;
+  readonly json?: boolean;
+  readonly keyEncoding?: string;
+  readonly quiet?: boolean;
+}
+
+export class Session {
+  readonly output: Output;
+  readonly globals: Globals;
+  readonly keyEncoding: KeyEncoding;
+  /** Aborted by the first Ctrl-C. */
+  readonly signal: AbortSignal;
+  #client: Database | undefined;
+
+  constructor(globals: Globals, signal: AbortSignal) {
+    this.globals = globals;
+    this.signal = signal;
+    this.output = new Output({ json: globals.json === true, quiet: globals.quiet === true });
+    const encoding = globals.keyEncoding ?? "utf8";
+    if (!KEY_ENCODINGS.includes(encoding as KeyEncoding)) {
+      throw new InvalidArgument(`--key-encoding is one of ${KEY_ENCODINGS.join(", ")}, not "${encoding}"`, {
+        field: "key-encoding",
+      });
+    }
+    this.keyEncoding = encoding as KeyEncoding;
+    if (globals.db !== undefined && globals.server !== undefined) {
+      throw new InvalidArgument("give --db or --server, not both", { field: "server" });
+    }
+  }
+
+  get directory(): string {
+    return this.globals.db ?? DEFAULT_DIRECTORY;
+  }
+
+  get isRemote(): boolean {
+    return this.globals.server !== undefined;
+  }
+
+  /** The directory, for a command that works on files and not through a server. @throws InvalidArgument */
+  localDirectory(command: string): string {
+    if (this.isRemote)
+      throw new InvalidArgument(`${command} works on a directory: give --db, not --server`, { field: "server" });
+    return this.directory;
+  }
+
+  /** Opens the database on first use. The engine is loaded only for an embedded one. */
+  async client(): Promise<Database> {
+    this.#client ??= await this.#open();
+    return this.#client;
+  }
+
+  async close(): Promise<void> {
+    await this.#client?.close();
+    this.#client = undefined;
+  }
+
+  async #open(): Promise<Database> {
+    const { globals } = this;
+    const common = {
+      ...(globals.database === undefined ? {} : { database: globals.database }),
+      ...(globals.key === undefined ? {} : { verifierKey: globals.key }),
+    };
+    if (globals.server === undefined) {
+      const { open } = await import("../client/embedded/index.js");
+      return open(this.directory, common);
+    }
+    const { connect } = await import("../client/remote.js");
+    const { tlsCa } = globals;
+    const certificateAuthorities = tlsCa === undefined ? undefined : await readInput(tlsCa, "tls-ca");
+    return connect(globals.server, {
+      ...common,
+      certificateAuthorities,
+      onTrustOnFirstUse: ({ verifierKey }) => {
+        this.output.notice(
+          `neleus: trusting the key that ${globals.server ?? ""} shows, for this command only: ${verifierKey}\n` +
+            "        check it with whoever runs the server and pin it with --key",
+        );
+      },
+    });
+  }
+}

@@ -1,0 +1,29 @@
+// The client of a server, over gRPC. Imports no engine and no store.
+import type { Database } from "./contract.js";
+import { openOver } from "./database.js";
+import { grpcTransport, type GrpcTransportOptions } from "./grpc-transport.js";
+import type { DatabaseOptions, FirstUseNotice } from "./options.js";
+
+/** Settings of the client and of its connection. */
+export type ConnectOptions = DatabaseOptions & Omit<GrpcTransportOptions, "address">;
+
+/**
+ * A client of a database on a server: `host:port`, `https://host:port` or `unix:/path`. Where no key is pinned, the one that
+ * the server presents is trusted, and `onTrustOnFirstUse` is told; by default that is a process warning.
+ * @throws InvalidArgument - no address, a malformed key or token
+ * @throws NotFound - no such database
+ * @throws NewEpoch, VerificationFailed - the server has another key than the pinned one
+ * @throws Unavailable, … - the server cannot be reached
+ */
+export async function connect(address: string, options: ConnectOptions = {}): Promise<Database> {
+  const onTrustOnFirstUse = options.onTrustOnFirstUse ?? warnOfFirstUse;
+  return openOver(grpcTransport({ ...options, address }), { ...options, onTrustOnFirstUse });
+}
+
+function warnOfFirstUse(notice: FirstUseNotice): void {
+  process.emitWarning(
+    `trusting the key that ${notice.address} presents for database "${notice.database}", ` +
+      `because none was pinned: pass verifierKey: ${JSON.stringify(notice.verifierKey)}`,
+    { type: "TrustOnFirstUse", code: "NELEUS_TRUST_ON_FIRST_USE" },
+  );
+}

@@ -1,0 +1,278 @@
+// Goal: the commands do what CLI documentation says, embedded and against a server alike, with the JSON that programs read.
+// Method: the program in processes of its own, over one database; what it prints is parsed, never matched loosely.
+import assert from "node:assert/strict";
+import { createHash, randomBytes } from "node:crypto";
+import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import test from "node:test";
+import { hashBlob } from "#src/core/blob/index.js";
+import { toHex } from "#src/core/bytes.js";
+import { folder, json, neleus, serve } from "./support.js";
+
+const HASH = /^[0-9a-f]{64}$/;
+
+test("the main job, embedded", async (context) => {
+  const cwd = folder(context);
+  const made = json(await neleus(cwd, ["db", "init", "./neleus_db", "--json"]));
+  assert.match(String(made["database"]), /^[0-9a-f]{32}$/);
+  assert.match(String(made["key"]), /^neleus\//);
+
+  const set = json(await neleus(cwd, ["state", "set", "main", "user/42/name", "-", "--json"], "Ada"));
+  assert.deepEqual([set["head"], set["key"], set["size"], set["log_index"]], ["main", "user/42/name", 3, 1]);
+  assert.equal(set["hash"], toHex(hashBlob(Buffer.from("Ada"))));
+
+  const got = json(await neleus(cwd, ["--json", "state", "get", "main", "user/42/name"]));
+  assert.equal(Buffer.from(String(got["value"]), "base64").toString(), "Ada");
+  assert.equal(got["root"], set["root"]);
+  assert.equal((await neleus(cwd, ["state", "get", "main", "user/42/name"])).stdout, "Ada");
+
+  const committed = json(
+    await neleus(cwd, ["commit", "new", "--head", "main", "--author", "a", "--message", "one\ntwo", "--json"]),
+  );
+  assert.match(String(committed["commit"]), HASH);
+  assert.equal(committed["state_root"], set["root"]);
+  const again = json(
+    await neleus(cwd, ["commit", "new", "--head", "main", "--author", "a", "--message", "", "--json"]),
+  );
+  assert.notEqual(again["commit"], committed["commit"], "with nothing changed it still makes one");
+  const log = (await neleus(cwd, ["log", "main", "--json"])).stdout
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  assert.deepEqual(
+    log.map((entry) => entry["commit"]),
+    [again["commit"], committed["commit"]],
+  );
+  assert.deepEqual(log[0]?.["parents"], [committed["commit"]]);
+
+  const head = json(await neleus(cwd, ["head", "show", "main", "--json"]));
+  assert.deepEqual(
+    [head["commit"], head["staged_root"], head["committed_root"]],
+    [again["commit"], set["root"], set["root"]],
+  );
+  const info = json(await neleus(cwd, ["db", "info", "--json"]));
+  assert.deepEqual(
+    [info["database"], info["key"], info["schema_version"], info["encryption"]],
+    [made["database"], made["key"], 3, false],
+  );
+
+  const deleted = json(await neleus(cwd, ["state", "del", "main", "user/42/name", "--json"]));
+  assert.match(String(deleted["root"]), HASH);
+  const absent = await neleus(cwd, ["state", "get", "main", "user/42/name", "--json"]);
+  assert.deepEqual([absent.code, absent.stdout], [4, ""]);
+  assert.equal((JSON.parse(absent.stderr) as { error: { code: string } }).error.code, "NOT_FOUND");
+});
+
+test("the same commands against a server, and a large value by itself", async (context) => {
+  const cwd = folder(context);
+  await neleus(cwd, ["db", "init", "./neleus_db"]);
+  const { address } = await serve(context, cwd);
+  const remote = ["--server", address, "--json"];
+  const large = randomBytes(3 * 1024 * 1024 + 17);
+  writeFileSync(join(cwd, "large.bin"), large);
+  const put = json(await neleus(cwd, ["blob", "put", "large.bin", "--upload-id", "once", ...remote]));
+  assert.deepEqual(put, { hash: toHex(hashBlob(large)), size: large.length });
+  const { hash } = put as { hash: string };
+  assert.equal(json(await neleus(cwd, ["blob", "stat", hash, ...remote]))["size"], large.length);
+  await neleus(cwd, ["blob", "get", hash, "part.bin", "--range", "1000000:2000001", ...remote]);
+  assert.deepEqual(readFileSync(join(cwd, "part.bin")), large.subarray(1_000_000, 2_000_001));
+  const digest = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
+  const piped = await neleus(cwd, ["blob", "get", hash, "-", "--server", address, "--quiet"]);
+  assert.equal(digest(piped.stdoutBytes), digest(large));
+
+  const set = json(await neleus(cwd, ["state", "set", "main", "big", "large.bin", ...remote]));
+  assert.deepEqual([set["hash"], set["size"]], [hash, large.length]);
+  await neleus(cwd, ["state", "get", "main", "big", "--out-file", "big.bin", ...remote]);
+  assert.equal(digest(readFileSync(join(cwd, "big.bin"))), digest(large));
+
+  const document = json(
+    await neleus(cwd, [
+      "manifest",
+      "put-doc",
+      "--source",
+      "s",
+      "--file",
+      "large.bin",
+      "--chunk-size",
+      "1000000",
+      "--overlap",
+      "10",
+      "--head",
+      "main",
+      ...remote,
+    ]),
+  );
+  assert.deepEqual([document["kind"], document["blob"]], ["document", hash]);
+  const manifest = String(document["manifest"]);
+  const chunks = (await neleus(cwd, ["manifest", "chunks", manifest, ...remote])).stdout.trim().split("\n");
+  assert.equal(chunks.length, 4);
+  assert.deepEqual(JSON.parse(chunks[3] ?? ""), {
+    index: 3,
+    hash: toHex(hashBlob(large.subarray(3 * 999_990))),
+    size: large.length - 3 * 999_990,
+    offset: 3 * 999_990,
+  });
+  assert.equal(json(await neleus(cwd, ["manifest", "get", manifest, ...remote]))["source"], "s");
+
+  for (const name of ["a", "b"]) await neleus(cwd, ["state", "set", "main", `k/${name}`, "-", ...remote], name);
+  const scanned = (await neleus(cwd, ["state", "scan", "main", "--prefix", "k/", "--values", ...remote])).stdout
+    .trim()
+    .split("\n");
+  assert.deepEqual(
+    scanned.map((line) => JSON.parse(line) as Record<string, unknown>).map((entry) => [entry["key"], entry["value"]]),
+    [
+      ["k/a", Buffer.from("a").toString("base64")],
+      ["k/b", Buffer.from("b").toString("base64")],
+    ],
+  );
+  const several = (await neleus(cwd, ["state", "get", "main", "k/a", "none", ...remote])).stdout.trim().split("\n");
+  assert.deepEqual(
+    several.map((line) => (JSON.parse(line) as { present: boolean }).present),
+    [true, false],
+  );
+
+  await neleus(cwd, ["commit", "new", "--head", "main", "--author", "a", "--message", "m", ...remote]);
+  await neleus(cwd, ["head", "create", "other", ...remote]);
+  const heads = (await neleus(cwd, ["head", "list", ...remote])).stdout.trim().split("\n");
+  assert.deepEqual(
+    heads.map((line) => (JSON.parse(line) as { head: string }).head),
+    ["main", "other"],
+  );
+  assert.equal((await neleus(cwd, ["head", "delete", "other", ...remote])).code, 0);
+  assert.equal(json(await neleus(cwd, ["checkpoint", ...remote]))["size"], 9);
+  assert.equal(json(await neleus(cwd, ["db", "info", ...remote]))["server_version"], "0.1.0");
+});
+
+test("proofs are verified with no database at hand, and exit 0 only when anchored", async (context) => {
+  const cwd = folder(context);
+  const { key } = json(await neleus(cwd, ["db", "init", "./neleus_db", "--json"])) as { key: string };
+  for (const name of ["a", "b", "c"]) await neleus(cwd, ["state", "set", "main", name, "-"], `value of ${name}`);
+  writeFileSync(join(cwd, "doc.txt"), "0123456789".repeat(10));
+  const document = json(
+    await neleus(cwd, [
+      "manifest",
+      "put-doc",
+      "--source",
+      "doc.txt",
+      "--file",
+      "doc.txt",
+      "--chunk-size",
+      "30",
+      "--head",
+      "main",
+      "--json",
+    ]),
+  );
+  const proofs: [string, string[]][] = [
+    ["present", ["proof", "state", "main", "b"]],
+    ["absent", ["proof", "state", "main", "bb"]],
+    ["range", ["proof", "range", "main", "--from", "a", "--to", "c"]],
+    ["chunk", ["proof", "chunk", String(document["manifest"]), "1", "--head", "main"]],
+  ];
+  for (const [name, args] of proofs) {
+    const proof = await neleus(cwd, [...args, "--json"]);
+    assert.equal(proof.code, 0, proof.stderr);
+    writeFileSync(join(cwd, `${name}.json`), proof.stdout);
+    const elsewhere = folder(context);
+    const file = join(cwd, `${name}.json`);
+    const anchored = await neleus(elsewhere, ["verify", file, "--key", key, "--json"]);
+    assert.deepEqual([anchored.code, json(anchored)["verdict"]], [0, "shown"], anchored.stderr);
+    assert.equal((await neleus(elsewhere, ["verify", file])).code, 3);
+    const { root = "" } = JSON.parse(proof.stdout) as { root?: string };
+    if (root !== "") {
+      const hex = Buffer.from(root, "base64").toString("hex");
+      assert.equal((await neleus(elsewhere, ["verify", file, "--root", hex])).code, 0);
+      assert.equal((await neleus(elsewhere, ["verify", file, "--root", "00".repeat(32)])).code, 1);
+    }
+  }
+  // Claims the opposite of what its witness shows.
+  const lie = { ...(JSON.parse(readFileSync(join(cwd, "present.json"), "utf8")) as object), present: false };
+  writeFileSync(join(cwd, "lie.json"), JSON.stringify(lie));
+  assert.equal((await neleus(cwd, ["verify", "lie.json", "--key", key])).code, 1);
+  const cut = JSON.parse(readFileSync(join(cwd, "range.json"), "utf8")) as { nodes: unknown[] };
+  writeFileSync(join(cwd, "cut.json"), JSON.stringify({ ...cut, nodes: [] }));
+  assert.equal((await neleus(cwd, ["verify", "cut.json", "--key", key])).code, 2);
+});
+
+test("wrong use and bad input: the code, the field, what to do, and nothing on stdout", async (context) => {
+  const cwd = folder(context);
+  await neleus(cwd, ["db", "init", "./neleus_db"]);
+  writeFileSync(join(cwd, "file"), "x");
+  writeFileSync(join(cwd, "empty"), "");
+  const none = "00".repeat(32);
+  const cases: [args: string[], code: number, error: string][] = [
+    [["stat"], 64, "INVALID_ARGUMENT"],
+    [["state", "get", "main"], 64, "INVALID_ARGUMENT"],
+    [["state", "get", "main", "k", "--nope"], 64, "INVALID_ARGUMENT"],
+    [["state", "get", "mian", "k"], 4, "NOT_FOUND"],
+    [["state", "set", "mian", "k", "file"], 4, "NOT_FOUND"],
+    [["state", "set", "main", "", "file"], 64, "INVALID_ARGUMENT"],
+    [["state", "set", "main", "k".repeat(1025), "file"], 64, "INVALID_ARGUMENT"],
+    [["state", "set", "main", "zz", "file", "--key-encoding", "hex"], 64, "INVALID_ARGUMENT"],
+    [["state", "set", "main", "k", "file", "--key-encoding", "latin1"], 64, "INVALID_ARGUMENT"],
+    [["state", "set", "main", "k", "no-such-file"], 4, "NOT_FOUND"],
+    [["state", "set", "main", "k", "."], 64, "INVALID_ARGUMENT"],
+    [["state", "scan", "main", "--from", "b", "--to", "a"], 64, "INVALID_ARGUMENT"],
+    [["state", "scan", "main", "--limit", "0"], 64, "INVALID_ARGUMENT"],
+    [["blob", "get", none, "out"], 4, "NOT_FOUND"],
+    [["blob", "get", "xyz", "out"], 64, "INVALID_ARGUMENT"],
+    [["blob", "stat", none], 4, "NOT_FOUND"],
+    [["commit", "show", none], 4, "NOT_FOUND"],
+    [["commit", "new", "--head", "main", "--author", "a", "--message", "m", "--manifest", none], 4, "NOT_FOUND"],
+    [["commit", "new", "--head", "main", "--message", "m"], 64, "INVALID_ARGUMENT"],
+    [["manifest", "put-doc", "--source", "s", "--file", "file", "--chunk-size", "0"], 64, "INVALID_ARGUMENT"],
+    [
+      ["manifest", "put-doc", "--source", "s", "--file", "file", "--chunk-size", "4", "--overlap", "4"],
+      64,
+      "INVALID_ARGUMENT",
+    ],
+    [
+      ["manifest", "put-doc", "--source", "s", "--file", "file", "--chunk-size", "4", "--method", "semantic"],
+      64,
+      "INVALID_ARGUMENT",
+    ],
+    [["manifest", "get", none], 4, "NOT_FOUND"],
+    [["head", "create", "main"], 5, "ALREADY_EXISTS"],
+    [["head", "create", "../up"], 64, "INVALID_ARGUMENT"],
+    [["head", "delete", "mian"], 4, "NOT_FOUND"],
+    [["verify", "empty"], 1, "VERIFICATION_FAILED"],
+    [["db", "init", "./neleus_db"], 5, "ALREADY_EXISTS"],
+    [["db", "init", "."], 64, "INVALID_ARGUMENT"],
+    [["db", "info", "--db", "nowhere"], 4, "NOT_FOUND"],
+    [["state", "get", "main", "k", "--db", "file"], 64, "INVALID_ARGUMENT"],
+    [["db", "init", "new", "--encrypt"], 11, "UNSUPPORTED"],
+    [["state", "get", "main", "k", "--server", "127.0.0.1:1"], 7, "UNAVAILABLE"],
+    [["state", "get", "main", "k", "--server", "127.0.0.1:1", "--db", "x"], 64, "INVALID_ARGUMENT"],
+    [["serve", "--listen", "0.0.0.0:7117"], 64, "INVALID_ARGUMENT"],
+    [["completion", "tcsh"], 64, "INVALID_ARGUMENT"],
+  ];
+  const before = readdirSync(cwd).sort();
+  for (const [args, code, error] of cases) {
+    const run = await neleus(cwd, [...args, "--json"]);
+    const said = JSON.parse(run.stderr) as { error: { code: string; message: string; field?: string; hint?: string } };
+    assert.deepEqual(
+      [run.code, said.error.code, run.stdout],
+      [code, error, ""],
+      `${args.join(" ").slice(0, 80)}: ${run.stderr}`,
+    );
+    assert.doesNotMatch(run.stderr, /\n\s+at |node:internal/, "no stack trace");
+    if (code === 64) assert.ok(said.error.field, `${args.join(" ")} names no field`);
+  }
+  assert.deepEqual(readdirSync(cwd).sort(), before, "nothing was left behind");
+  assert.equal(existsSync(join(cwd, "out")), false);
+});
+
+test("keys that are no text, and completion", async (context) => {
+  const cwd = folder(context);
+  await neleus(cwd, ["db", "init", "./neleus_db"]);
+  await neleus(cwd, ["state", "set", "main", "00ff", "-", "--key-encoding", "hex"], "x");
+  const asText = json(await neleus(cwd, ["state", "scan", "main", "--json"]));
+  assert.deepEqual([asText["key"], asText["key_encoding"]], ["00ff", "hex"]);
+  const asBase64 = json(await neleus(cwd, ["state", "scan", "main", "--json", "--key-encoding", "base64"]));
+  assert.equal(asBase64["key"], "AP8=");
+  for (const shell of ["bash", "zsh", "fish"]) {
+    const script = await neleus(cwd, ["completion", shell]);
+    assert.equal(script.code, 0);
+    assert.match(script.stdout, /put-doc/);
+  }
+});

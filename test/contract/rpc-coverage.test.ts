@@ -1,0 +1,105 @@
+// Goal: nothing is declared that does not work. Every rpc has a handler, a client that calls it, and a CLI use or a stated
+// reason. Method: the services' descriptors are walked; calls are looked for in the client's and the CLI's sources.
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import test from "node:test";
+import type { DescService } from "@bufbuild/protobuf";
+import { AdminService } from "#gen/neleus/v1/admin_pb.js";
+import { BlobService } from "#gen/neleus/v1/blob_pb.js";
+import { CommitService } from "#gen/neleus/v1/commit_pb.js";
+import { ManifestService } from "#gen/neleus/v1/manifest_pb.js";
+import { ProofService } from "#gen/neleus/v1/proof_pb.js";
+import { StateService } from "#gen/neleus/v1/state_pb.js";
+
+const SERVICES: readonly DescService[] = [
+  AdminService,
+  BlobService,
+  CommitService,
+  ManifestService,
+  ProofService,
+  StateService,
+];
+
+/** The command that uses an rpc, or why none does. */
+const CLI_USE: Readonly<Record<string, string>> = {
+  "AdminService.GetCapabilities": "neleus db info",
+  "BlobService.Upload": "neleus blob put",
+  "BlobService.QueryUpload": "neleus blob put --upload-id",
+  "BlobService.Download": "neleus blob get",
+  "BlobService.FindMissing":
+    "none: a command handles one blob at a time; the client uses it to send only what is missing",
+  "BlobService.BatchPut": "none: a command handles one blob at a time",
+  "BlobService.BatchGet": "none: a command handles one blob at a time",
+  "BlobService.Stat": "neleus blob stat",
+  "CommitService.Create": "neleus commit new",
+  "CommitService.Get": "neleus commit show",
+  "CommitService.Log": "neleus log",
+  "CommitService.ListHeads": "neleus head list",
+  "CommitService.CreateHead": "neleus head create",
+  "CommitService.DeleteHead": "neleus head delete",
+  "ManifestService.PutDocument": "neleus manifest put-doc",
+  "ManifestService.ListChunks": "neleus manifest chunks",
+  "ManifestService.Get": "neleus manifest get",
+  "ProofService.GetSnapshot": "neleus head show",
+  "ProofService.GetCheckpoint": "neleus checkpoint",
+  "ProofService.ProveState": "neleus proof state",
+  "ProofService.ProveRange": "neleus proof range",
+  "ProofService.ProveChunk": "neleus proof chunk",
+  "StateService.Get": "neleus state get",
+  "StateService.BatchGet": "neleus state get with several keys",
+  "StateService.Apply": "neleus state set",
+  "StateService.Scan": "neleus state scan",
+};
+
+function sourcesBelow(directory: string): string {
+  return readdirSync(directory, { recursive: true })
+    .map(String)
+    .filter((name) => name.endsWith(".ts"))
+    .map((name) => readFileSync(join(directory, name), "utf8"))
+    .join("\n");
+}
+
+const rpcs = SERVICES.flatMap((service) => service.methods.map((method) => ({ service, method })));
+
+test("every rpc has a CLI use or a stated reason, and nothing else is listed", () => {
+  const names = rpcs.map(({ service, method }) => `${service.name}.${method.name}`).sort();
+  assert.deepEqual(Object.keys(CLI_USE).sort(), names);
+});
+
+test("every command named exists", async () => {
+  const { createProgram } = await import("#src/cli/main.js");
+  const program = createProgram();
+  for (const use of Object.values(CLI_USE).filter((text) => text.startsWith("neleus "))) {
+    const words = use
+      .replace(/ (with|--).*$/, "")
+      .split(" ")
+      .slice(1);
+    let command = program;
+    for (const word of words) {
+      const next = command.commands.find((child) => child.name() === word);
+      assert.ok(next, `${use}: no command ${word}`);
+      command = next;
+    }
+  }
+});
+
+test("every rpc is called by the client", () => {
+  const client = sourcesBelow("src/client");
+  for (const { service, method } of rpcs) {
+    assert.match(
+      client,
+      new RegExp(`${service.name}\\.method\\.${method.localName}\\b`),
+      `${service.name}.${method.name}`,
+    );
+  }
+});
+
+test("every rpc has a handler", async () => {
+  const { createServices } = await import("#src/service/index.js");
+  const bindings = createServices({ database: () => Promise.reject(new Error("not opened")), version: "0.0.0" });
+  for (const { service, method } of rpcs) {
+    const binding = bindings.find((candidate) => candidate.descriptor.typeName === service.typeName);
+    assert.equal(typeof binding?.handlers[method.localName], "function", `${service.name}.${method.name}`);
+  }
+});
