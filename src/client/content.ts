@@ -24,8 +24,7 @@ export async function* contentPieces(content: ContentSource): AsyncGenerator<Uin
     yield typeof content === "string" ? textOrBytes(content, "content") : content;
     return;
   }
-  const source = "stream" in content ? content.stream() : content;
-  const iterator = iteratorOf(source);
+  const iterator = iteratorOf(content);
   let finished = false;
   try {
     for (;;) {
@@ -45,10 +44,14 @@ export async function* contentPieces(content: ContentSource): AsyncGenerator<Uin
 }
 
 function iteratorOf(
-  source: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  content: Exclude<ContentSource, string | Uint8Array>,
 ): AsyncIterator<Uint8Array> | Iterator<Uint8Array> {
-  if (typeof source === "object" && Symbol.asyncIterator in source) return source[Symbol.asyncIterator]();
-  if (typeof source === "object" && Symbol.iterator in source) return source[Symbol.iterator]();
+  const given: unknown = content;
+  if (typeof given === "object" && given !== null) {
+    const source = "stream" in content ? content.stream() : content;
+    if (Symbol.asyncIterator in source) return source[Symbol.asyncIterator]();
+    if (Symbol.iterator in source) return source[Symbol.iterator]();
+  }
   throw new InvalidArgument("content: expected bytes, text, or something that yields bytes", { field: "content" });
 }
 
