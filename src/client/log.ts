@@ -126,8 +126,11 @@ export class FollowedLog {
   }
 
   async #extend(known: SignedCheckpoint, options: CallOptions): Promise<SignedCheckpoint> {
+    const { newest } = this.trust;
     const { log } = await this.#getCheckpoint(known.note, options);
-    return this.trust.extend(known, receivedPart(log, "log proof"));
+    const checkpoint = this.trust.extend(known, receivedPart(log, "log proof"));
+    if (newest !== undefined) requireNotBehind(newest, checkpoint);
+    return checkpoint;
   }
 
   #getCheckpoint(knownCheckpoint: string, options: CallOptions): Promise<ProofServiceGetCheckpointResponse> {

@@ -128,12 +128,14 @@ test("receipts wait for their proof, and one answer settles them where it meets 
 
 test("an answer that lacks a write whose receipt came before the question is a rollback", async () => {
   const log = new ModelLog().append(5);
-  let replayed: number | undefined;
-  const { followed } = following(log, (known) => log.proof({ knownSize: statedSize(known), size: replayed ?? log.leaves.length }));
+  const replayed: { size?: number } = {};
+  const { followed } = following(log, (known) =>
+    log.proof({ knownSize: statedSize(known), size: log.leaves.length, ...replayed }),
+  );
   await followed.checkpoint();
   await followed.receipt(receipt(log.append(1)), {});
   // The very answer of before: signed, and consistent with the checkpoint that the request carries.
-  replayed = 5;
+  replayed.size = 5;
   await assert.rejects(followed.checkpoint(), (error) => {
     assert.ok(error instanceof RolledBack, String(error));
     assert.deepEqual(error.evidence, { older: log.note(6), newer: log.note(5) });
