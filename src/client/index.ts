@@ -1,0 +1,60 @@
+// The client's public surface, without the embedded engine: that is client/embedded.
+export type {
+  Applied,
+  ApplyOptions,
+  BlobHandle,
+  Capabilities,
+  CommitRequest,
+  Committed,
+  Condition,
+  ConditionOptions,
+  Database,
+  Found,
+  HeadState,
+  LimitName,
+  Operation,
+  PutBlobOptions,
+  RangeOptions,
+  ScanRange,
+  SeenLog,
+  Snapshot,
+  SnapshotOptions,
+  StagedView,
+  StateEntry,
+  StateValue,
+  StateView,
+  Trust,
+  ValueOptions,
+} from "./contract.js";
+export { openOver } from "./database.js";
+export type { ConnectionOptions, DatabaseOptions, FirstUseNotice, TrustOptions, TrustState } from "./options.js";
+export type {
+  BlobReference,
+  Chunk,
+  Chunking,
+  CommitRecord,
+  ContentSource,
+  DocumentRecord,
+  HashArgument,
+  HeadRecord,
+  Key,
+  ManifestRecord,
+  Receipt,
+  SignedCheckpoint,
+  StoredDocument,
+} from "./records.js";
+export { connect, type ConnectOptions } from "./remote.js";
+export type { Commits, Documents, Heads, ProofPlace, Proofs, PutDocumentOptions } from "./sections.js";
+export type { CallOptions, Transport } from "./transport.js";
+export {
+  parseProof,
+  verifyProof,
+  type Anchors,
+  type ChunkClaim,
+  type KeyClaim,
+  type Proof,
+  type ProofClaim,
+  type ProofReport,
+  type RangeClaim,
+  type StateClaim,
+} from "./verify/index.js";
