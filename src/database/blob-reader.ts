@@ -11,7 +11,7 @@ import { concatBytes, toHex } from "../core/bytes.js";
 import { Corrupt, VerificationFailed } from "../core/errors.js";
 import type { BlobHash } from "../core/hashes.js";
 import { BLOB_GROUP_BYTES, DATA_MESSAGE_BYTES } from "../core/limits.js";
-import type { LargeBlob } from "../store/contract.js";
+import type { LargeBlob, LargeBlobs } from "../store/contract.js";
 import type { BlobReader } from "./contract.js";
 
 const GROUPS_IN_PART = DATA_MESSAGE_BYTES / BLOB_GROUP_BYTES;
@@ -160,13 +160,33 @@ export class FileBlobReader implements BlobReader {
   }
 }
 
+/**
+ * Removes a stored blob that is damaged, so that the same content can be stored in its place. To be called by whoever
+ * has that content. Costs reading and hashing the blob, which is what storing it costs too.
+ */
+export async function removeIfDamaged(files: LargeBlobs, hash: BlobHash): Promise<void> {
+  try {
+    const file = await files.open(hash);
+    if (file === undefined) return;
+    try {
+      const parts = new FileBlobReader({ hash, file, checking: "verified" }).bytes();
+      while ((await parts.next()).done !== true);
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    if (!(error instanceof Corrupt)) throw error;
+    await files.delete(hash);
+  }
+}
+
 /** Stored content of a blob that is not what its name says. */
 export function corruptFile(hash: BlobHash, what: string, cause?: unknown): Corrupt {
   const hex = toHex(hash);
   return new Corrupt(
     `blob ${hex}: ${what}`,
     {
-      hint: "the file was changed or damaged; restore it from a backup, or upload the blob again after removing it",
+      hint: "the file was changed or damaged; whoever has the content can mend it by storing it again",
       facts: { hash: hex, kind: "blob" },
     },
     { cause },

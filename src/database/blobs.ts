@@ -1,7 +1,7 @@
 // Content-addressed bytes (FORMATS §5): small blobs are rows of the store, larger ones files beside it.
 //
-// Storing the same bytes twice costs a look. A small blob that is there is compared byte by byte, so storing it again
-// also mends a damaged row. Nothing here moves a ref: what is stored is durable, and enters the log with whatever first
+// Storing what is there already writes nothing, and mends it where it was damaged: a row is compared byte by byte, a file
+// read and hashed. Nothing here moves a ref: what is stored is durable, and enters the log with whatever first
 // refers to it.
 import { hashBlob, computeOutboard } from "../core/blob/index.js";
 import { equalBytes } from "../core/bytes.js";
@@ -10,7 +10,7 @@ import { blobHash } from "../core/hashes.js";
 import type { BlobHash } from "../core/hashes.js";
 import { LARGE_BLOB_BYTES, MAX_BATCH_BLOBS, MAX_INLINE_VALUE_BYTES, MAX_MESSAGE_BYTES } from "../core/limits.js";
 import type { LargeBlob, Row, Store, SyncReader } from "../store/contract.js";
-import { FileBlobReader, RowBlobReader, corruptFile } from "./blob-reader.js";
+import { FileBlobReader, RowBlobReader, corruptFile, removeIfDamaged } from "./blob-reader.js";
 import type { ReadChecking } from "./blob-reader.js";
 import { requireHash, requireHashBytes } from "./boundary.js";
 import type { BlobReader, BlobRef, Blobs, FoundBlob } from "./contract.js";
@@ -81,6 +81,7 @@ export class DatabaseBlobs implements Blobs {
     const rows: Row[] = [];
     for (const { hash, bytes } of contents) {
       if (bytes.length >= LARGE_BLOB_BYTES) {
+        await removeIfDamaged(this.#store.files, hash);
         if (!(await this.#store.files.has(hash))) await this.#putFile(hash, bytes);
         continue;
       }
@@ -102,13 +103,18 @@ export class DatabaseBlobs implements Blobs {
     return this.#rows.has("blobs", hash) || (await this.#store.files.has(hash));
   }
 
-  /** The size of a blob as it is stored, or undefined where there is none. */
-  async sizeOf(hash: BlobHash): Promise<number | undefined> {
-    const row = this.#row(hash);
-    if (row !== undefined) return row.length;
-    const file = await this.#store.files.open(hash);
-    await file?.close();
-    return file?.sizeBytes;
+  /**
+   * A blob that somebody says is held, of that size. `field` is the request's name for it.
+   * @throws NotFound - kind `blob` @throws InvalidArgument - not a hash, or of another size
+   */
+  async requireHeld(field: string, named: { readonly hash: Uint8Array; readonly sizeBytes: number }): Promise<BlobRef> {
+    const hash = blobHash(requireHashBytes(`${field}.hash`, named.hash));
+    const sizeBytes = await this.#sizeOf(hash);
+    if (sizeBytes === undefined) throw missingHash("blob", hash);
+    if (sizeBytes === named.sizeBytes) return { hash, sizeBytes };
+    throw new InvalidArgument(`${field}.size: the blob has ${sizeBytes} bytes, not ${named.sizeBytes}`, {
+      field: `${field}.size`,
+    });
   }
 
   async stat(hash: Uint8Array): Promise<BlobRef> {
@@ -153,6 +159,15 @@ export class DatabaseBlobs implements Blobs {
       await file.close();
       throw error;
     }
+  }
+
+  /** The size of a blob as it is stored, or undefined where there is none. */
+  async #sizeOf(hash: BlobHash): Promise<number | undefined> {
+    const row = this.#row(hash);
+    if (row !== undefined) return row.length;
+    const file = await this.#store.files.open(hash);
+    await file?.close();
+    return file?.sizeBytes;
   }
 
   /** A small blob's bytes, checked; undefined where there is no row. @throws Corrupt */

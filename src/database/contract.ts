@@ -17,7 +17,7 @@ import type { SlicePart, ByteRange } from "../core/blob/index.js";
 import type { BlobHash, CommitHash, Digest, ManifestHash, MapRoot } from "../core/hashes.js";
 import type { MapAt, NodeSource } from "../core/map/index.js";
 import type { Commit, Manifest } from "../core/object/index.js";
-import type { Store, StoreUsage } from "../store/contract.js";
+import type { DatabaseConfig, Store, StoreUsage } from "../store/index.js";
 
 /** Confirms a durable write: the log contains it at this index, and this checkpoint contains that index. */
 export interface Receipt {
@@ -178,6 +178,11 @@ export interface Uploads {
   begin(options?: { readonly uploadId?: string | undefined }): Promise<Upload>;
   /** Bytes that need not be sent again; 0 for an id that is not known. @throws InvalidArgument - no valid id */
   query(uploadId: string): Promise<number>;
+  /**
+   * Drops uploads that nobody has touched for UPLOAD_EXPIRY_MS, and says how many. Opening does so too; this is for
+   * servers that stay up.
+   */
+  dropExpired(): Promise<number>;
 }
 
 export interface Chunking {
@@ -350,6 +355,8 @@ export interface Database {
   /** 32 characters of lower-case hex. */
   readonly id: string;
   readonly verifyOnRead: boolean;
+  /** Where it lies and how it is configured; absent for a store that was handed in. */
+  readonly directory: { readonly path: string; readonly config: DatabaseConfig } | undefined;
   /** Map nodes, for the drivers of core/map. Each was held against its digest when it came from the store. */
   readonly nodes: NodeSource;
   readonly blobs: Blobs;

@@ -66,7 +66,7 @@ export const Database = {
       return openFound(directory, options);
     }
     await initialise(location, outside);
-    return new OpenDatabase(location, options);
+    return new OpenDatabase({ store: location }, options);
   },
 
   /**
@@ -80,13 +80,14 @@ export const Database = {
     if (!hasTail(syncReaderOf(location))) {
       throw new NotFound("the store holds no database", { facts: { kind: "database" } });
     }
-    return new OpenDatabase(location, options);
+    return new OpenDatabase({ store: location }, options);
   },
 } as const;
 
 class OpenDatabase implements Contract {
   readonly id: string;
   readonly verifyOnRead: boolean;
+  readonly directory: Contract["directory"];
   readonly nodes: StoreNodes;
   readonly blobs: DatabaseBlobs;
   readonly uploads: DatabaseUploads;
@@ -101,11 +102,13 @@ class OpenDatabase implements Contract {
   readonly #newView: () => View;
 
   /** @throws Corrupt @throws Unsupported - the store offers no reads without waiting */
-  constructor(store: Store, options: DatabaseOptions) {
+  constructor(place: { readonly store: Store; readonly directory?: Contract["directory"] }, options: DatabaseOptions) {
+    const { store, directory } = place;
     const { clock, randomBytes } = outsideOf(options);
     const rows = syncReaderOf(store);
     this.#store = store;
-    this.verifyOnRead = options.verifyOnRead ?? true;
+    this.directory = directory;
+    this.verifyOnRead = options.verifyOnRead ?? directory?.config.verifyOnRead ?? true;
     const checking: ReadChecking = this.verifyOnRead ? "verified" : "unverified";
     const identity = readIdentity(rows);
     this.id = toHex(identity.id);
@@ -123,8 +126,9 @@ class OpenDatabase implements Contract {
     this.#newView = () => new DatabaseView(logStore.tail(), { nodes, objects, log: logStore });
     this.blobs = new DatabaseBlobs({ store, rows, checking, newUploadId });
     this.uploads = new DatabaseUploads({ store, newUploadId });
-    this.manifests = new DatabaseManifests({ store, objects, committer });
-    const { blobs, uploads, manifests } = this;
+    const { blobs, uploads } = this;
+    const manifests = new DatabaseManifests({ store, nodes, blobs, objects, committer });
+    this.manifests = manifests;
     this.documents = new DatabaseDocuments({ store, nodes, blobs, uploads, manifests, clock, view });
     this.states = new DatabaseStates({ committer, blobs });
     this.commits = new DatabaseCommits({ databaseId: identity.id, objects, committer, clock, view });
@@ -174,16 +178,10 @@ async function initialise(store: Store, outside: Outside): Promise<void> {
   }
 }
 
-function openFound(directory: DatabaseDirectory, options: DatabaseOptions): Promise<Database> {
-  const { store, config } = directory;
-  return closingOnFailure(store, () => {
-    return new OpenDatabase(store, { ...options, verifyOnRead: options.verifyOnRead ?? config.verifyOnRead });
-  });
-}
-
-async function closingOnFailure<T>(store: Store, open: () => T): Promise<T> {
+async function openFound(found: DatabaseDirectory, options: DatabaseOptions): Promise<Database> {
+  const { store, path, config } = found;
   try {
-    return open();
+    return new OpenDatabase({ store, directory: { path, config } }, options);
   } catch (error) {
     await store.close();
     throw error;

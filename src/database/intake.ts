@@ -10,7 +10,8 @@ import { Conflict, InvalidArgument, LimitExceeded, assert } from "../core/errors
 import type { NeleusError } from "../core/errors.js";
 import type { BlobHash } from "../core/hashes.js";
 import { DATA_MESSAGE_BYTES, LARGE_BLOB_BYTES, MAX_BLOB_BYTES } from "../core/limits.js";
-import type { StagedBlob } from "../store/contract.js";
+import type { LargeBlobs, StagedBlob } from "../store/contract.js";
+import { removeIfDamaged } from "./blob-reader.js";
 import { requireHashBytes } from "./boundary.js";
 import type { BlobRef, UploadFinish } from "./contract.js";
 
@@ -26,6 +27,7 @@ export interface ClosedIntake extends BlobRef {
 }
 
 export interface IntakeOptions {
+  readonly files: LargeBlobs;
   /** Where to stage the content once it is large. Called at most once. */
   readonly stage: () => Promise<StagedBlob>;
   readonly purpose: "resumable" | "once";
@@ -130,6 +132,8 @@ export class Intake {
     assert(this.#state === "checked", "an intake is checked before it is published");
     if (blob.small === undefined) {
       assert(this.#staged !== undefined, "a large blob is staged");
+      // A blob that is there already stays, which is right only if it is whole.
+      await removeIfDamaged(this.#options.files, blob.hash);
       await this.#staged.publish(blob.hash);
       this.#staged = undefined;
     }

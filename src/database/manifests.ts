@@ -1,6 +1,7 @@
 // Manifests: stored as received, and filed in the staged ledger of a head (FORMATS §6).
+import { compareBytes, equalBytes } from "../core/bytes.js";
 import { InvalidArgument } from "../core/errors.js";
-import type { ManifestHash } from "../core/hashes.js";
+import { MAX_OBJECT_BYTES } from "../core/limits.js";
 import { MapKind } from "../core/map/index.js";
 import type { Edit } from "../core/map/index.js";
 import {
@@ -11,36 +12,36 @@ import {
   stagedCell,
   stagedKey,
 } from "../core/object/index.js";
-import { MAX_OBJECT_BYTES } from "../core/limits.js";
+import type { DocumentManifest } from "../core/object/index.js";
 import type { Row, Store } from "../store/contract.js";
+import type { DatabaseBlobs } from "./blobs.js";
 import { fromRequest } from "./boundary.js";
 import type { Committer } from "./committer.js";
 import type { Manifests, PutResult, StoredManifest } from "./contract.js";
 import type { Draft } from "./draft.js";
+import { missingHash } from "./missing.js";
+import type { StoreNodes } from "./nodes.js";
 import { objectRow } from "./objects.js";
 import type { StoredObjects } from "./objects.js";
 import { requireHead, requireHeadName } from "./refs.js";
-import { compareBytes, equalBytes } from "../core/bytes.js";
 
 export interface ManifestsOptions {
   readonly store: Store;
+  readonly nodes: StoreNodes;
+  readonly blobs: DatabaseBlobs;
   readonly objects: StoredObjects;
   readonly committer: Committer;
 }
 
 export class DatabaseManifests implements Manifests {
-  readonly #store: Store;
-  readonly #objects: StoredObjects;
-  readonly #committer: Committer;
+  readonly #options: ManifestsOptions;
 
   constructor(options: ManifestsOptions) {
-    this.#store = options.store;
-    this.#objects = options.objects;
-    this.#committer = options.committer;
+    this.#options = options;
   }
 
   get(hash: Uint8Array): Promise<StoredManifest> {
-    return this.#objects.manifest(hash);
+    return this.#options.objects.manifest(hash);
   }
 
   async put(bytes: Uint8Array, options: { readonly head?: string | undefined } = {}): Promise<PutResult> {
@@ -52,8 +53,22 @@ export class DatabaseManifests implements Manifests {
     }
     const received = new Uint8Array(bytes);
     const { object } = fromRequest("manifest", () => decodeManifest(received));
+    if (object.kind === "document") await this.#requireContent(object);
     const manifest = { hash: manifestHashOf(received), bytes: received, object };
     return this.store({ manifest, head: options.head, rows: [] });
+  }
+
+  /** A document that somebody else put together: its blob and its chunks are here. */
+  async #requireContent(document: DocumentManifest): Promise<void> {
+    const { blobs, nodes } = this.#options;
+    const node = nodes.find(document.chunks);
+    if (node === undefined) throw missingHash("root", document.chunks);
+    if (node.kind !== MapKind.chunks) {
+      throw new InvalidArgument("manifest.chunks: the root of another kind of map, not of chunks", {
+        field: "manifest.chunks",
+      });
+    }
+    await blobs.requireHeld("manifest.blob", { hash: document.blob.hash, sizeBytes: document.blob.size });
   }
 
   /** Stores a manifest, together with rows that it refers to, and files it with a head. */
@@ -65,10 +80,10 @@ export class DatabaseManifests implements Manifests {
     const { manifest, head, rows } = options;
     const puts = [...rows, objectRow(manifest.hash, manifest.bytes)];
     if (head === undefined) {
-      await this.#store.write({ puts });
+      await this.#options.store.write({ puts });
       return { manifest, receipt: undefined };
     }
-    const { receipt } = await this.#committer.commit(({ draft }) => {
+    const { receipt } = await this.#options.committer.commit(({ draft }) => {
       stageManifest(draft, head, manifest);
       draft.put(puts);
     });
@@ -87,7 +102,7 @@ function stageManifest(draft: Draft, name: string, manifest: StoredManifest): vo
 export function ledgerEdits(manifests: readonly StoredManifest[]): Edit[] {
   const edits = manifests.flatMap(({ hash, bytes, object }) => {
     const cell = ledgerCell.encode({ size: bytes.length });
-    return ledgerKeysOf(object, hash satisfies ManifestHash).map((key) => ({ key, cell }));
+    return ledgerKeysOf(object, hash).map((key) => ({ key, cell }));
   });
   edits.sort((a, b) => compareBytes(a.key, b.key));
   return edits.filter(({ key }, position) => {

@@ -16,7 +16,6 @@ import type { DatabaseBlobs, HashedContent } from "./blobs.js";
 import { fromStore, requireHashBytes } from "./boundary.js";
 import type { Committer, MutationContext } from "./committer.js";
 import type { Applied, ApplyOptions, BlobRef, StateOperation, States } from "./contract.js";
-import { missingHash } from "./missing.js";
 import { requireHead, requireHeadName } from "./refs.js";
 
 /** An operation that was checked, ready to be run in a round. */
@@ -83,22 +82,9 @@ export class DatabaseStates implements States {
       place.contents.push(content);
       value = content;
     } else {
-      value = await this.#requireBlob(`${field}.blob`, change.putBlob);
+      value = await this.#blobs.requireHeld(`${field}.blob`, change.putBlob);
     }
     return { key, cell: stateCell.encode({ hash: value.hash, size: value.sizeBytes }), condition: checked, index };
-  }
-
-  /** A blob that the database holds, of the size that the caller says. */
-  async #requireBlob(field: string, named: { hash: Uint8Array; sizeBytes: number }): Promise<BlobRef> {
-    const hash = requireHashBytes(`${field}.hash`, named.hash);
-    const sizeBytes = await this.#blobs.sizeOf(blobHash(hash));
-    if (sizeBytes === undefined) throw missingHash("blob", hash);
-    if (sizeBytes !== named.sizeBytes) {
-      throw new InvalidArgument(`${field}.size: the blob has ${sizeBytes} bytes, not ${named.sizeBytes}`, {
-        field: `${field}.size`,
-      });
-    }
-    return { hash: blobHash(hash), sizeBytes };
   }
 }
 

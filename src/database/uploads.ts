@@ -42,12 +42,17 @@ export class DatabaseUploads implements Uploads {
 
   /** An intake that cannot be resumed. Its caller closes it. */
   beginOnce(): Promise<CountedIntake> {
-    return this.#count(() => Intake.begin({ purpose: "once", stage: () => this.#stageNew(this.#newUploadId()) }));
+    const stage = (): Promise<StagedBlob> => this.#stageNew(this.#newUploadId());
+    return this.#count(() => Intake.begin({ purpose: "once", files: this.#files, stage }));
   }
 
   async query(uploadId: string): Promise<number> {
     const state = await this.#files.findUpload(storeIdOf(uploadId));
     return state?.sizeBytes ?? 0;
+  }
+
+  async dropExpired(): Promise<number> {
+    return (await this.#files.cleanUp()).uploads;
   }
 
   #resume(uploadId: string): Promise<CountedIntake> {
@@ -58,7 +63,7 @@ export class DatabaseUploads implements Uploads {
         ? this.#stageNew(storeId, utf8(uploadId))
         : this.#files.stage(storeId, { metadata: utf8(uploadId) });
     };
-    return this.#count(() => Intake.begin({ purpose: "resumable", stage }));
+    return this.#count(() => Intake.begin({ purpose: "resumable", files: this.#files, stage }));
   }
 
   /** Stages under a new id, if there is room. The count is of all processes; two that begin at once may both pass. */

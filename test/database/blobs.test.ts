@@ -2,6 +2,8 @@
 // Method: sizes on both sides of every boundary (group, row and file, message), over both stores; then one stored byte
 // flipped at a time.
 import assert from "node:assert/strict";
+import { readFile, readdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import { SliceDecoder, computeOutboard, hashBlob } from "#src/core/blob/index.js";
 import { toHex } from "#src/core/bytes.js";
@@ -15,7 +17,7 @@ import {
 import type { BlobReader } from "#src/database/index.js";
 import type { MemoryStore } from "#src/store/index.js";
 import { collect, patternBytes } from "./support/bytes.js";
-import { inMemory, onEachStore } from "./support/database.js";
+import { inDirectory, inMemory, onEachStore } from "./support/database.js";
 import { expectError } from "./support/expect.js";
 
 const SIZES = [0, 1, 16_378, 16_379, 16_380, 40_000, LARGE_BLOB_BYTES - 1, LARGE_BLOB_BYTES, 262_144, 1_000_003];
@@ -167,6 +169,57 @@ describe("blobs that were changed where they lie", () => {
         await expectError(db.blobs.stat(hash), { code: "CORRUPT", facts });
     }
   });
+
+  it("in a file: are mended by storing them again, in one piece or uploaded", async () => {
+    const bytes = patternBytes(200_000);
+    const hash = hashBlob(bytes);
+    for (const damage of ["content", "outboard", "shorter", "longer"] as const) {
+      for (const way of ["put", "upload"] as const) {
+        const { db, store } = await inMemory();
+        await publish(store, { hash, ...damaged(bytes, damage) });
+        if (way === "put") {
+          await db.blobs.put(bytes);
+        } else {
+          const upload = await db.uploads.begin();
+          await upload.append(0, bytes);
+          await upload.finish({ sizeBytes: bytes.length, hash });
+          await upload.close();
+        }
+        assert.deepEqual(await collect((await db.blobs.open(hash)).bytes()), bytes);
+        assert.equal((await db.usage()).uploads, 0);
+      }
+    }
+  });
+
+  it("on disk: any flipped byte of content or outboard is found", () =>
+    inDirectory(async ({ create, location }) => {
+      const db = await create();
+      const bytes = patternBytes(150_000);
+      const { hash } = await db.blobs.put(bytes);
+      const names = await readdir(join(location, "blobs"), { recursive: true, withFileTypes: true });
+      const files = names.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+      assert.equal(files.length, 2);
+      for (const path of files) {
+        const intact = await readFile(path);
+        for (const position of [0, Math.floor(intact.length / 2), intact.length - 1]) {
+          const changed = Buffer.from(intact);
+          changed[position] = (changed[position] ?? 0) ^ 0x20;
+          await writeFile(path, changed);
+          const readAll = async (): Promise<void> => {
+            const reader = await db.blobs.open(hash);
+            try {
+              await collect(reader.bytes());
+            } finally {
+              await reader.close();
+            }
+          };
+          await expectError(readAll, { code: "CORRUPT", facts: { hash: toHex(hash) } });
+        }
+        await writeFile(path, intact);
+      }
+      assert.deepEqual((await db.blobs.find(hash, { atMostBytes: 1e6 }))?.bytes, bytes);
+      await db.close();
+    }));
 
   it("come out as they are where checking is off", async () => {
     const bytes = patternBytes(1_000_003);

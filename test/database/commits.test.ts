@@ -5,6 +5,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { hashBlob } from "#src/core/blob/index.js";
 import { toHex, utf8 } from "#src/core/bytes.js";
+import { blobHash, mapRoot } from "#src/core/hashes.js";
+import { MapKind, emptyMap } from "#src/core/map/index.js";
 import { MAX_HEADS, MAX_META_BYTES, MAX_TEXT_BYTES } from "#src/core/limits.js";
 import { commitHashOf, decodeCommit, encodeManifest, parseLedgerKey } from "#src/core/object/index.js";
 import type { Database } from "#src/database/index.js";
@@ -119,6 +121,38 @@ describe("commits", () => {
     const { commit } = await commitOn(db);
     await expectError(db.manifests.put(commit.bytes), { code: "INVALID_ARGUMENT" });
     assert.equal((await db.usage()).rows.objects, 1);
+  });
+
+  it("take a document put together elsewhere only where its blob and chunks are here", async () => {
+    const { db } = await inMemory();
+    const blob = await db.blobs.put(utf8("text"));
+    const empty = emptyMap(MapKind.chunks).digest;
+    const documentOf = (change: { hash?: Uint8Array; size?: number; chunks?: Uint8Array }): Uint8Array =>
+      encodeManifest({
+        v: 1,
+        kind: "document",
+        source: "s",
+        blob: { hash: blobHash(change.hash ?? blob.hash), size: change.size ?? 4 },
+        chunking: { method: "other", size: 1, overlap: 0 },
+        chunks: mapRoot(change.chunks ?? empty),
+        time: 1,
+      });
+    await db.manifests.put(documentOf({}), { head: "main" });
+    const unknown = hashBlob(utf8("unknown"));
+    const { stagedState } = await (await db.view()).head("main");
+    await expectError(db.manifests.put(documentOf({ hash: unknown })), { code: "NOT_FOUND", facts: { kind: "blob" } });
+    await expectError(db.manifests.put(documentOf({ chunks: unknown })), {
+      code: "NOT_FOUND",
+      facts: { kind: "root" },
+    });
+    await expectError(db.manifests.put(documentOf({ size: 5 })), {
+      code: "INVALID_ARGUMENT",
+      field: "manifest.blob.size",
+    });
+    await expectError(db.manifests.put(documentOf({ chunks: stagedState })), {
+      code: "INVALID_ARGUMENT",
+      field: "manifest.chunks",
+    });
   });
 
   it("tell an unknown hash from one of another kind", async () => {

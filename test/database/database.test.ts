@@ -99,6 +99,8 @@ describe("a database", () => {
       await writeFile(join(location, "meta/config.json"), '{"schema_version": 3, "verify_on_read": false}');
       const db = await create();
       assert.equal(db.verifyOnRead, false);
+      assert.equal(db.directory?.path, location);
+      assert.equal(db.directory.config.schemaVersion, 3);
       await db.close();
       const strict = await Database.open(location, { verifyOnRead: true });
       assert.equal(strict.verifyOnRead, true);

@@ -178,5 +178,6 @@ describe("uploads", () => {
       await (await db.uploads.begin({ uploadId: `kept-${index}` })).close();
     await expectError(() => db.uploads.begin({ uploadId: "one-more" }), { code: "LIMIT_EXCEEDED" });
     await (await db.uploads.begin({ uploadId: "kept-3" })).close();
+    assert.equal(await db.uploads.dropExpired(), 0);
   });
 });
