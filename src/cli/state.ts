@@ -2,8 +2,8 @@
 import type { Command } from "commander";
 import type { Applied, StateEntry, StateValue } from "../client/contract.js";
 import { hashBlob } from "../core/blob/index.js";
-import { concatBytes, toHex } from "../core/bytes.js";
-import { NotFound } from "../core/errors.js";
+import { compareBytes, concatBytes, toHex } from "../core/bytes.js";
+import { InvalidArgument, NotFound } from "../core/errors.js";
 import { MAX_INLINE_VALUE_BYTES } from "../core/limits.js";
 import { fileContent } from "./blob.js";
 import { group, leaf, textOption } from "./command.js";
@@ -186,6 +186,9 @@ async function scanKeys(
     return text === undefined ? undefined : decodeText(text, session.keyEncoding, name);
   };
   const [prefix, from, to] = [bound("prefix"), bound("from"), bound("to")];
+  if (from !== undefined && to !== undefined && compareBytes(from, to) >= 0) {
+    throw new InvalidArgument("--from is not below --to: the range holds nothing", { field: "to" });
+  }
   const limit = textOption(options, "limit");
   const withValues = options["values"] === true;
   const client = await session.client();

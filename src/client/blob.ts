@@ -1,10 +1,10 @@
 // Blobs: fetched with the parents that prove each group, stored with a hash of the client's own (FORMATS §5).
 import { create } from "@bufbuild/protobuf";
-import { BlobHasher, hashBlob, SliceDecoder, type ByteRange } from "../core/blob/index.js";
+import { BlobHasher, SliceDecoder, type ByteRange } from "../core/blob/index.js";
 import { concatBytes, equalBytes, fromUtf8, toHex } from "../core/bytes.js";
 import { IncompleteProof, InvalidArgument, LimitExceeded, VerificationFailed } from "../core/errors.js";
 import { blobHash, type BlobHash } from "../core/hashes.js";
-import { MAX_BATCH_BLOBS, MAX_BATCH_BYTES, MAX_BLOB_BYTES, MAX_INLINE_VALUE_BYTES } from "../core/limits.js";
+import { MAX_BLOB_BYTES } from "../core/limits.js";
 import {
   BlobService,
   BlobServiceUploadRequestSchema,
@@ -12,11 +12,12 @@ import {
   type BlobServiceUploadRequest,
   type DownloadHeader,
 } from "../../gen/neleus/v1/blob_pb.js";
-import { countArgument, hashBytes, textOrBytes } from "./argument.js";
+import { countArgument, hashBytes } from "./argument.js";
 import { callOptions, type Connection } from "./connection.js";
+import { putBlobs } from "./blob-batch.js";
 import { inlineContent } from "./content.js";
 import type { BlobHandle, PutBlobOptions, RangeOptions } from "./contract.js";
-import { receivedInteger, receivedPart, wrongHash } from "./received.js";
+import { receivedInteger, receivedPart } from "./received.js";
 import type { BlobReference, ContentSource, HashArgument } from "./records.js";
 import type { CallOptions } from "./transport.js";
 import { Outgoing, type DataPart } from "./upload.js";
@@ -258,48 +259,4 @@ export function dataMessage(part: DataPart): { offset: bigint; data: Uint8Array 
 export function finishMessage(outgoing: Outgoing): { size: bigint; hash: Uint8Array } {
   const sent = receivedPart(outgoing.finished, "end of the content");
   return { size: BigInt(sent.sizeBytes), hash: sent.hash };
-}
-
-/** Stores many small blobs in one batch. See `Database.putBlobs`. */
-export async function putBlobs(
-  connection: Connection,
-  contents: readonly (string | Uint8Array)[],
-  options: CallOptions = {},
-): Promise<BlobReference[]> {
-  const blobs = contents.map((content, index) => textOrBytes(content, `contents[${index}]`));
-  if (blobs.length === 0) return [];
-  requireBatch(blobs);
-  const { database } = connection;
-  const answer = await connection.unary(BlobService.method.batchPut, { database, blobs }, options);
-  if (answer.blobs.length !== blobs.length) {
-    throw new VerificationFailed(`the server confirms ${answer.blobs.length} blobs of ${blobs.length}`);
-  }
-  return blobs.map((bytes, index) => {
-    const stored = receivedPart(answer.blobs[index], "blob");
-    const hash = hashBlob(bytes);
-    if (!equalBytes(stored.hash, hash)) throw wrongHash("blob", { expected: hash, actual: stored.hash, bytes });
-    if (stored.size !== BigInt(bytes.length)) {
-      throw new VerificationFailed(`blob ${toHex(hash)} has ${bytes.length} bytes; the server confirms ${stored.size}`);
-    }
-    return { hash, sizeBytes: bytes.length };
-  });
-}
-
-function requireBatch(blobs: readonly Uint8Array[]): void {
-  const limit = (name: string, value: number): { facts: Record<string, string> } => ({
-    facts: { limit: name, value: String(value) },
-  });
-  if (blobs.length > MAX_BATCH_BLOBS) {
-    throw new LimitExceeded(`at most ${MAX_BATCH_BLOBS} blobs in one batch`, limit("batch_blobs", MAX_BATCH_BLOBS));
-  }
-  let total = 0;
-  for (const [index, { length }] of blobs.entries()) {
-    total += length;
-    if (length <= MAX_INLINE_VALUE_BYTES) continue;
-    const message = `contents[${index}]: at most ${MAX_INLINE_VALUE_BYTES} bytes in a batch, not ${length}`;
-    throw new LimitExceeded(message, limit("inline_value_bytes", MAX_INLINE_VALUE_BYTES));
-  }
-  if (total > MAX_BATCH_BYTES) {
-    throw new LimitExceeded(`at most ${MAX_BATCH_BYTES} bytes in one batch`, limit("batch_bytes", MAX_BATCH_BYTES));
-  }
 }

@@ -68,6 +68,13 @@ export interface Database extends Documents {
   putBlob(content: ContentSource, options?: PutBlobOptions): Promise<BlobReference>;
   /** Stores many small blobs in one durable batch, all or none. */
   putBlobs(contents: readonly (string | Uint8Array)[], options?: CallOptions): Promise<BlobReference[]>;
+  /**
+   * Many small blobs, in the order asked for, each checked against its hash. That one is not held is the server's word:
+   * nothing proves it.
+   */
+  getBlobs(hashes: readonly HashArgument[], options?: CallOptions): AsyncIterable<FetchedBlob>;
+  /** Those that the server says it does not hold, in the order asked for: so that only those are sent. Unproved. */
+  missingBlobs(hashes: readonly HashArgument[], options?: CallOptions): Promise<BlobHash[]>;
 
   /** The newest checkpoint, verified. Every checkpoint seen so far is known to be consistent with it afterwards. */
   checkpoint(options?: CallOptions): Promise<SeenLog>;
@@ -250,6 +257,14 @@ export interface BlobHandle {
    * uses a piece before the iteration has ended uses unverified bytes.
    */
   streamUnverifiedUntilEnd(options?: CallOptions): AsyncIterable<Uint8Array>;
+}
+
+/** One blob of many. */
+export interface FetchedBlob {
+  readonly hash: BlobHash;
+  /** Absent where the server does not hold it, or it is over 256 KiB: then stream it. */
+  readonly bytes: Uint8Array | undefined;
+  readonly isHeld: boolean;
 }
 
 export interface PutBlobOptions extends CallOptions {

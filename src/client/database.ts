@@ -1,9 +1,10 @@
 // The verifying client: one class over any transport. Everything it returns has been checked up to the pinned key; the
 // contract says what each method promises.
 import { InvalidArgument, NeleusError, VerificationFailed } from "../core/errors.js";
-import { commitHash, mapRoot } from "../core/hashes.js";
+import { commitHash, mapRoot, type BlobHash } from "../core/hashes.js";
 import { hashBytes } from "./argument.js";
-import { putBlob, putBlobs, VerifiedBlob } from "./blob.js";
+import { putBlob, VerifiedBlob } from "./blob.js";
+import { getBlobs, missingBlobs, putBlobs } from "./blob-batch.js";
 import { getCapabilities } from "./capabilities.js";
 import { CommitView } from "./commit-view.js";
 import { createCommit, VerifiedCommits } from "./commits.js";
@@ -14,6 +15,7 @@ import type {
   CommitRequest,
   Committed,
   Database,
+  FetchedBlob,
   HeadState,
   PutBlobOptions,
   SeenLog,
@@ -157,6 +159,14 @@ class VerifyingDatabase implements Database {
 
   async putBlobs(contents: readonly (string | Uint8Array)[], options: CallOptions = {}): Promise<BlobReference[]> {
     return putBlobs(this.#connection, contents, options);
+  }
+
+  getBlobs(hashes: readonly HashArgument[], options: CallOptions = {}): AsyncIterable<FetchedBlob> {
+    return getBlobs(this.#connection, hashes, options);
+  }
+
+  async missingBlobs(hashes: readonly HashArgument[], options: CallOptions = {}): Promise<BlobHash[]> {
+    return missingBlobs(this.#connection, hashes, options);
   }
 
   async putDocument(content: ContentSource, options: PutDocumentOptions): Promise<StoredDocument> {
