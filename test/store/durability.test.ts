@@ -187,6 +187,9 @@ function checkOrder(trace: readonly string[]): void {
   assert.ok(descriptor !== undefined, "the meta page's descriptor is opened with O_DSYNC");
   const isMetaWrite = (line: string) => isOfData(line) && line.includes(`pwrite64(${descriptor}<`);
   const meta = calls.findLastIndex(isMetaWrite);
+  // No reader, of whatever process, sees the batch before its pages are flushed: no meta page comes another way.
+  const others = calls.filter((line) => isOfData(line) && /pwrite64\(.*, 128, \d+\)/.test(line) && !isMetaWrite(line));
+  assert.deepEqual(others, []);
   const flush = calls.findLastIndex((line) => isOfData(line) && line.includes("fdatasync("));
   const pages = calls.findLastIndex(
     (line) => isOfData(line) && /writev?\(|pwritev?(64)?\(/.test(line) && !isMetaWrite(line),

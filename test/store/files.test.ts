@@ -243,6 +243,22 @@ describe("damaged files", () => {
   });
 });
 
+describe("a deletion in progress", () => {
+  it("is absence, not damage, to whoever opens the blob just then", async (context) => {
+    const here = place(context);
+    const blobs = here.open();
+    const staged = await blobs.stage("u1", METADATA);
+    await staged.append(0, utf8("abc"));
+    await staged.publish(HASH);
+    // The content is opened by another thread while this one waits; the outboard is looked for after that.
+    const opening = blobs.open(HASH);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+    rmSync(here.content);
+    rmSync(here.outboard);
+    assert.equal(await opening, undefined);
+  });
+});
+
 describe("leftovers", () => {
   it("go with cleanUp once they are old: uploads, outboards, half-removed folders", async (context) => {
     const here = place(context);
