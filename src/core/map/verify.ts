@@ -13,8 +13,9 @@ import { scan } from "./scan.js";
 import type { Entry, KeyRange, MapAt, Reader, Want } from "./view.js";
 import { faultAgainst } from "./want.js";
 
-/** Reveals whose hashes are computed together. */
+/** Reveals and shown entries whose hashes are computed together, at most (one reveal may have more entries by itself). */
 const BATCH_REVEALS = 32;
+const BATCH_ENTRIES = 256;
 
 /**
  * Runs one algorithm over a witness that arrives in pieces. After a failure it stays failed: every call throws it again.
@@ -43,9 +44,11 @@ export class WitnessReader<T> {
    */
   push(reveals: readonly Reveal[], side: 0 | 1 = 0): void {
     this.#guarded(() => {
-      for (let first = 0; first < reveals.length; first += BATCH_REVEALS) {
-        this.#waiting[side].push(...openReveals(reveals.slice(first, first + BATCH_REVEALS)));
+      for (let first = 0; first < reveals.length;) {
+        const end = endOfBatch(reveals, first);
+        this.#waiting[side].push(...openReveals(reveals.slice(first, end)));
         this.#advance();
+        first = end;
       }
     });
   }
@@ -95,6 +98,16 @@ export class WitnessReader<T> {
       throw error;
     }
   }
+}
+
+function endOfBatch(reveals: readonly Reveal[], first: number): number {
+  let entries = 0;
+  let end = first;
+  while (end < reveals.length && end - first < BATCH_REVEALS && entries < BATCH_ENTRIES) {
+    entries += reveals[end]?.entries.length ?? 0;
+    end += 1;
+  }
+  return end;
 }
 
 /**
