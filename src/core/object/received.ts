@@ -16,9 +16,8 @@ export interface Received<T> {
 export function requireVersion(wire: ValueMap, what: string): void {
   const version = Object.hasOwn(wire, "v") ? wire["v"] : undefined;
   if (version === 1) return;
-  if (version === undefined) throw new Malformed("v: is missing", { field: "v" });
   if (typeof version !== "number" || !Number.isInteger(version)) {
-    throw new Malformed("v: expected an integer", { field: "v" });
+    throw new Malformed(`v: ${version === undefined ? "is missing" : "expected an integer"}`, { field: "v" });
   }
   throw new Unsupported(`${what} of version ${version}; this program knows version 1`, {
     field: "v",
