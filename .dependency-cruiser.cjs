@@ -24,8 +24,9 @@ module.exports = {
     layer("store-on-core", "^src/store/", "^src/(core|store)/"),
     layer("database-on-store", "^src/database/", "^src/(core|store|database)/"),
     layer("service-on-database", "^src/service/", "^(src/(core|database|service)|gen)/"),
-    layer("server-on-service", "^src/server/", "^(src/(core|store|database|service|server)|gen)/"),
-    layer("client-remote-is-light", "^src/client/(?!embedded)", "^(src/(core|client)|gen)/"),
+    layer("wire-stands-alone", "^src/wire/", "^src/wire/"),
+    layer("server-on-service", "^src/server/", "^(src/(core|store|database|service|server|wire)|gen)/"),
+    layer("client-remote-is-light", "^src/client/(?!embedded)", "^(src/(core|client|wire)|gen)/"),
     {
       name: "only-embedded-imports-the-engine",
       severity: "error",

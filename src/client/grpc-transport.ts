@@ -2,6 +2,7 @@
 //
 // grpc-js is given bytes; messages are encoded and decoded here. Its habits that are mended: leaving a stream early does
 // not cancel it, read-ahead counts messages and not bytes, and errors are texts.
+import "../wire/text-encoding.js";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type {
   DescMessage,

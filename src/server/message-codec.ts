@@ -3,6 +3,7 @@
 // Requests are hostile. What the generated schema does not know is skipped, not kept: two bytes of an unknown field would
 // otherwise cost some fifty of memory. A repeated field costs about seventy times its two bytes an element, so messages
 // of very many fields are refused before they are decoded. What then decodes is checked by the services.
+import "../wire/text-encoding.js";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import { BinaryReader } from "@bufbuild/protobuf/wire";

@@ -133,9 +133,9 @@ export class SliceDecoder {
 
   #enterParent(item: SliceParent, pair: Uint8Array): void {
     this.#check(item, pair, parentChainingValue(pair, item));
-    // Copied, because the message may be gone when the walk comes to the right child.
-    if (item.entersRight) this.#expected.push(pair.slice(32));
-    if (item.entersLeft) this.#expected.push(pair.slice(0, 32));
+    // Copied (slice of a Buffer does not), because the message may be gone when the walk comes to the right child.
+    if (item.entersRight) this.#expected.push(new Uint8Array(pair.subarray(32)));
+    if (item.entersLeft) this.#expected.push(new Uint8Array(pair.subarray(0, 32)));
   }
 
   #acceptGroup(item: SliceGroup, bytes: Uint8Array, pieces: Uint8Array[]): void {
@@ -158,8 +158,8 @@ export class SliceDecoder {
       hash: this.#hash,
       sizeBytes: this.#sizeBytes,
       item,
-      expected: expected.slice(),
-      bytes: bytes.slice(),
+      expected: new Uint8Array(expected),
+      bytes: new Uint8Array(bytes),
     };
     throw this.#fail(
       new VerificationFailed(`blob ${toHex(this.#hash)}: ${what} do not match the hash`, {
