@@ -8,7 +8,7 @@
 // further calls are taken; calls in progress may finish for the grace period; then their signals fire, they have a moment
 // to say UNAVAILABLE, and the connections are closed.
 import { EventEmitter } from "node:events";
-import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { Server, ServerCredentials, setLogger } from "@grpc/grpc-js";
 import { SHUTDOWN_GRACE_MS } from "../core/limits.js";
 import { Unavailable } from "../core/errors.js";
 import type { ServiceBinding } from "../service/implementation.js";
@@ -90,6 +90,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 }
 
 function createGrpcServer(limits: ServerLimits, logger: Logger): Server {
+  // What grpc-js would print on the console (it has one logger for the process) is mostly what a peer did wrong.
+  setLogger({ error: (text: unknown) => logger.log("info", "grpc-js", { text: String(text) }) });
   const grpc = new Server({
     "grpc.max_receive_message_length": limits.maxMessageBytes,
     "grpc.max_send_message_length": limits.maxMessageBytes,
