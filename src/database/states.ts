@@ -68,9 +68,7 @@ export class DatabaseStates implements States {
   ): Promise<PreparedOperation> {
     const { index } = place;
     const field = `operations[${index}]`;
-    const { change, condition } = operation;
-    // Copied: the caller's arrays may be views of a message.
-    const key = new Uint8Array(operation.key);
+    const { key, change, condition } = operation;
     const checked =
       condition === undefined || condition === "absent"
         ? condition
