@@ -5,7 +5,7 @@
 //                                    manifest ──► one batch with the ledger of the head
 //
 // The chunks are cut from what was stored, not from what streams by: until the finish nobody knows whether it will come,
-// and a broken upload is to leave nothing. It costs one read of the blob. Memory is one chunk, and 1 MiB of nodes;
+// and a broken upload is to leave nothing. It costs one read of the blob. Memory is one chunk, and 4 MiB of nodes;
 // nodes of a large document are durable before the batch that refers to them.
 import { u64be } from "../core/bytes.js";
 import { InvalidArgument } from "../core/errors.js";
@@ -35,7 +35,7 @@ import { requireMeta, requireSomeText, requireText, requireTime } from "./text.j
 import type { CountedIntake, DatabaseUploads } from "./uploads.js";
 
 /** Nodes that wait in memory, for the batch that refers to them or for one of their own. */
-const MAX_PENDING_BYTES = 1024 * 1024;
+const MAX_PENDING_BYTES = 4 * 1024 * 1024;
 
 export interface DocumentsOptions {
   readonly store: Store;

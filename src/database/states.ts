@@ -68,7 +68,9 @@ export class DatabaseStates implements States {
   ): Promise<PreparedOperation> {
     const { index } = place;
     const field = `operations[${index}]`;
-    const { key, change, condition } = operation;
+    const { change, condition } = operation;
+    // Copied: the caller's arrays may be views of a message.
+    const key = new Uint8Array(operation.key);
     const checked =
       condition === undefined || condition === "absent"
         ? condition

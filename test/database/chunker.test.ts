@@ -59,16 +59,16 @@ describe("fixed chunks", () => {
   });
 
   it("are the same when pieces and chunks are larger than the buffer's spare room", () => {
-    const document = patternBytes(700_000);
+    const document = patternBytes(1_500_000);
     for (const [sizeBytes, overlapBytes] of [
       [400_000, 0],
       [300_000, 260_000],
-      [700_000, 5],
+      [1_500_000, 5],
       [2_000_000, 0],
       [70, 1],
     ] as const) {
       const expected = readable(slowChunks(document, sizeBytes, overlapBytes));
-      for (const pieceBytes of [700_000, 262_144, 262_143]) {
+      for (const pieceBytes of [1_500_000, 262_144, 262_143]) {
         assert.deepEqual(readable(cut(document, { sizeBytes, overlapBytes, pieceBytes })), expected);
       }
     }

@@ -13,7 +13,7 @@ import type { KeyCondition } from "#src/database/index.js";
 import { patternBytes } from "./support/bytes.js";
 import { inDirectory, inMemory, onEachStore, put, readAll, readText, remove, testRandom } from "./support/database.js";
 import { expectError } from "./support/expect.js";
-import { FaultyStore, diskFull, holdWrites } from "./support/faulty-store.js";
+import { FaultyStore, diskFull } from "./support/faulty-store.js";
 
 const count = (items: number) => Array.from({ length: items }, (_, index) => index);
 
@@ -36,6 +36,17 @@ async function openFaulty(): Promise<{ store: FaultyStore; db: Database }> {
   const db = await Database.create(store, { randomBytes: testRandom() });
   store.written.length = 0;
   return { store, db };
+}
+
+/** Holds every write back until it is called. */
+function hold(store: FaultyStore): () => void {
+  let release = (): void => undefined;
+  const gate = new Promise<void>((resolve) => (release = resolve));
+  store.beforeWrite = () => gate;
+  return () => {
+    store.beforeWrite = async () => undefined;
+    release();
+  };
 }
 
 const tick = () => new Promise((resolve) => setTimeout(resolve, 5));
@@ -117,7 +128,7 @@ describe("concurrent writes", () => {
 describe("a round", () => {
   it("writes one batch for all that wait, and answers nobody before the flush", async () => {
     const { db, store } = await openFaulty();
-    const release = holdWrites(store);
+    const release = hold(store);
     let answered = 0;
     const writes = count(50).map((index) =>
       db.states.apply("main", { operations: [put(`${index}`, `${index}`)] }).finally(() => (answered += 1)),
@@ -138,7 +149,7 @@ describe("a round", () => {
 
   it("rejects alone the mutation whose condition fails, by what the ones before it did", async () => {
     const { db, store } = await openFaulty();
-    const release = holdWrites(store);
+    const release = hold(store);
     const first = db.states.apply("main", { operations: [{ ...put("k", "1"), condition: "absent" }] });
     const second = db.states.apply("main", {
       operations: [put("other", "x"), { ...put("k", "2"), condition: "absent" }],

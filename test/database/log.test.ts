@@ -25,9 +25,8 @@ import { CheckpointSigner } from "#src/database/checkpoint-signer.js";
 import { Database } from "#src/database/index.js";
 import { signingKeyFromSeed } from "#src/database/signing-key.js";
 import { patternBytes } from "./support/bytes.js";
-import { START_MS, TestClock, inMemory, onEachStore, put } from "./support/database.js";
+import { START_MS, inMemory, onEachStore, put } from "./support/database.js";
 import { expectError } from "./support/expect.js";
-import { FaultyStore, holdWrites } from "./support/faulty-store.js";
 
 async function snapshotOf(db: Database, knownSize?: number) {
   const view = await db.view();
@@ -121,23 +120,6 @@ describe("the log", () => {
     for (const maxAgeMs of [-1, 0.5, Number.NaN]) {
       await expectError(db.log.freshen({ maxAgeMs }), { code: "INVALID_ARGUMENT", field: "max_age_ms" });
     }
-  });
-});
-
-describe("a fresher leaf", () => {
-  it("is not added where a write that was on its way has added one", async () => {
-    const store = new FaultyStore();
-    const clock = new TestClock();
-    const db = await Database.create(store, { clock: clock.read });
-    clock.nowMs += 60_001;
-    const release = holdWrites(store);
-    const writing = db.states.apply("main", { operations: [put("a", "1")] });
-    await new Promise((resolve) => setTimeout(resolve, 5));
-    // The newest durable leaf is still the old one, so this queues behind the write.
-    const freshening = db.log.freshen({ maxAgeMs: 60_000 });
-    release();
-    await Promise.all([writing, freshening]);
-    assert.equal((await db.view()).logSize, 2);
   });
 });
 

@@ -17,14 +17,3 @@ export class FaultyStore extends MemoryStore {
 }
 
 export const diskFull = (): Unavailable => new Unavailable("the disk is full");
-
-/** Holds every write back until it is called. */
-export function holdWrites(store: FaultyStore): () => void {
-  let release = (): void => undefined;
-  const gate = new Promise<void>((resolve) => (release = resolve));
-  store.beforeWrite = () => gate;
-  return () => {
-    store.beforeWrite = async () => undefined;
-    release();
-  };
-}

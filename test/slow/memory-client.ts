@@ -1,0 +1,47 @@
+// The client process of memory.test.ts: does one piece of work against a server and prints its own peak in bytes.
+//
+//   node memory-client.js ADDRESS blob BYTES        uploads a blob of that size and downloads it, verified
+//   node memory-client.js ADDRESS scan KEYS LIMIT   writes keys, then scans the first of them
+import assert from "node:assert/strict";
+import { connect } from "#src/client/remote.js";
+import type { Database } from "#src/client/contract.js";
+import { peakBytes } from "../system/server-process.js";
+
+const [address = "", kind = "", ...amounts] = process.argv.slice(2);
+
+/** Bytes that are no two pieces alike, without holding more than one. */
+function* content(sizeBytes: number): Generator<Uint8Array> {
+  for (let offset = 0; offset < sizeBytes; offset += 262_144) {
+    const piece = new Uint8Array(Math.min(262_144, sizeBytes - offset)).fill(offset >> 18);
+    new DataView(piece.buffer).setFloat64(0, offset);
+    yield piece;
+  }
+}
+
+async function blob(db: Database, sizeBytes: number): Promise<void> {
+  const stored = await db.putBlob(content(sizeBytes));
+  let read = 0;
+  for await (const piece of db.blob(stored.hash).stream()) read += piece.length;
+  assert.equal(read, sizeBytes);
+}
+
+async function scan(db: Database, keys: number, limit: number): Promise<void> {
+  for (let first = 0; first < keys; first += 10_000) {
+    const operations = Array.from({ length: 10_000 }, (_, index) => {
+      const number = String(first + index).padStart(10, "0");
+      return { key: `keys/${number}`, value: number };
+    });
+    await db.state("main").apply(operations);
+  }
+  const snapshot = await db.snapshot("main");
+  let found = 0;
+  for await (const entry of snapshot.staged.scan({ limit })) found += entry.sizeBytes > 0 ? 1 : 0;
+  assert.equal(found, limit);
+}
+
+const db = await connect(address, { onTrustOnFirstUse: () => undefined });
+const [first = 0, second = 0] = amounts.map(Number);
+if (kind === "blob") await blob(db, first);
+else await scan(db, first, second);
+await db.close();
+process.stdout.write(String(peakBytes("self")));

@@ -1,0 +1,51 @@
+// Goal: memory is bounded, on both sides: a 1 GiB blob peaks within 32 MiB of a 128 MiB one, a scan of 300,000 keys within
+// 32 MiB of one of 30,000.
+// Method: for each size a server and a client in fresh processes of their own; VmHWM of both at the end. The larger size is
+// held against the smaller one of the same run. NELEUS_MEMORY_REPORT=1 prints the figures.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import test, { type TestContext } from "node:test";
+import { finished, startServerProcess } from "../system/server-process.js";
+
+const MiB = 1024 * 1024;
+const SLACK_BYTES = 32 * MiB;
+
+interface Peaks {
+  readonly server: number;
+  readonly client: number;
+}
+
+const client = new URL("memory-client.js", import.meta.url).pathname;
+
+async function peaksOf(context: TestContext, work: readonly string[]): Promise<Peaks> {
+  const server = await startServerProcess(context);
+  const child = spawn(process.execPath, [client, server.address, ...work], { stdio: ["ignore", "pipe", "inherit"] });
+  let text = "";
+  child.stdout.on("data", (data: Buffer) => (text += data.toString()));
+  assert.equal(await finished(child), 0);
+  const peaks = { server: server.peakBytes(), client: Number(text) };
+  if (process.env["NELEUS_MEMORY_REPORT"] !== undefined) {
+    const inMiB = (bytes: number): number => Math.round(bytes / MiB);
+    console.log(`${work.join(" ")}: server ${inMiB(peaks.server)} MiB, client ${inMiB(peaks.client)} MiB`);
+  }
+  await server.stop();
+  return peaks;
+}
+
+function requireBounded(small: Peaks, large: Peaks): void {
+  for (const side of ["server", "client"] as const) {
+    const more = large[side] - small[side];
+    assert.ok(more <= SLACK_BYTES, `the ${side} took ${Math.round(more / MiB)} MiB more`);
+  }
+}
+
+test("a blob of 1 GiB up and down, beside one of 128 MiB", async (context) => {
+  const small = await peaksOf(context, ["blob", String(128 * MiB)]);
+  requireBounded(small, await peaksOf(context, ["blob", String(1024 * MiB)]));
+});
+
+test("a scan of 300,000 keys, beside one of 30,000", async (context) => {
+  // Both databases hold 300,000 keys, so that what differs is the length of the scan alone.
+  const small = await peaksOf(context, ["scan", "300000", "30000"]);
+  requireBounded(small, await peaksOf(context, ["scan", "300000", "300000"]));
+});
