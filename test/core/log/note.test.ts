@@ -173,6 +173,8 @@ test("parts that make no note are refused", () => {
   const parts: { text: string; signatures: (typeof signature)[] }[] = [
     { text: "t", signatures: [signature] },
     { text: "", signatures: [signature] },
+    // Would read back as a shorter text with one signature more.
+    { text: "t\n\n— b MTIzNHg=", signatures: [signature] },
     { text: "t\n", signatures: [] },
     { text: "t\n", signatures: [{ ...signature, name: "a b" }] },
     { text: "t\n", signatures: [{ ...signature, name: "a\n— b" }] },
@@ -274,6 +276,8 @@ test("verifier keys: broken ones are refused, other signature types are Unsuppor
     `${origin}x+${id}+${material}`,
     `+${id}+${material}`,
     `a b+${id}+${material}`,
+    `a b+${keyId("a b", Buffer.from(material, "base64"))}+${material}`,
+    `a\u0001b+${keyId("a\u0001b", Buffer.from(material, "base64"))}+${material}`,
     `${origin}+${id}+${material}=`,
     `${origin}+${id}+${material.slice(0, -1)}`,
     `${origin}+${id}+ ${material}`,

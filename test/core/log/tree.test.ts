@@ -211,6 +211,15 @@ test("inclusion: every flipped bit, and every other index, size, length and orde
       refusesInclusion(other);
     }
   }
+  // Without siblings a leaf hash is its own root: there must be such a leaf at all.
+  for (const none of [
+    { index: 0, size: 0 },
+    { index: 1, size: 1 },
+    { index: -1, size: 0 },
+    { index: 0.5, size: 1 },
+  ]) {
+    refusesInclusion({ ...none, leafHash, proof: [], root: leafHash });
+  }
   for (const odd of [1.5, NaN, -1, 2 ** 53, Infinity]) {
     refusesInclusion({ ...claim, index: odd });
     refusesInclusion({ ...claim, size: odd });
