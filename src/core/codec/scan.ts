@@ -4,7 +4,7 @@
 //   size ≤ 1 MiB, depth ≤ 32, shortest definite heads, lengths within the input, text in strict UTF-8, map keys text,
 //   unique and ascending by (length, bytes), floats of 64 bits that are finite and have a fraction, nothing behind.
 //
-// Cost: linear in the input, about a microsecond for an object of a few hundred bytes.
+// Cost: linear in the input, a few microseconds for an object of some hundred bytes.
 import { fromUtf8 } from "../bytes.js";
 import { Malformed } from "../errors.js";
 import { MAX_OBJECT_BYTES, MAX_OBJECT_DEPTH } from "../limits.js";

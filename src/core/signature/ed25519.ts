@@ -4,7 +4,7 @@
 //   A decodes canonically (y < p, no −0); S < L; neither A nor R is of small order;
 //   R' = [S]B − [k]A with k = SHA-512(R ‖ A ‖ M) mod L, and the encoding of R' equals R byte for byte.
 //
-// No multiplication by the cofactor: a point of mixed order passes only where its small part cancels. Cost: one to two
+// No multiplication by the cofactor: a point of mixed order passes only where its small part cancels. Cost: two or three
 // milliseconds a verification, point arithmetic of `@noble/curves`. Verification handles public data alone. Signing here
 // is for tests, tools and browsers; a server signs with its platform's library, which gives the same bytes.
 import { ed25519 } from "@noble/curves/ed25519.js";
