@@ -1,13 +1,15 @@
 // The client process of memory.test.ts: does one piece of work against a server and prints its own peak in bytes.
 //
 //   node memory-client.js ADDRESS blob BYTES        uploads a blob of that size and downloads it, verified
-//   node memory-client.js ADDRESS scan KEYS LIMIT   writes keys, then scans the first of them
+//   node memory-client.js ADDRESS load KEYS         writes so many keys
+//   node memory-client.js ADDRESS scan KEYS         scans the first so many
 import assert from "node:assert/strict";
 import { connect } from "#src/client/remote.js";
 import type { Database } from "#src/client/contract.js";
 import { peakBytes } from "../system/server-process.js";
 
-const [address = "", kind = "", ...amounts] = process.argv.slice(2);
+const [address = "", kind = "", amountText = ""] = process.argv.slice(2);
+const amount = Number(amountText);
 
 /** Bytes that are no two pieces alike, without holding more than one. */
 function* content(sizeBytes: number): Generator<Uint8Array> {
@@ -25,7 +27,7 @@ async function blob(db: Database, sizeBytes: number): Promise<void> {
   assert.equal(read, sizeBytes);
 }
 
-async function scan(db: Database, keys: number, limit: number): Promise<void> {
+async function load(db: Database, keys: number): Promise<void> {
   for (let first = 0; first < keys; first += 10_000) {
     const operations = Array.from({ length: 10_000 }, (_, index) => {
       const number = String(first + index).padStart(10, "0");
@@ -33,15 +35,24 @@ async function scan(db: Database, keys: number, limit: number): Promise<void> {
     });
     await db.state("main").apply(operations);
   }
+}
+
+async function scan(db: Database, limit: number): Promise<void> {
   const snapshot = await db.snapshot("main");
   let found = 0;
   for await (const entry of snapshot.staged.scan({ limit })) found += entry.sizeBytes > 0 ? 1 : 0;
   assert.equal(found, limit);
 }
 
+const WORK = new Map([
+  ["blob", blob],
+  ["load", load],
+  ["scan", scan],
+]);
+
+const work = WORK.get(kind);
+if (work === undefined) throw new Error(`unknown work: ${kind}`);
 const db = await connect(address, { onTrustOnFirstUse: () => undefined });
-const [first = 0, second = 0] = amounts.map(Number);
-if (kind === "blob") await blob(db, first);
-else await scan(db, first, second);
+await work(db, amount);
 await db.close();
 process.stdout.write(String(peakBytes("self")));

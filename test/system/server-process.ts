@@ -22,10 +22,18 @@ export interface ServerProcess {
   stop(): Promise<void>;
 }
 
-/** Makes a database and serves it; both are gone after the test. */
-export async function startServerProcess(context: TestContext): Promise<ServerProcess> {
-  const directory = join(mkdtempSync(join(tmpdir(), "neleus-system-")), "db");
+/** Makes a database, which is gone after the test. Returns its directory. */
+export async function makeDatabase(context: TestContext): Promise<string> {
+  const place = mkdtempSync(join(tmpdir(), "neleus-system-"));
+  context.after(() => rmSync(place, { recursive: true, force: true }));
+  const directory = join(place, "db");
   await finished(spawn(process.execPath, [program, "db", "init", directory], { stdio: "ignore" }));
+  return directory;
+}
+
+/** Serves a database, a new one where none is given, until the test ends. */
+export async function startServerProcess(context: TestContext, given?: string): Promise<ServerProcess> {
+  const directory = given ?? (await makeDatabase(context));
   const child = spawn(process.execPath, [program, "serve", "--db", directory, "--listen", "127.0.0.1:0"], {
     stdio: ["ignore", "pipe", "inherit"],
   });
@@ -37,10 +45,7 @@ export async function startServerProcess(context: TestContext): Promise<ServerPr
     child.kill("SIGTERM");
     await end;
   };
-  context.after(async () => {
-    await stop();
-    rmSync(join(directory, ".."), { recursive: true, force: true });
-  });
+  context.after(stop);
   return {
     address,
     directory,
