@@ -55,15 +55,15 @@ export class VerifiedBlob implements BlobHandle {
   }
 
   /**
-   * The whole blob, whose size a proved cell states.
+   * The bytes of a blob whose size is known from elsewhere: a proved cell, a manifest.
    * @throws VerificationFailed - also where it has another size
    */
-  async bytesOfSize(sizeBytes: number, options: CallOptions = {}): Promise<Uint8Array> {
-    return this.#gather(callOptions(options), (answered) => {
+  async bytesOfSize(sizeBytes: number, range: RangeOptions = {}): Promise<Uint8Array> {
+    const { start, end } = range;
+    return this.#gather({ ...callOptions(range), start, end }, (answered) => {
       if (answered.sizeBytes === sizeBytes) return;
-      throw new VerificationFailed(
-        `blob ${toHex(this.hash)} has ${answered.sizeBytes} bytes; its cell says ${sizeBytes}`,
-      );
+      const claim = `has ${answered.sizeBytes} bytes, the server says; it has ${sizeBytes}`;
+      throw new VerificationFailed(`blob ${toHex(this.hash)} ${claim}`);
     });
   }
 

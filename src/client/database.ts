@@ -43,10 +43,15 @@ import type { Commits, Heads, Proofs, PutDocumentOptions } from "./sections.js";
 import { takeSnapshot, type Freshness } from "./snapshot.js";
 import { VerifiedStateView } from "./state-view.js";
 import type { CallOptions, Transport } from "./transport.js";
-import { LogKey, LogTrust } from "./trust/index.js";
+import { LogKey, LogTrust, type SignatureCheckMaker } from "./trust/index.js";
 
 const DEFAULT_DATABASE = "default";
 const DEFAULT_CLOCK_TOLERANCE_MS = 10_000;
+
+/** What a platform can do faster than portable code. */
+export interface Platform {
+  readonly makeSignatureCheck?: SignatureCheckMaker | undefined;
+}
 
 /**
  * A client of one database over a transport, which it closes. Asks the server once, for its key: that must be the pinned
@@ -56,41 +61,48 @@ const DEFAULT_CLOCK_TOLERANCE_MS = 10_000;
  * @throws InvalidArgument - a malformed key, a checkpoint not signed by it, or one without a key
  * @throws Unavailable, … - the server cannot be reached
  */
-export async function openOver(transport: Transport, options: DatabaseOptions = {}): Promise<Database> {
+export async function openOver(
+  transport: Transport,
+  options: DatabaseOptions = {},
+  platform: Platform = {},
+): Promise<Database> {
   try {
     const connection = new Connection(transport, options.database ?? DEFAULT_DATABASE);
-    return new VerifyingDatabase(connection, await establishTrust(connection, options), options);
+    return new VerifyingDatabase(connection, await establishTrust(connection, options, platform), options);
   } catch (error) {
     await transport.close();
     throw error;
   }
 }
 
-async function establishTrust(connection: Connection, options: DatabaseOptions): Promise<LogTrust> {
-  const pinned = options.verifierKey === undefined ? undefined : LogKey.parse(options.verifierKey);
-  const { verifierKey } = await getCapabilities(connection);
-  if (pinned === undefined) return trustOnFirstUse(connection, options, verifierKey);
-  if (verifierKey !== pinned.text) throw pinned.mismatch(presentedKey(verifierKey));
-  return new LogTrust({ ...options, verifierKey });
-}
-
-function trustOnFirstUse(connection: Connection, options: DatabaseOptions, verifierKey: string): LogTrust {
-  if (options.checkpoint !== undefined) {
+async function establishTrust(connection: Connection, options: DatabaseOptions, platform: Platform): Promise<LogTrust> {
+  const { makeSignatureCheck } = platform;
+  const pinned = options.verifierKey === undefined ? undefined : LogKey.parse(options.verifierKey, makeSignatureCheck);
+  if (pinned === undefined && options.checkpoint !== undefined) {
     throw new InvalidArgument("checkpoint: means nothing without the verifier key that signed it", {
       field: "checkpoint",
     });
   }
-  const trust = new LogTrust({ ...options, verifierKey: presentedKey(verifierKey).text });
-  const { address } = connection.transport;
-  options.onTrustOnFirstUse?.({ address, database: connection.database, origin: trust.origin, verifierKey });
+  const { verifierKey } = await getCapabilities(connection);
+  if (verifierKey === pinned?.text) return new LogTrust(pinned, options);
+  const presented = presentedKey(verifierKey, makeSignatureCheck);
+  if (pinned !== undefined) throw pinned.mismatch(presented);
+  return trustOnFirstUse(connection, presented, options);
+}
+
+function trustOnFirstUse(connection: Connection, key: LogKey, options: DatabaseOptions): LogTrust {
+  const trust = new LogTrust(key, options);
+  const { database, transport } = connection;
+  const { text: verifierKey, origin } = key;
+  options.onTrustOnFirstUse?.({ address: transport.address, database, origin, verifierKey });
   options.onTrustChanged?.(trust.state);
   return trust;
 }
 
 /** The key that a server presents. @throws VerificationFailed - it is none */
-function presentedKey(text: string): LogKey {
+function presentedKey(text: string, makeCheck: SignatureCheckMaker | undefined): LogKey {
   try {
-    return LogKey.parse(text);
+    return LogKey.parse(text, makeCheck);
   } catch (cause) {
     if (!(cause instanceof NeleusError)) throw cause;
     throw new VerificationFailed(`the server presents no usable verifier key: ${cause.message}`, {}, { cause });

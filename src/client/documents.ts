@@ -250,9 +250,10 @@ class VerifiedChunk implements Chunk {
 
   async bytes(options: CallOptions = {}): Promise<Uint8Array> {
     const { offset, sizeBytes } = this;
-    const blob = new VerifiedBlob(this.#connection, this.#document.blob.hash);
-    const range = { start: offset, end: offset + sizeBytes, maxBytes: sizeBytes };
-    const bytes = sizeBytes === 0 ? new Uint8Array(0) : await blob.bytes({ ...callOptions(options), ...range });
+    const { blob } = this.#document;
+    const range = { ...callOptions(options), start: offset, end: offset + sizeBytes };
+    const document = new VerifiedBlob(this.#connection, blob.hash);
+    const bytes = sizeBytes === 0 ? new Uint8Array(0) : await document.bytesOfSize(blob.sizeBytes, range);
     const actual = hashBlob(bytes);
     if (!equalBytes(actual, this.hash)) throw wrongHash(`chunk ${this.index},`, { expected: this.hash, actual, bytes });
     return bytes;

@@ -2,6 +2,7 @@
 import type { Database } from "./contract.js";
 import { openOver } from "./database.js";
 import { grpcTransport, type GrpcTransportOptions } from "./grpc-transport.js";
+import { nativeSignatureCheck } from "./native-signature.js";
 import type { DatabaseOptions, FirstUseNotice } from "./options.js";
 
 /** Settings of the client and of its connection. */
@@ -17,7 +18,8 @@ export type ConnectOptions = DatabaseOptions & Omit<GrpcTransportOptions, "addre
  */
 export async function connect(address: string, options: ConnectOptions = {}): Promise<Database> {
   const onTrustOnFirstUse = options.onTrustOnFirstUse ?? warnOfFirstUse;
-  return openOver(grpcTransport({ ...options, address }), { ...options, onTrustOnFirstUse });
+  const platform = { makeSignatureCheck: nativeSignatureCheck };
+  return openOver(grpcTransport({ ...options, address }), { ...options, onTrustOnFirstUse }, platform);
 }
 
 function warnOfFirstUse(notice: FirstUseNotice): void {

@@ -8,7 +8,7 @@ import { emptyMap, get, GetManyVerifier, MapKind, ScanVerifier, type MapAt } fro
 import { StateService, type InlineValue, type StateServiceScanResponse } from "../../gen/neleus/v1/state_pb.js";
 import { countArgument, keyBounds, keyBytes, type KeyBounds } from "./argument.js";
 import { VerifiedBlob } from "./blob.js";
-import type { Connection } from "./connection.js";
+import { callOptions, type Connection } from "./connection.js";
 import type { Found, ScanRange, StateEntry, StateValue, StateView, ValueOptions } from "./contract.js";
 import { receivedPart, revealBatches, verifying, verifyNodes } from "./received.js";
 import type { Key } from "./records.js";
@@ -169,7 +169,7 @@ export class VerifiedStateView implements StateView {
 
   async #load(entry: StateEntry, options: ValueOptions): Promise<StateValue> {
     const blob = new VerifiedBlob(this.#connection, entry.hash);
-    return valueOf(entry, await blob.bytesOfSize(entry.sizeBytes, options));
+    return valueOf(entry, await blob.bytesOfSize(entry.sizeBytes, callOptions(options)));
   }
 }
 

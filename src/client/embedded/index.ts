@@ -8,6 +8,7 @@ import { Database as Engine, type DatabaseOptions as EngineOptions, type Locatio
 import { createServices } from "../../service/index.js";
 import type { Database } from "../contract.js";
 import { openOver } from "../database.js";
+import { nativeSignatureCheck } from "../native-signature.js";
 import type { DatabaseOptions } from "../options.js";
 import type { Transport } from "../transport.js";
 import { inProcessTransport } from "./in-process-transport.js";
@@ -41,7 +42,8 @@ export async function create(location: Location, options: EmbeddedOptions = {}):
 
 async function clientOf(engine: Engine, location: Location, options: EmbeddedOptions): Promise<Database> {
   const address = typeof location === "string" ? location : "store";
-  return openOver(engineTransport(engine, { address, database: options.database ?? "default" }), options);
+  const transport = engineTransport(engine, { address, database: options.database ?? "default" });
+  return openOver(transport, options, { makeSignatureCheck: nativeSignatureCheck });
 }
 
 /** A transport to services over one engine, which it closes. */

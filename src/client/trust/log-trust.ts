@@ -26,10 +26,10 @@ export class LogTrust implements Trust {
   #settled: SignedCheckpoint | undefined;
 
   /**
-   * @throws InvalidArgument - the key is no verifier key, or the checkpoint is not signed by it
+   * @throws InvalidArgument - the checkpoint is not signed by the key
    */
-  constructor(options: TrustOptions & { readonly verifierKey: string }) {
-    this.key = LogKey.parse(options.verifierKey);
+  constructor(key: LogKey, options: Pick<TrustOptions, "checkpoint" | "onTrustChanged"> = {}) {
+    this.key = key;
     if (options.checkpoint !== undefined) {
       this.#settled = ownCheckpoint(this.key, options.checkpoint);
       this.#frontier.add(this.#settled);

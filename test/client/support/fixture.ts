@@ -6,6 +6,7 @@ import type { Database } from "#src/client/contract.js";
 import { openOver } from "#src/client/database.js";
 import { inProcessTransport } from "#src/client/embedded/index.js";
 import { grpcTransport } from "#src/client/grpc-transport.js";
+import { nativeSignatureCheck } from "#src/client/native-signature.js";
 import type { DatabaseOptions } from "#src/client/options.js";
 import type { Transport } from "#src/client/transport.js";
 import type { Database as Engine } from "#src/database/index.js";
@@ -21,13 +22,16 @@ export interface Fixture {
   readonly close: () => Promise<void>;
 }
 
+/** As `connect` and `open` have it. */
+export const NATIVE = { makeSignatureCheck: nativeSignatureCheck };
+
 export type TransportKind = "in process" | "over gRPC";
 
 export async function openFixture(kind: TransportKind): Promise<Fixture> {
   const { db: engine, clock } = await inMemory();
   const reach = kind === "in process" ? inProcess(engine) : await overGrpc(engine);
   const client: Fixture["client"] = (options, wrap = (inner) => inner) =>
-    openOver(wrap(reach.transport()), { clock: clock.read, ...options });
+    openOver(wrap(reach.transport()), { clock: clock.read, ...options }, NATIVE);
   return { engine, clock, client, ...reach };
 }
 

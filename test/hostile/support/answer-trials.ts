@@ -1,0 +1,208 @@
+// Each operation of the client once over an honest server, recorded; then again and again over a replay in which one
+// message is mutated: every field by reflection, bytes of its encoding, whole messages of streams.
+import { after, before, describe, it } from "node:test";
+import assert from "node:assert/strict";
+import type { Database, StateView } from "#src/client/contract.js";
+import type { DatabaseOptions } from "#src/client/options.js";
+import { fromUtf8, toHex } from "#src/core/bytes.js";
+import { patternBytes } from "../../database/support/bytes.js";
+import { all, openFixture, type Fixture } from "../../client/support/fixture.js";
+import type { Thoroughness } from "./mutations.js";
+import { tryMutants, type Trial } from "./trial.js";
+
+const NOTHING = /^$/;
+
+/** What callers rely on in a view's entries. */
+async function entries(
+  items: AsyncIterable<{ key: Uint8Array; hash: Uint8Array; bytes?: Uint8Array }>,
+): Promise<unknown> {
+  return (await all(items)).map(({ key, hash, bytes }) => [key, hash, bytes]);
+}
+
+/** Defines the tests, each of one operation. */
+export function defineAnswerTrials(thoroughness: Thoroughness): void {
+  describe("mutated answers", () => {
+    let fixture: Fixture;
+    let options: DatabaseOptions;
+    let root: Uint8Array;
+    let document: Uint8Array;
+    let blob: Uint8Array;
+    let commits: string[];
+
+    before(async () => {
+      fixture = await openFixture("in process");
+      const db = await fixture.client();
+      await db.state("main").put("first", "1");
+      // What an earlier run has seen, so that every answer must prove that it extends it.
+      options = { ...db.trust.state, checkpoint: (await db.checkpoint()).checkpoint.note, clock: fixture.clock.read };
+      const operations = Array.from({ length: 400 }, (_, index) => ({
+        key: `key/${index * 7}`,
+        value: `value ${index}`,
+      }));
+      await db.state("main").apply(operations);
+      commits = [];
+      for (const message of ["one", "two", "three"]) {
+        commits.unshift(toHex((await db.commit("main", { author: "a", message })).hash));
+      }
+      await db.heads.create("other", { commit: commits[0]! });
+      await db.state("main").put("key/late", "late");
+      const stored = await db.putDocument(patternBytes(40_000, 1), {
+        source: "s",
+        head: "main",
+        chunking: { sizeBytes: 3_000 },
+      });
+      document = stored.hash;
+      blob = (await db.putBlob(patternBytes(70_000, 2))).hash;
+      await db.putBlob(patternBytes(300_000, 3));
+      root = (await db.snapshot("main")).staged.stateRoot;
+    });
+    after(() => fixture.close());
+
+    const trial = (name: string, make: () => Pick<Trial, "run" | "harmless"> & Partial<Trial>): void => {
+      it(name, async (context) => {
+        const { refused, same } = await tryMutants(fixture.transport(), {
+          options,
+          call: 1,
+          isStateless: true,
+          thoroughness,
+          ...make(),
+        });
+        context.diagnostic(`${refused} refused, ${same} the same`);
+      });
+    };
+    const view = (db: Database): StateView => db.at({ root });
+
+    trial("a snapshot", () => ({
+      run: async (db) => {
+        const { commitHash, stateRoot, ledgerRoot, staged, checkpoint, logTimeMs } = await db.snapshot("main");
+        return {
+          commitHash,
+          stateRoot,
+          ledgerRoot,
+          staged: staged.stateRoot,
+          ledger: staged.ledgerRoot,
+          size: checkpoint.size,
+          root: checkpoint.root,
+          logTimeMs,
+        };
+      },
+      isStateless: false,
+      harmless: NOTHING,
+    }));
+
+    trial("a key that is present", () => ({
+      run: async (db) => (await view(db).get("key/700"))?.bytes,
+      harmless: /^0\.position/,
+    }));
+
+    trial("a key that is absent", () => ({
+      run: async (db) => ({ value: await view(db).get("key/701") }),
+      harmless: /^0\.position/,
+    }));
+
+    trial("a key before the first", () => ({
+      run: async (db) => ({ value: await view(db).get("a") }),
+      harmless: /^0\.position/,
+    }));
+
+    trial("a key behind the last", () => ({
+      run: async (db) => ({ value: await view(db).get("z") }),
+      harmless: /^0\.position/,
+    }));
+
+    trial("many keys", () => ({
+      run: async (db) => {
+        const keys = Array.from({ length: 40 }, (_, index) => `key/${index * 5}`);
+        return (await all(view(db).getMany(keys))).map(({ key, value }) => [key, value?.bytes]);
+      },
+      harmless: /^0\.position/,
+    }));
+
+    trial("a scan", () => ({ run: (db) => entries(view(db).scan()), harmless: /^0\.header\.position/ }));
+    trial("a scan with values", () => ({
+      run: (db) => entries(view(db).scan({ prefix: "key/1", values: true })),
+      harmless: /^0\.header\.position/,
+    }));
+    trial("a scan with a limit", () => ({
+      run: (db) => entries(view(db).scan({ from: "key/2", limit: 20, values: true })),
+      // Any end that cuts off the same entries proves the same.
+      harmless: /^0\.header\.(position|next)/,
+    }));
+
+    trial("a whole blob", () => ({ run: (db) => db.blob(blob).bytes(), harmless: NOTHING }));
+    trial("a part of a blob", () => ({
+      run: (db) => db.blob(blob).bytes({ start: 20_000, end: 50_000 }),
+      // A claim, which a slice that ends before the last group does not prove (FORMATS §5).
+      harmless: /^0\.header\.size$/,
+    }));
+    trial("a blob that is checked at its end", () => ({
+      run: async (db) => toHex(Buffer.concat(await all(db.blob(blob).streamUnverifiedUntilEnd()))),
+      harmless: NOTHING,
+    }));
+    trial("the size of a blob", () => ({ run: (db) => db.blob(blob).stat(), harmless: NOTHING }));
+
+    trial("a commit", () => ({ run: async (db) => (await db.commits.get(commits[1]!)).bytes, harmless: NOTHING }));
+    trial("the log of a commit", () => ({
+      run: async (db) => (await all(db.commits.log({ commit: commits[0]! }))).map(({ bytes }) => bytes),
+      harmless: NOTHING,
+    }));
+    trial("the log of a head", () => ({
+      run: async (db) => (await all(db.commits.log({ head: "main" }, { limit: 2 }))).map(({ bytes }) => bytes),
+      isStateless: false,
+      harmless: NOTHING,
+      call: 2,
+    }));
+
+    trial("the list of heads", () => ({ isStateless: false, run: (db) => db.heads.list(), harmless: NOTHING }));
+    trial("the newest checkpoint", () => ({
+      run: async (db) => {
+        const { checkpoint, logTimeMs, refsRoot } = await db.checkpoint();
+        return { size: checkpoint.size, root: checkpoint.root, logTimeMs, refsRoot };
+      },
+      isStateless: false,
+      harmless: NOTHING,
+    }));
+
+    trial("a manifest", () => ({ run: async (db) => (await db.manifest(document)).bytes, harmless: NOTHING }));
+    trial("a list of chunks", () => ({
+      run: async (db) => (await all(db.chunks(document))).map(({ index, hash, offset }) => [index, hash, offset]),
+      harmless: NOTHING,
+    }));
+    trial("a page of chunks", () => ({
+      run: async (db) =>
+        (await all(db.chunks(document, { first: 3, limit: 4 }))).map(({ index, hash }) => [index, hash]),
+      harmless: NOTHING,
+    }));
+    trial("a chunk's bytes", () => ({
+      run: async (db) => (await all(db.chunks(document)))[5]?.bytes(),
+      harmless: NOTHING,
+      call: 2,
+    }));
+
+    trial("a proof of a key", () => ({
+      run: async (db) => (await db.proofs.state({ head: "main" }, "key/70")).root,
+      isStateless: false,
+      harmless: /^0\.proof\.value$/,
+    }));
+    trial("a proof of a range", () => ({
+      run: async (db) => (await db.proofs.range({ staged: "main" }, { prefix: "key/3" })).root,
+      isStateless: false,
+      harmless: NOTHING,
+    }));
+    trial("a proof of a chunk", () => ({
+      run: async (db) => {
+        const proof = await db.proofs.chunk({ manifest: document, index: 7, place: { staged: "main" } });
+        return [proof.ledgerRoot, proof.manifest, proof.index];
+      },
+      isStateless: false,
+      harmless: /^0\.proof\.slice$/,
+    }));
+
+    it("has looked at what it means to look at", async () => {
+      const db = await fixture.client(options);
+      assert.equal(fromUtf8((await view(db).get("key/700"))!.bytes), "value 100");
+      assert.equal((await db.snapshot("main")).commit?.message, "three");
+      assert.equal((await all(db.chunks(document))).length, 14);
+    });
+  });
+}
