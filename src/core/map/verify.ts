@@ -4,6 +4,8 @@
 // missing means that the proof is incomplete. Memory is one node a level and the batch being hashed. A batch is small, so
 // that a message is refused at its first wrong node, whatever its size.
 import { IncompleteProof, VerificationFailed } from "../errors.js";
+import type { MapChange, MapPair } from "./diff.js";
+import { diff } from "./diff.js";
 import type { KeyAnswer } from "./get-many.js";
 import { getMany } from "./get-many.js";
 import type { PartialNode } from "./partial-node.js";
@@ -35,6 +37,11 @@ export class WitnessReader<T> {
   /** True once the algorithm has all it needs. */
   get isComplete(): boolean {
     return this.#step.done === true;
+  }
+
+  /** True while a node has arrived that is not yet wanted, because one of the other side comes first. */
+  get isWaiting(): boolean {
+    return this.#waiting[0].length + this.#waiting[1].length > 0;
   }
 
   /**
@@ -180,6 +187,42 @@ export class GetManyVerifier {
   }
 
   /** @throws IncompleteProof - the stream ended before every key was answered */
+  finish(): void {
+    this.#witness.finish();
+  }
+}
+
+/** Checks a diff as it arrives. What it hands out is certain, in order and without gaps. */
+export class DiffVerifier {
+  readonly #witness: WitnessReader<void>;
+  #changes: MapChange[] = [];
+
+  constructor(pair: MapPair) {
+    this.#witness = new WitnessReader(diff(pair, (changes) => this.#changes.push(...changes)));
+  }
+
+  /** True once both maps have been compared to the end. */
+  get isComplete(): boolean {
+    return this.#witness.isComplete;
+  }
+
+  /**
+   * Takes the next reveals of both maps and returns the changes that they make certain; the caller's to keep. A piece is
+   * whole: reveals that would have to wait for the next one are refused, so that none pile up.
+   * @throws VerificationFailed, IncompleteProof - as `WitnessReader.push`
+   */
+  push(piece: { readonly before: readonly Reveal[]; readonly after: readonly Reveal[] }): MapChange[] {
+    this.#witness.push(piece.before, 0);
+    this.#witness.push(piece.after, 1);
+    if (this.#witness.isWaiting) {
+      throw new VerificationFailed("the proof of a difference holds a node before it is needed", { evidence: piece });
+    }
+    const changes = this.#changes;
+    this.#changes = [];
+    return changes;
+  }
+
+  /** @throws IncompleteProof - the stream ended before both maps were compared to the end */
   finish(): void {
     this.#witness.finish();
   }

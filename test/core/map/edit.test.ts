@@ -20,7 +20,8 @@ import {
   readSync,
   verifyWitness,
 } from "#src/core/map/index.js";
-import { MIXES, byPlace, drawKey, keysByRank, lengthen } from "./keys.js";
+import { rankOf } from "#src/core/map/place.js";
+import { MIXES, byPlace, drawKey, keysByRank, lengthen, placedKeys } from "./keys.js";
 import { cellOf, numberedEntries } from "./support.js";
 
 /** A map that is edited in place and compared with a rebuild after every step. */
@@ -169,6 +170,104 @@ describe("edits equal rebuilds", () => {
     }
   });
 });
+
+describe("edits of long segments equal rebuilds", () => {
+  // Segments of hundreds of entries, cut many times, are what settling and cutting are about. Keys of rank 0 make them at
+  // level 0, keys of rank 1 at level 1, where each entry is a leaf of its own. Into them go and out of them come keys that
+  // end segments, keys of the lowest places, neighbours, and whole stretches.
+  const operation = fc.record({
+    kind: fc.constantFrom(
+      "insert",
+      "insert lowest",
+      "insert end",
+      "delete",
+      "delete lowest",
+      "delete end",
+      "delete stretch",
+    ),
+    at: unit,
+    length: fc.integer({ min: 1, max: 70 }),
+  });
+  type Operation = typeof operation extends fc.Arbitrary<infer T> ? T : never;
+
+  const shapes = [
+    { name: "at level 0", rank: 0, most: 260, lengths: [0] },
+    { name: "at level 1", rank: 1, most: 260, lengths: [0] },
+    { name: "at level 0, cut by bytes", rank: 0, most: 60, lengths: [0, 400, 1024] },
+    { name: "at level 0, cut by bytes and entries", rank: 0, most: 260, lengths: [0, 0, 0, 0, 300, 600] },
+  ] as const;
+
+  for (const { name, rank, most, lengths } of shapes) {
+    it(name, () => {
+      const pool = poolOf(rank, lengths);
+      const ends = poolOf(rank + 1, [0]).slice(0, 60);
+      fc.assert(
+        fc.property(
+          fc.integer({ min: 0, max: most }),
+          fc.integer({ min: 0, max: 400 }),
+          fc.integer({ min: 0, max: 4 }),
+          fc.array(fc.array(operation, { minLength: 1, maxLength: 3 }), { minLength: 4, maxLength: 10, size: "max" }),
+          (count, skip, endCount, rounds) => {
+            const keys = [...pool.slice(skip, skip + count), ...ends.slice(skip % 50, (skip % 50) + endCount)];
+            const map = new EditedMap(keys.map((key) => ({ key, cell: CELLS[0]! })));
+            for (const operations of rounds) {
+              const edits = new Map<string, Edit>();
+              for (const one of operations) {
+                for (const edit of editsOf(one, { present: map.entries(), pool, ends }))
+                  edits.set(toHex(edit.key), edit);
+              }
+              map.apply([...edits.values()].sort((a, b) => compareBytes(a.key, b.key)));
+            }
+          },
+        ),
+        { numRuns: 40 },
+      );
+    });
+  }
+
+  /** What an operation means for a map that holds these entries. */
+  function editsOf(
+    one: Operation,
+    map: { present: readonly Entry[]; pool: readonly Uint8Array[]; ends: readonly Uint8Array[] },
+  ): Edit[] {
+    const { present, pool, ends } = map;
+    const pick = <T>(list: readonly T[]): T[] => list.slice(Math.floor(one.at * list.length)).slice(0, 1);
+    const endKeys = new Set(ends.map(toHex));
+    switch (one.kind) {
+      case "insert":
+        return pick(pool).map((key) => ({ key, cell: CELLS[1] }));
+      case "insert lowest":
+        return pick(byPlace(pool).slice(0, 20)).map((key) => ({ key, cell: CELLS[2] }));
+      case "insert end":
+        return pick(ends).map((key) => ({ key, cell: CELLS[3] }));
+      case "delete":
+        return pick(present).map(({ key }) => ({ key, cell: undefined }));
+      case "delete lowest": {
+        const inner = present.map(({ key }) => key).filter((key) => !endKeys.has(toHex(key)));
+        return pick(byPlace(inner).slice(0, 12)).map((key) => ({ key, cell: undefined }));
+      }
+      case "delete end":
+        return pick(present.filter(({ key }) => endKeys.has(toHex(key)))).map(({ key }) => ({ key, cell: undefined }));
+      default: {
+        const start = Math.floor(one.at * present.length);
+        return present.slice(start, start + one.length).map(({ key }) => ({ key, cell: undefined }));
+      }
+    }
+  }
+});
+
+/** Keys of exactly one rank (3: or more), some made longer: those whose rank stays. */
+function poolOf(rank: number, lengths: readonly number[]): Uint8Array[] {
+  const keys = (keysByRank()[rank] ?? []).slice(0, 900).map((key, index) => {
+    const length = Math.max(key.length, lengths[index % lengths.length] ?? 0);
+    const long = new Uint8Array(length);
+    long.set(key);
+    return long;
+  });
+  return placedKeys(keys)
+    .filter((placed) => Math.min(rankOf(placed), 3) === rank)
+    .map(({ key }) => key);
+}
 
 describe("what one key costs in a run of 4,000 keys without a boundary", () => {
   const pool = keysByRank()[0]!;
