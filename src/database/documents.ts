@@ -8,6 +8,8 @@
 // and a broken upload is to leave nothing. It costs one read of the blob. Memory is one chunk, and 4 MiB of nodes;
 // nodes of a large document are durable before the batch that refers to them.
 import { u64be } from "../core/bytes.js";
+import { FixedChunker, requireChunkWork, requireChunking } from "../core/document/index.js";
+import type { CutChunk } from "../core/document/index.js";
 import { InvalidArgument } from "../core/errors.js";
 import type { MapRoot } from "../core/hashes.js";
 import { MapBuilder, MapKind } from "../core/map/index.js";
@@ -17,8 +19,6 @@ import type { DocumentManifest } from "../core/object/index.js";
 import type { Row, Store } from "../store/contract.js";
 import { RowBlobReader } from "./blob-reader.js";
 import type { DatabaseBlobs } from "./blobs.js";
-import { FixedChunker, requireChunkWork, requireChunking } from "./chunker.js";
-import type { Chunk } from "./chunker.js";
 import type {
   BlobReader,
   DocumentOptions,
@@ -165,7 +165,7 @@ class PendingRows {
   }
 }
 
-function addChunks(builder: MapBuilder, chunks: readonly Chunk[]): void {
+function addChunks(builder: MapBuilder, chunks: readonly CutChunk[]): void {
   for (const { index, hash, sizeBytes, offset } of chunks) {
     builder.add(u64be(index), chunkCell.encode({ hash, size: sizeBytes, offset }));
   }

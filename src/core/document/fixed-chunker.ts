@@ -7,17 +7,26 @@
 //
 // Memory: one chunk, and the piece that was pushed. Every byte is hashed once for each chunk that holds it, which an
 // overlap close to the size turns into any amount of work; `requireChunking` and `requireChunkWork` bound it.
-import { InvalidArgument, LimitExceeded, assert } from "../core/errors.js";
-import { hashBatch } from "../core/hash/index.js";
-import { blobHash } from "../core/hashes.js";
-import type { BlobHash } from "../core/hashes.js";
-import { DATA_MESSAGE_BYTES, MAX_CHUNKS, MAX_CHUNK_BYTES, MAX_CHUNK_REPEATS, MIN_CHUNK_BYTES } from "../core/limits.js";
-import type { Chunking } from "./contract.js";
+import { InvalidArgument, LimitExceeded, assert } from "../errors.js";
+import { hashBatch } from "../hash/index.js";
+import { blobHash } from "../hashes.js";
+import type { BlobHash } from "../hashes.js";
+import { DATA_MESSAGE_BYTES, MAX_CHUNKS, MAX_CHUNK_BYTES, MAX_CHUNK_REPEATS, MIN_CHUNK_BYTES } from "../limits.js";
 
 /** Work that needs no excuse, whatever the overlap. */
 const FREE_WORK_BYTES = 64 * 1024 * 1024;
 
-export interface Chunk {
+/** How a document is cut. */
+export interface ChunkingSettings {
+  /** `fixed`. */
+  readonly method: string;
+  readonly sizeBytes: number;
+  /** Bytes that a chunk shares with the one before it. */
+  readonly overlapBytes: number;
+}
+
+/** A chunk that was cut. */
+export interface CutChunk {
   readonly index: number;
   /** Of the chunk's bytes as a blob of their own. */
   readonly hash: BlobHash;
@@ -27,7 +36,7 @@ export interface Chunk {
 }
 
 /** @throws InvalidArgument - an unknown method, or a size or overlap out of range */
-export function requireChunking(chunking: Chunking): void {
+export function requireChunking(chunking: ChunkingSettings): void {
   const { method, sizeBytes, overlapBytes } = chunking;
   if (method !== "fixed") {
     throw new InvalidArgument(`chunking.method: ${JSON.stringify(method.slice(0, 64))} is not known`, {
@@ -48,14 +57,14 @@ export function requireChunking(chunking: Chunking): void {
 }
 
 /** How many chunks a document of this length has. */
-export function chunkCountOf(lengthBytes: number, chunking: Chunking): number {
+export function chunkCountOf(lengthBytes: number, chunking: ChunkingSettings): number {
   const { sizeBytes, overlapBytes } = chunking;
   if (lengthBytes === 0) return 0;
   return 1 + Math.ceil(Math.max(0, lengthBytes - sizeBytes) / (sizeBytes - overlapBytes));
 }
 
 /** @throws LimitExceeded - over MAX_CHUNKS chunks, or an overlap that has bytes hashed over MAX_CHUNK_REPEATS times */
-export function requireChunkWork(lengthBytes: number, chunking: Chunking): void {
+export function requireChunkWork(lengthBytes: number, chunking: ChunkingSettings): void {
   const count = chunkCountOf(lengthBytes, chunking);
   if (count > MAX_CHUNKS) {
     throw new LimitExceeded(`a document has at most ${MAX_CHUNKS} chunks, not ${count}`, {
@@ -86,15 +95,15 @@ export class FixedChunker {
   #index = 0;
 
   /** `chunking` has passed `requireChunking`. */
-  constructor(chunking: Chunking) {
+  constructor(chunking: ChunkingSettings) {
     this.#sizeBytes = chunking.sizeBytes;
     this.#overlapBytes = chunking.overlapBytes;
     this.#buffer = new Uint8Array(chunking.sizeBytes + DATA_MESSAGE_BYTES);
   }
 
   /** Takes the next bytes, and returns the chunks that they complete. */
-  push(bytes: Uint8Array): Chunk[] {
-    const chunks: Chunk[] = [];
+  push(bytes: Uint8Array): CutChunk[] {
+    const chunks: CutChunk[] = [];
     for (let offset = 0; offset < bytes.length; offset += DATA_MESSAGE_BYTES) {
       const piece = bytes.subarray(offset, offset + DATA_MESSAGE_BYTES);
       this.#buffer.set(piece, this.#filled);
@@ -105,13 +114,13 @@ export class FixedChunker {
   }
 
   /** Ends the document, and returns the last chunk where it is shorter than the others. */
-  finish(): Chunk[] {
+  finish(): CutChunk[] {
     // What is left may be nothing but the overlap with the chunk before.
     if (this.#start + this.#filled === this.#end) return [];
     return this.#hash([this.#buffer.subarray(0, this.#filled)]);
   }
 
-  #cutWhole(): Chunk[] {
+  #cutWhole(): CutChunk[] {
     const stride = this.#sizeBytes - this.#overlapBytes;
     const whole: Uint8Array[] = [];
     let used = 0;
@@ -127,7 +136,7 @@ export class FixedChunker {
     return chunks;
   }
 
-  #hash(contents: readonly Uint8Array[]): Chunk[] {
+  #hash(contents: readonly Uint8Array[]): CutChunk[] {
     const hashes = hashBatch("blob:", contents);
     return contents.map((content, position) => {
       const chunk = {

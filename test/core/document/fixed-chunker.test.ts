@@ -8,12 +8,12 @@ import { hashBlob } from "#src/core/blob/index.js";
 import { toHex } from "#src/core/bytes.js";
 import { InvalidArgument, LimitExceeded } from "#src/core/errors.js";
 import { MAX_CHUNKS, MAX_CHUNK_BYTES } from "#src/core/limits.js";
-import { FixedChunker, chunkCountOf, requireChunkWork, requireChunking } from "#src/database/chunker.js";
-import type { Chunk } from "#src/database/chunker.js";
-import { patternBytes } from "./support/bytes.js";
+import { FixedChunker, chunkCountOf, requireChunkWork, requireChunking } from "#src/core/document/index.js";
+import type { CutChunk } from "#src/core/document/index.js";
+import { patternBytes } from "../../database/support/bytes.js";
 
-function slowChunks(document: Uint8Array, sizeBytes: number, overlapBytes: number): Chunk[] {
-  const chunks: Chunk[] = [];
+function slowChunks(document: Uint8Array, sizeBytes: number, overlapBytes: number): CutChunk[] {
+  const chunks: CutChunk[] = [];
   for (let start = 0; document.length > 0;) {
     const end = Math.min(start + sizeBytes, document.length);
     const hash = hashBlob(document.subarray(start, end));
@@ -24,9 +24,12 @@ function slowChunks(document: Uint8Array, sizeBytes: number, overlapBytes: numbe
   return chunks;
 }
 
-function cut(document: Uint8Array, options: { sizeBytes: number; overlapBytes: number; pieceBytes: number }): Chunk[] {
+function cut(
+  document: Uint8Array,
+  options: { sizeBytes: number; overlapBytes: number; pieceBytes: number },
+): CutChunk[] {
   const chunker = new FixedChunker({ method: "fixed", ...options });
-  const chunks: Chunk[] = [];
+  const chunks: CutChunk[] = [];
   for (let offset = 0; offset < document.length; offset += options.pieceBytes) {
     const piece = document.slice(offset, offset + options.pieceBytes);
     for (const chunk of chunker.push(piece)) chunks.push(chunk);
@@ -36,7 +39,7 @@ function cut(document: Uint8Array, options: { sizeBytes: number; overlapBytes: n
   return chunks;
 }
 
-const readable = (chunks: readonly Chunk[]) => chunks.map((chunk) => ({ ...chunk, hash: toHex(chunk.hash) }));
+const readable = (chunks: readonly CutChunk[]) => chunks.map((chunk) => ({ ...chunk, hash: toHex(chunk.hash) }));
 
 describe("fixed chunks", () => {
   it("follow the rule, for any document, size, overlap and pieces", () => {
