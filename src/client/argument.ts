@@ -75,12 +75,13 @@ function afterPrefix(prefix: Uint8Array): Uint8Array | undefined {
   return after;
 }
 
-/** Runs a check of core over an argument. @throws InvalidArgument - for what is Malformed there */
+/** Runs a check of core over an argument. @throws InvalidArgument - for what is wrong there; `field` names the argument */
 export function checkArgument<T>(field: string, check: () => T): T {
   try {
     return check();
   } catch (error) {
-    if (!(error instanceof Malformed)) throw error;
+    const isOfArgument = error instanceof Malformed || (error instanceof InvalidArgument && error.field === undefined);
+    if (!isOfArgument) throw error;
     throw new InvalidArgument(`${field}: ${error.message}`, { field }, { cause: error });
   }
 }
