@@ -90,9 +90,10 @@ export class VerifiedHeadState implements HeadState {
       operations: changes.map(operationMessage),
       ...expectedRoot,
     };
+    const write = log.beginWrite();
     const answer = await connection.unary(StateService.method.apply, request, options);
     const root = mapRoot(receivedHash(answer.root, "the new root"));
-    const receipt = await log.receipt(answer.receipt, options);
+    const receipt = await write.receipt(answer.receipt, options);
     if (options.readBack === true) await this.#readBack(root, changes, options);
     return { root, receipt };
   }

@@ -51,12 +51,13 @@ export class VerifiedHeads implements Heads {
     checkArgument("head", () => requireName(head));
     const commit = options.commit === undefined ? {} : { commit: hashBytes(options.commit, "commit") };
     const { database } = this.#connection;
+    const write = this.#log.beginWrite();
     const answer = await this.#connection.unary(
       CommitService.method.createHead,
       { database, head, ...commit },
       options,
     );
-    return this.#log.receipt(answer.receipt, options);
+    return write.receipt(answer.receipt, options);
   }
 
   async delete(
@@ -67,12 +68,13 @@ export class VerifiedHeads implements Heads {
     const { expectedCommit } = options;
     const expected = expectedCommit === undefined ? {} : { expectedCommit: expectedCommitBytes(expectedCommit) };
     const { database } = this.#connection;
+    const write = this.#log.beginWrite();
     const answer = await this.#connection.unary(
       CommitService.method.deleteHead,
       { database, head, ...expected },
       options,
     );
-    return this.#log.receipt(answer.receipt, options);
+    return write.receipt(answer.receipt, options);
   }
 }
 

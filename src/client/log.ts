@@ -24,6 +24,16 @@ const MAX_CONCURRENT = 16;
 /** Rounds before giving up: only a log that grows between any two requests of the same instant needs more than three. */
 const MAX_ROUNDS = 16;
 
+/** A write under way. */
+export interface PendingWrite {
+  /**
+   * Takes its receipt, once it is durable.
+   * @throws VerificationFailed, NewEpoch, Forked - the checkpoint is not signed, does not contain the write, …
+   * @throws RolledBack - the receipt is behind what had been seen before the write was asked for
+   */
+  receipt(message: ReceiptMessage | undefined, options: CallOptions): Promise<Receipt>;
+}
+
 export class FollowedLog {
   readonly trust: LogTrust;
   readonly #connection: Connection;
@@ -66,14 +76,29 @@ export class FollowedLog {
     return reading.seen;
   }
 
-  /**
-   * Takes the receipt of a write that is durable.
-   * @throws VerificationFailed, NewEpoch, Forked - the checkpoint is not signed, does not contain the write, …
-   */
-  async receipt(message: ReceiptMessage | undefined, options: CallOptions): Promise<Receipt> {
+  /** To be called before a request that writes: its receipt is held against what had been seen by then. */
+  beginWrite(): PendingWrite {
+    const { newest } = this.trust;
+    return { receipt: (message, options) => this.#receipt(message, { newest, options }) };
+  }
+
+  async #receipt(
+    message: ReceiptMessage | undefined,
+    write: { readonly newest: SignedCheckpoint | undefined; readonly options: CallOptions },
+  ): Promise<Receipt> {
+    const { newest, options } = write;
     const received = receivedPart(message, "receipt");
     const logIndex = receivedInteger(received.logIndex, "the log index");
     const checkpoint = this.trust.remember(received.checkpoint);
+    // The receipt of an earlier write is signed as well, and says nothing of this one.
+    if (newest !== undefined) requireNotBehind(newest, checkpoint);
+    // A write that changes nothing is confirmed by the leaf that was the newest.
+    if (newest !== undefined && logIndex < newest.size - 1) {
+      throw new VerificationFailed(
+        `the write is said to be leaf ${logIndex}, of before it was asked for: the log had ${newest.size} leaves`,
+        { evidence: received },
+      );
+    }
     if (checkpoint.size <= logIndex) {
       throw new VerificationFailed(
         `the write is leaf ${logIndex}, and the checkpoint covers ${checkpoint.size} leaves`,

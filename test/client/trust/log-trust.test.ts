@@ -114,7 +114,7 @@ test("receipts wait for their proof, and one answer settles them where it meets 
   const { followed, trust, asked } = following(log);
   await followed.checkpoint();
   log.append(1);
-  const first = await followed.receipt(receipt(log), {});
+  const first = await followed.beginWrite().receipt(receipt(log), {});
   assert.equal(first.logIndex, 5);
   assert.equal(trust.pendingCheckpoints, 1);
   assert.equal(statedSize(trust.state.checkpoint ?? ""), 5);
@@ -122,7 +122,7 @@ test("receipts wait for their proof, and one answer settles them where it meets 
   assert.equal((await followed.checkpoint()).checkpoint.size, 6);
   assert.deepEqual(asked.map(statedSize), [0, 5]);
   assert.equal(trust.pendingCheckpoints, 0);
-  for (let written = 0; written < 3; written += 1) await followed.receipt(receipt(log.append(1)), {});
+  for (let written = 0; written < 3; written += 1) await followed.beginWrite().receipt(receipt(log.append(1)), {});
   log.append(2);
   assert.equal((await followed.checkpoint()).checkpoint.size, 11);
   assert.deepEqual(asked.map(statedSize).slice(2), [6, 7, 8, 9]);
@@ -136,7 +136,7 @@ test("an answer that lacks a write whose receipt came before the question is a r
     log.proof({ knownSize: statedSize(known), size: log.leaves.length, ...replayed }),
   );
   await followed.checkpoint();
-  await followed.receipt(receipt(log.append(1)), {});
+  await followed.beginWrite().receipt(receipt(log.append(1)), {});
   // The very answer of before: signed, and consistent with the checkpoint that the request carries.
   replayed.size = 5;
   await assert.rejects(followed.checkpoint(), (error) => {
@@ -152,10 +152,10 @@ test("a receipt of a fork is found out at the next occasion, whichever side it i
     const fork = log.fork(4).append(4, 9);
     const { followed } = following(log);
     if (receiptFirst) {
-      await followed.receipt(receipt(fork), {});
+      await followed.beginWrite().receipt(receipt(fork), {});
     } else {
       await followed.checkpoint();
-      await followed.receipt(receipt(fork), {});
+      await followed.beginWrite().receipt(receipt(fork), {});
     }
     log.append(5);
     await assert.rejects(followed.checkpoint(), Forked);
@@ -173,8 +173,8 @@ test("a server that keeps two growing histories apart does not get away with it"
     const history = isRight && statedSize(known) > 3 ? right : left;
     return history.append(2).proof({ knownSize: statedSize(known) });
   });
-  await followed.receipt(receipt(left), {});
-  await followed.receipt(receipt(right), {});
+  await followed.beginWrite().receipt(receipt(left), {});
+  await followed.beginWrite().receipt(receipt(right), {});
   await assert.rejects(followed.checkpoint(), (error) => error instanceof Forked || error instanceof Unavailable);
 });
 
@@ -187,7 +187,7 @@ test("a log that grows between any two requests is settled all the same", async 
     if (calls % 3 === 0) log.append(1);
     return log.proof({ knownSize: statedSize(known) });
   });
-  for (let written = 0; written < 40; written += 1) await followed.receipt(receipt(log.append(1)), {});
+  for (let written = 0; written < 40; written += 1) await followed.beginWrite().receipt(receipt(log.append(1)), {});
   await followed.checkpoint();
   assert.equal(trust.open.length, 1);
 });
@@ -222,13 +222,35 @@ test("answers that overtake each other are no rollback", async () => {
 test("receipts say where the write is, under a checkpoint that covers it", async () => {
   const log = new ModelLog().append(5);
   const { followed } = following(log);
-  await assert.rejects(followed.receipt(undefined, {}), VerificationFailed);
+  await assert.rejects(followed.beginWrite().receipt(undefined, {}), VerificationFailed);
   const early = create(ReceiptSchema, { logIndex: 5n, checkpoint: log.note() });
-  await assert.rejects(followed.receipt(early, {}), VerificationFailed);
+  await assert.rejects(followed.beginWrite().receipt(early, {}), VerificationFailed);
   const huge = create(ReceiptSchema, { logIndex: 2n ** 63n, checkpoint: log.note() });
-  await assert.rejects(followed.receipt(huge, {}), VerificationFailed);
+  await assert.rejects(followed.beginWrite().receipt(huge, {}), VerificationFailed);
   const unsigned = create(ReceiptSchema, { logIndex: 4n, checkpoint: new ModelLog({ seed: 3 }).append(5).note() });
-  await assert.rejects(followed.receipt(unsigned, {}), VerificationFailed);
+  await assert.rejects(followed.beginWrite().receipt(unsigned, {}), VerificationFailed);
+});
+
+test("the receipt of an earlier write is no receipt of this one", async () => {
+  const log = new ModelLog().append(5);
+  const { followed } = following(log);
+  await followed.checkpoint();
+  const write = followed.beginWrite();
+  await assert.rejects(write.receipt(receipt(log, 4), {}), (error) => {
+    assert.ok(error instanceof RolledBack, String(error));
+    assert.deepEqual(error.evidence, { older: log.note(5), newer: log.note(4) });
+    return true;
+  });
+  // The checkpoint may be of now, and the leaf of before.
+  const replayed = create(ReceiptSchema, { logIndex: 3n, checkpoint: log.append(1).note() });
+  await assert.rejects(write.receipt(replayed, {}), VerificationFailed);
+  // A write that changed nothing appends no leaf; and two that overlap may be answered in any order.
+  const first = followed.beginWrite();
+  const second = followed.beginWrite();
+  const older = receipt(log);
+  await second.receipt(receipt(log.append(1)), {});
+  assert.equal((await first.receipt(older, {})).logIndex, 5);
+  assert.equal((await followed.beginWrite().receipt(receipt(log), {})).logIndex, 6);
 });
 
 test("a writer that never reads settles as it goes, and a passing failure does not undo a write", async () => {
@@ -238,13 +260,13 @@ test("a writer that never reads settles as it goes, and a passing failure does n
     if (isDown) throw new Unavailable("down");
     return log.proof({ knownSize: statedSize(known) });
   });
-  for (let written = 0; written < 100; written += 1) await followed.receipt(receipt(log.append(1)), {});
+  for (let written = 0; written < 100; written += 1) await followed.beginWrite().receipt(receipt(log.append(1)), {});
   assert.ok(trust.open.length <= 65, `${trust.open.length} open`);
   assert.ok(asked.length >= 60);
   isDown = true;
-  for (let written = 0; written < 40; written += 1) await followed.receipt(receipt(log.append(1)), {});
+  for (let written = 0; written < 40; written += 1) await followed.beginWrite().receipt(receipt(log.append(1)), {});
   await assert.rejects(async () => {
-    for (let written = 0; written < 250; written += 1) await followed.receipt(receipt(log.append(1)), {});
+    for (let written = 0; written < 250; written += 1) await followed.beginWrite().receipt(receipt(log.append(1)), {});
   }, Unavailable);
   isDown = false;
   await followed.checkpoint();
