@@ -38,10 +38,11 @@ export async function createCommit(
     manifests: (asked.manifests ?? []).map((hash, index) => hashBytes(hash, `manifests[${index}]`)),
     ...(asked.expectedCommit === undefined ? {} : { expectedCommit: expectedCommitBytes(asked.expectedCommit) }),
   };
+  const write = log.beginWrite();
   const answer = await connection.unary(CommitService.method.create, request, asked);
   const commit = receivedCommit(answer.commit);
   requireAsAsked(commit, asked);
-  return { commit, hash: commit.hash, receipt: await log.receipt(answer.receipt, asked) };
+  return { commit, hash: commit.hash, receipt: await write.receipt(answer.receipt, asked) };
 }
 
 function requireAsAsked(commit: CommitRecord, asked: CommitRequest): void {
@@ -59,7 +60,9 @@ function wrongMember(commit: CommitRecord, asked: CommitRequest): string | undef
   if (asked.timeMs !== undefined && commit.timeMs !== asked.timeMs) return "time";
   if (!sameMeta(commit.meta, asked.meta ?? {})) return "meta";
   const { expectedCommit } = asked;
-  const [parent] = commit.parents;
+  const [parent, ...others] = commit.parents;
+  // This makes no merges.
+  if (others.length > 0) return "parents";
   if (expectedCommit === null && parent !== undefined) return "parents";
   if (expectedCommit === undefined || expectedCommit === null) return undefined;
   const isExpected = parent !== undefined && equalBytes(parent, hashBytes(expectedCommit, "expectedCommit"));

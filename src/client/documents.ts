@@ -48,13 +48,14 @@ export async function putDocument(
   const asked = documentHeader(connection.database, options);
   const outgoing = new Outgoing(content);
   const messages = documentMessages(outgoing, asked);
+  const write = log.beginWrite();
   const call = connection.clientStream(ManifestService.method.putDocument, messages, options);
   const answer = await outgoing.settle(call);
   const sent = receivedPart(outgoing.finished, "end of the content: it was answered before it was sent");
   const manifest = receivedManifest(answer.manifest);
   if (!isDocument(manifest)) throw new VerificationFailed(`the manifest is of kind ${manifest.kind}, not a document`);
   requireAsSent(manifest, sent, asked, options);
-  const receipt = options.head === undefined ? undefined : await log.receipt(answer.receipt, options);
+  const receipt = options.head === undefined ? undefined : await write.receipt(answer.receipt, options);
   return { manifest, hash: manifest.hash, receipt };
 }
 
@@ -102,6 +103,8 @@ function requireAsSent(
     manifest.media === options.media ? undefined : "media",
     options.timeMs === undefined || manifest.timeMs === options.timeMs ? undefined : "time",
     sameMeta(manifest.object.meta ?? {}, options.meta ?? {}) ? undefined : "meta",
+    // Nobody was asked to sign it.
+    manifest.object.signatures === undefined ? undefined : "signatures",
     chunking.method === header.chunking?.method ? undefined : "chunking.method",
     BigInt(chunking.sizeBytes) === header.chunking?.size ? undefined : "chunking.size",
     BigInt(chunking.overlapBytes) === header.chunking?.overlap ? undefined : "chunking.overlap",
@@ -187,6 +190,10 @@ class ChunkPage {
     if (chunk.index !== this.#index) {
       throw new VerificationFailed(`the chunk list goes from ${this.#index - 1} to ${chunk.index}`);
     }
+    const { first, limit } = this.#asked;
+    if (limit !== undefined && chunk.index - first >= limit) {
+      throw new VerificationFailed(`the answer holds more than the ${limit} chunks asked for`);
+    }
     this.#index += 1;
     return chunk;
   }
@@ -211,11 +218,20 @@ class ChunkPage {
         field: "manifest",
       });
     }
+    this.#requireWithin(document);
     const end = this.#end(next);
     const map = { kind: MapKind.chunks, root: document.chunksRoot };
     const range = { from: chunkKey(this.#asked.first), to: end === undefined ? undefined : chunkKey(end) };
     this.#opened = { document, verifier: new ScanVerifier(map, range), end };
     return this.#opened;
+  }
+
+  /** Past the last chunk there is no page, whatever the server makes of it. */
+  #requireWithin(document: DocumentRecord): void {
+    const { first } = this.#asked;
+    const count = chunkCount(document);
+    if (count === undefined || first === 0 || first < count) return;
+    throw new InvalidArgument(`first: ${first} is past the last chunk; the document has ${count}`, { field: "first" });
   }
 
   #end(next: bigint | undefined): number | undefined {

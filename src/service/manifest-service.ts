@@ -113,7 +113,7 @@ function nextChunk(
   page: { readonly first: number; readonly limit: number | undefined },
 ): number | undefined {
   const { chunkCount } = document;
-  if (chunkCount > 0 && page.first >= chunkCount) {
+  if (page.first > 0 && page.first >= chunkCount) {
     throw invalid("first", `${page.first} is past the last chunk; the document has ${chunkCount}`);
   }
   const end = page.limit === undefined ? chunkCount : page.first + page.limit;

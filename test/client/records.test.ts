@@ -5,7 +5,8 @@ import { equals, fromJsonString, toJsonString } from "@bufbuild/protobuf";
 import { ChunkProofSchema, RangeProofSchema, StateProofSchema } from "#gen/neleus/v1/proof_pb.js";
 import { hashBlob } from "#src/core/blob/index.js";
 import { toHex, utf8 } from "#src/core/bytes.js";
-import { AlreadyExists, Conflict, InvalidArgument, NotFound } from "#src/core/errors.js";
+import { AlreadyExists, Conflict, InvalidArgument, NotFound, VerificationFailed } from "#src/core/errors.js";
+import type { Transport } from "#src/client/transport.js";
 import { parseProof, verifyProof } from "#src/client/verify/index.js";
 import { patternBytes } from "../database/support/bytes.js";
 import { all, onEachTransport } from "./support/fixture.js";
@@ -83,8 +84,22 @@ onEachTransport("heads are listed completely", async ({ client }) => {
   await db.close();
 });
 
+/** A server that does not look at limits. */
+function withoutLimits(inner: Transport): Transport {
+  const serverStream: Transport["serverStream"] = (method, request, ...rest) =>
+    inner.serverStream(method, { ...request, limit: undefined }, ...rest);
+  return {
+    address: inner.address,
+    unary: inner.unary.bind(inner),
+    clientStream: inner.clientStream.bind(inner),
+    close: () => inner.close(),
+    serverStream,
+  };
+}
+
 onEachTransport("documents and their chunks", async ({ client }) => {
   const db = await client();
+  const ignoring = await client({}, withoutLimits);
   const cases = [
     { size: 0, sizeBytes: 10, overlapBytes: 0 },
     { size: 1, sizeBytes: 10, overlapBytes: 9 },
@@ -112,6 +127,7 @@ onEachTransport("documents and their chunks", async ({ client }) => {
       chunks.map(({ hash: chunk }) => toHex(chunk)),
       expected.map((bytes) => toHex(hashBlob(bytes))),
     );
+    if (size === 0) await assert.rejects(all(db.chunks(hash, { first: 1 })), InvalidArgument);
     for (const chunk of chunks.slice(-2)) assert.deepEqual(await chunk.bytes(), expected[chunk.index]);
     if (expected.length < 4) continue;
     const page = await all(db.chunks(hash, { first: 2, limit: 2 }));
@@ -121,6 +137,8 @@ onEachTransport("documents and their chunks", async ({ client }) => {
     );
     assert.deepEqual((await all(db.chunks(hash, { first: expected.length - 1, limit: 9 }))).length, 1);
     await assert.rejects(all(db.chunks(hash, { first: expected.length })), InvalidArgument);
+    await assert.rejects(all(ignoring.chunks(hash, { limit: 2 })), VerificationFailed);
+    assert.equal((await all(ignoring.chunks(hash, { limit: expected.length }))).length, expected.length);
   }
   const unattached = await db.putDocument("unattached", { source: "s", chunking: { sizeBytes: 4 } });
   assert.equal(unattached.receipt, undefined);

@@ -3,6 +3,7 @@
 import { decodeSlice, hashBlob } from "../../core/blob/index.js";
 import { equalBytes, toHex } from "../../core/bytes.js";
 import { VerificationFailed } from "../../core/errors.js";
+import { MAX_BLOB_BYTES } from "../../core/limits.js";
 import { get, MapKind } from "../../core/map/index.js";
 import { chunkCell, chunkKey, ledgerCell, ledgerKeysOf, type ChunkCell } from "../../core/object/index.js";
 import type { BlobSlice, ChunkProof } from "../../../gen/neleus/v1/proof_pb.js";
@@ -76,6 +77,7 @@ function chunkBytes(
   const { blob } = document;
   const range = { start: offset, end: offset + size };
   const isRight =
+    blob.sizeBytes <= MAX_BLOB_BYTES &&
     slice.size === BigInt(blob.sizeBytes) &&
     slice.start === BigInt(range.start) &&
     slice.end === BigInt(range.end) &&
