@@ -6,12 +6,12 @@
 import "../wire/text-encoding.js";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
-import { BinaryReader } from "@bufbuild/protobuf/wire";
+import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { BlobServiceDownloadResponseSchema } from "../../gen/neleus/v1/blob_pb.js";
 import { InvalidArgument, LimitExceeded } from "../core/errors.js";
 import { encodeDownload } from "./download-codec.js";
 
-/** Most fields of one request, elements of repeated ones counted each: well above what any service takes. */
+/** Most fields of one request, elements of repeated and nested ones counted each: well above what any service takes. */
 export const MAX_REQUEST_FIELDS = 65_536;
 
 /**
@@ -31,16 +31,32 @@ export function decodeRequest<M extends DescMessage>(schema: M, bytes: Uint8Arra
 }
 
 function checkFieldCount(schema: DescMessage, bytes: Uint8Array): void {
-  const reader = new BinaryReader(bytes);
-  for (let count = 0; reader.pos < reader.len; count += 1) {
-    if (count >= MAX_REQUEST_FIELDS) {
-      throw new LimitExceeded(`${schema.name} holds more than ${MAX_REQUEST_FIELDS} elements`, {
-        facts: { limit: "request_fields", value: String(MAX_REQUEST_FIELDS) },
-      });
+  let count = 0;
+  const countFields = (message: DescMessage, reader: BinaryReader, end: number): void => {
+    while (reader.pos < end) {
+      count += 1;
+      if (count > MAX_REQUEST_FIELDS) throw tooManyFields(schema);
+      const [fieldNumber, wireType] = reader.tag();
+      const nested = wireType === WireType.LengthDelimited ? nestedMessage(message, fieldNumber) : undefined;
+      // What is nested may repeat as well, like the `meta` of a header.
+      if (nested === undefined) reader.skip(wireType, fieldNumber);
+      else countFields(nested, reader, reader.uint32() + reader.pos);
     }
-    const [fieldNumber, wireType] = reader.tag();
-    reader.skip(wireType, fieldNumber);
-  }
+  };
+  const reader = new BinaryReader(bytes);
+  countFields(schema, reader, reader.len);
+}
+
+/** The type of a field that holds one message, or many. */
+function nestedMessage(message: DescMessage, fieldNumber: number): DescMessage | undefined {
+  const field = message.fields.find(({ number }) => number === fieldNumber);
+  return field?.fieldKind === "message" || field?.fieldKind === "list" ? field.message : undefined;
+}
+
+function tooManyFields(schema: DescMessage): LimitExceeded {
+  return new LimitExceeded(`${schema.name} holds more than ${MAX_REQUEST_FIELDS} elements`, {
+    facts: { limit: "request_fields", value: String(MAX_REQUEST_FIELDS) },
+  });
 }
 
 /** The bytes of a message that a handler returned, as grpc-js wants them. A message that cannot be encoded is our bug. */

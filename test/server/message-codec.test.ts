@@ -11,6 +11,9 @@ import {
   BlobServiceStatResponseSchema,
   DownloadSliceSchema,
 } from "#gen/neleus/v1/blob_pb.js";
+import { DocumentHeaderSchema, ManifestServicePutDocumentRequestSchema } from "#gen/neleus/v1/manifest_pb.js";
+import { StateServiceApplyRequestSchema } from "#gen/neleus/v1/state_pb.js";
+import { MAX_BATCH_KEYS } from "#src/core/limits.js";
 import { InvalidArgument, LimitExceeded } from "#src/core/errors.js";
 import { encodeDownload } from "#src/server/download-codec.js";
 import { decodeRequest, encodeResponse, MAX_REQUEST_FIELDS } from "#src/server/message-codec.js";
@@ -111,6 +114,44 @@ describe("decoding of requests", () => {
       () => decodeRequest(BlobServiceFindMissingRequestSchema, elements(MAX_REQUEST_FIELDS + 1)),
       (error) => error instanceof LimitExceeded && error.facts["value"] === String(MAX_REQUEST_FIELDS),
     );
+  });
+
+  test("nested elements count too, whatever holds them", () => {
+    // A header (field 1) whose meta repeats: two bytes of an empty entry each.
+    const { number } = DocumentHeaderSchema.field.meta;
+    const request = (count: number): Buffer => {
+      const header = Buffer.alloc(count * 2, Buffer.from([(number << 3) | 2, 0]));
+      const length = Buffer.from([
+        (header.length & 0x7f) | 0x80,
+        ((header.length >> 7) & 0x7f) | 0x80,
+        header.length >> 14,
+      ]);
+      return Buffer.concat([Buffer.from([(1 << 3) | 2]), length, header]);
+    };
+    const most = decodeRequest(ManifestServicePutDocumentRequestSchema, request(MAX_REQUEST_FIELDS - 1));
+    assert.equal(most.part.case, "header");
+    const over = (): unknown => decodeRequest(ManifestServicePutDocumentRequestSchema, request(MAX_REQUEST_FIELDS));
+    assert.throws(over, LimitExceeded);
+    const cut = request(MAX_REQUEST_FIELDS - 1).subarray(0, -1);
+    assert.throws(() => decodeRequest(ManifestServicePutDocumentRequestSchema, cut), InvalidArgument);
+  });
+
+  test("the largest Apply is decoded", () => {
+    const blob = { hash: new Uint8Array(32), size: 1n };
+    const operation = {
+      key: new Uint8Array(8),
+      change: { case: "blob", value: blob },
+      condition: { case: "expectedHash", value: new Uint8Array(32) },
+    } as const;
+    const operations = Array.from({ length: MAX_BATCH_KEYS }, () => operation);
+    const message = create(StateServiceApplyRequestSchema, {
+      database: "d",
+      head: "main",
+      operations,
+      expectedRoot: new Uint8Array(32),
+    });
+    const decoded = decodeRequest(StateServiceApplyRequestSchema, toBinary(StateServiceApplyRequestSchema, message));
+    assert.equal(decoded.operations.length, MAX_BATCH_KEYS);
   });
 
   test("a large message of few fields is decoded", () => {
