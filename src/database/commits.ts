@@ -1,5 +1,6 @@
 // Commits: what is staged on a head becomes a version, chained to the one before (FORMATS §6).
-import { toHex } from "../core/bytes.js";
+import { setImmediate as eventTurn } from "node:timers/promises";
+import { compareBytes, toHex } from "../core/bytes.js";
 import { LimitExceeded } from "../core/errors.js";
 import type { CommitHash } from "../core/hashes.js";
 import { MAX_BATCH_KEYS } from "../core/limits.js";
@@ -18,11 +19,14 @@ import type { Commit } from "../core/object/index.js";
 import type { Committer } from "./committer.js";
 import type { CommitOptions, Commits, Committed, ExpectedCommit, StoredCommit, View } from "./contract.js";
 import type { Draft } from "./draft.js";
-import { ledgerEdits } from "./manifests.js";
+import { ledgerEditsOf } from "./manifests.js";
 import { objectRow } from "./objects.js";
 import type { StoredObjects } from "./objects.js";
 import { checkExpectedCommit, requireCommit, requireHead, requireHeadName } from "./refs.js";
 import { requireMeta, requireSomeText, requireText, requireTime } from "./text.js";
+
+/** Bytes of manifests that are read and hashed before others have their turn. */
+const MAX_TURN_BYTES = 1024 * 1024;
 
 export interface CommitsOptions {
   readonly databaseId: Uint8Array;
@@ -49,7 +53,7 @@ export class DatabaseCommits implements Commits {
 
   async create(options: CommitOptions): Promise<Committed> {
     const { head, author, message, meta } = options;
-    const { objects, committer, clock, databaseId } = this.#options;
+    const { committer, clock, databaseId } = this.#options;
     requireHeadName(head);
     requireSomeText("author", author);
     requireText("message", message);
@@ -59,13 +63,35 @@ export class DatabaseCommits implements Commits {
     const hashes = options.manifests ?? [];
     if (hashes.length > MAX_BATCH_KEYS) throw tooManyManifests(hashes.length);
     const expected = checkExpectedCommit(options.expectedCommit);
-    const manifests = [];
-    for (const [index, hash] of hashes.entries()) manifests.push(await objects.manifest(hash, `manifests[${index}]`));
+    const ledgerEdits = await this.#ledgerEdits(hashes);
     const hasMeta = meta !== undefined && Object.keys(meta).length > 0;
     const fields = { author, message, time, database: databaseId, ...(hasMeta ? { meta } : {}) };
-    const prepared = { head, fields, ledgerEdits: ledgerEdits(manifests), expected };
+    const prepared = { head, fields, ledgerEdits, expected };
     const { value, receipt } = await committer.commit(({ draft }) => commitTo(draft, prepared));
     return { commit: value, receipt };
+  }
+
+  /**
+   * What files these manifests. A manifest is let go as soon as its keys are known, and one that is named again is not
+   * read again: a short request can name gigabytes of them.
+   */
+  async #ledgerEdits(hashes: readonly Uint8Array[]): Promise<Edit[]> {
+    const { objects } = this.#options;
+    const seen = new Set<string>();
+    const edits: Edit[] = [];
+    let bytesSinceTurn = 0;
+    for (const [index, hash] of hashes.entries()) {
+      const name = toHex(hash);
+      if (seen.has(name)) continue;
+      seen.add(name);
+      const manifest = await objects.manifest(hash, `manifests[${index}]`);
+      edits.push(...ledgerEditsOf(manifest));
+      bytesSinceTurn += manifest.bytes.length;
+      if (bytesSinceTurn < MAX_TURN_BYTES) continue;
+      bytesSinceTurn = 0;
+      await eventTurn();
+    }
+    return edits.sort((a, b) => compareBytes(a.key, b.key));
   }
 
   get(hash: Uint8Array): Promise<StoredCommit> {

@@ -7,8 +7,9 @@
 // The chunks are cut from what was stored, not from what streams by: until the finish nobody knows whether it will come,
 // and a broken upload is to leave nothing. It costs one read of the blob. Memory is one chunk, and 4 MiB of nodes;
 // nodes of a large document are durable before the batch that refers to them.
+import { setImmediate as eventTurn } from "node:timers/promises";
 import { u64be } from "../core/bytes.js";
-import { FixedChunker, requireChunkWork, requireChunking } from "../core/document/index.js";
+import { FixedChunker, chunkerPieces, requireChunkWork, requireChunking } from "../core/document/index.js";
 import type { CutChunk } from "../core/document/index.js";
 import { InvalidArgument } from "../core/errors.js";
 import type { MapRoot } from "../core/hashes.js";
@@ -36,6 +37,9 @@ import type { CountedIntake, DatabaseUploads } from "./uploads.js";
 
 /** Nodes that wait in memory, for the batch that refers to them or for one of their own. */
 const MAX_PENDING_BYTES = 4 * 1024 * 1024;
+
+/** How long cutting goes on without a turn of the event loop, in milliseconds; one step of it may take longer. */
+const MAX_RUN_MS = 4;
 
 export interface DocumentsOptions {
   readonly store: Store;
@@ -123,11 +127,15 @@ class DocumentUpload implements Incoming<PutResult> {
       rows.add({ space: "nodes", key: node.digest, value: node.stored });
     });
     const chunker = new FixedChunker(this.#document.chunking);
+    const turns = new EventTurns();
     const reader: BlobReader =
       blob.small === undefined ? await this.#options.blobs.open(blob.hash) : new RowBlobReader(blob.hash, blob.small);
     try {
       for await (const bytes of reader.bytes()) {
-        addChunks(builder, chunker.push(bytes));
+        for (const piece of chunkerPieces(bytes, this.#document.chunking)) {
+          addChunks(builder, chunker.push(piece));
+          await turns.giveWay();
+        }
         await rows.spill();
       }
     } finally {
@@ -135,6 +143,17 @@ class DocumentUpload implements Incoming<PutResult> {
     }
     addChunks(builder, chunker.finish());
     return builder.finish().root;
+  }
+}
+
+/** Lets others run in between: cutting is CPU of this thread, and small or much overlapping chunks make a lot of it. */
+class EventTurns {
+  #sinceMs = performance.now();
+
+  async giveWay(): Promise<void> {
+    if (performance.now() - this.#sinceMs < MAX_RUN_MS) return;
+    await eventTurn();
+    this.#sinceMs = performance.now();
   }
 }
 

@@ -15,6 +15,8 @@ import { removeIfDamaged } from "./blob-reader.js";
 import { requireHashBytes } from "./boundary.js";
 import type { BlobRef, UploadFinish } from "./contract.js";
 
+/** Pieces of small content kept apart: an array of one byte takes a hundred. */
+const MAX_PIECES = 64;
 const SYNC_INTERVAL_BYTES = 16 * 1024 * 1024;
 /** Pairs wait in memory up to this many bytes. */
 const OUTBOARD_BUFFER_BYTES = 64 * 1024;
@@ -161,7 +163,7 @@ export class Intake {
 
   async #take(bytes: Uint8Array): Promise<void> {
     const after = this.sizeBytes + bytes.length;
-    if (this.#small !== undefined && after < LARGE_BLOB_BYTES) this.#small.push(new Uint8Array(bytes));
+    if (this.#small !== undefined && after < LARGE_BLOB_BYTES) this.#small = joinedPieces(this.#small, bytes);
     else if (this.#small !== undefined) await this.#leaveMemory();
     const offset = this.sizeBytes;
     const written = this.#staged?.append(offset, bytes);
@@ -215,4 +217,9 @@ export class Intake {
       await this.#drainOutboard();
     }
   }
+}
+
+/** The pieces and a copy of one more, put together where there are many. */
+function joinedPieces(pieces: readonly Uint8Array[], more: Uint8Array): Uint8Array[] {
+  return pieces.length < MAX_PIECES ? [...pieces, new Uint8Array(more)] : [concatBytes(...pieces, more)];
 }

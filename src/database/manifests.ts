@@ -1,5 +1,5 @@
 // Manifests: stored as received, and filed in the staged ledger of a head (FORMATS §6).
-import { compareBytes, equalBytes } from "../core/bytes.js";
+import { compareBytes } from "../core/bytes.js";
 import { InvalidArgument } from "../core/errors.js";
 import { MAX_OBJECT_BYTES } from "../core/limits.js";
 import { MapKind } from "../core/map/index.js";
@@ -94,19 +94,13 @@ export class DatabaseManifests implements Manifests {
 /** Runs in a round. @throws NotFound - kind `head` */
 function stageManifest(draft: Draft, name: string, manifest: StoredManifest): void {
   const head = requireHead(draft, name);
-  const ledgerRoot = draft.edit({ kind: MapKind.ledger, root: head.stagedLedger }, ledgerEdits([manifest]));
+  const ledgerRoot = draft.edit({ kind: MapKind.ledger, root: head.stagedLedger }, ledgerEditsOf(manifest));
   draft.move(stagedKey(name), stagedCell.encode({ stateRoot: head.stagedState, ledgerRoot }));
 }
 
-/** What files these manifests in a ledger, ascending by key, none twice. */
-export function ledgerEdits(manifests: readonly StoredManifest[]): Edit[] {
-  const edits = manifests.flatMap(({ hash, bytes, object }) => {
-    const cell = ledgerCell.encode({ size: bytes.length });
-    return ledgerKeysOf(object, hash).map((key) => ({ key, cell }));
-  });
-  edits.sort((a, b) => compareBytes(a.key, b.key));
-  return edits.filter(({ key }, position) => {
-    const before = edits[position - 1];
-    return before === undefined || !equalBytes(before.key, key);
-  });
+/** What files a manifest in a ledger, ascending by key. */
+export function ledgerEditsOf({ hash, bytes, object }: StoredManifest): Edit[] {
+  const cell = ledgerCell.encode({ size: bytes.length });
+  const edits = ledgerKeysOf(object, hash).map((key) => ({ key, cell }));
+  return edits.sort((a, b) => compareBytes(a.key, b.key));
 }

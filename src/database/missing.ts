@@ -38,35 +38,51 @@ export function missingHash(kind: "blob" | "commit" | "manifest" | "root", hash:
   });
 }
 
+/** More edits than this are no slip. It also bounds the work: a stranger may ask after any name, among many heads. */
+const MAX_SLIPS = 3;
+
 /** The name with the fewest edits from `name`, if that is few enough to be a slip. */
 export function nearestName(name: string, candidates: readonly string[]): string | undefined {
   let nearest: string | undefined;
-  let fewest = Math.max(1, Math.floor(name.length / 3)) + 1;
+  let most = Math.min(MAX_SLIPS, Math.max(1, Math.floor(name.length / 3)));
   for (const candidate of candidates) {
-    if (Math.abs(candidate.length - name.length) >= fewest) continue;
-    const edits = editDistance(name, candidate);
-    if (edits >= fewest) continue;
-    fewest = edits;
+    const edits = editDistance(name, candidate, most);
+    if (edits > most) continue;
     nearest = candidate;
+    // Only a nearer one counts from here on.
+    most = edits - 1;
+    if (most < 0) break;
   }
   return nearest;
 }
 
-/** Insertions, deletions, replacements and swaps of neighbours that make one of the other. Names are at most 128 long. */
-function editDistance(a: string, b: string): number {
-  let before: number[] = [];
-  let above = Array.from({ length: b.length + 1 }, (_, column) => column);
+/**
+ * Insertions, deletions, replacements and swaps of neighbours that make one of the other; Infinity where it takes more
+ * than `most`. Only cells within `most` of the diagonal are looked at: a few hundred for the longest names.
+ */
+function editDistance(a: string, b: string, most: number): number {
+  if (Math.abs(a.length - b.length) > most) return Infinity;
+  let before = new Float64Array(b.length + 2);
+  let above = Float64Array.from(before, (_, column) => column);
+  let current = new Float64Array(b.length + 2);
   for (let row = 1; row <= a.length; row += 1) {
-    const current = [row];
-    for (let column = 1; column <= b.length; column += 1) {
-      const replaced = (above[column - 1] ?? 0) + (a[row - 1] === b[column - 1] ? 0 : 1);
-      let best = Math.min(replaced, (above[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1);
+    const first = Math.max(1, row - most);
+    const last = Math.min(b.length, row + most);
+    // Beside the cells that are looked at there is nothing to come from.
+    current[first - 1] = first === 1 ? row : Infinity;
+    above[last] = last === row + most ? Infinity : (above[last] ?? Infinity);
+    let least = current[first - 1] ?? Infinity;
+    for (let column = first; column <= last; column += 1) {
+      const replaced = (above[column - 1] ?? Infinity) + (a[row - 1] === b[column - 1] ? 0 : 1);
+      let best = Math.min(replaced, (above[column] ?? Infinity) + 1, (current[column - 1] ?? Infinity) + 1);
       const swapped = row > 1 && column > 1 && a[row - 1] === b[column - 2] && a[row - 2] === b[column - 1];
-      if (swapped) best = Math.min(best, (before[column - 2] ?? 0) + 1);
-      current.push(best);
+      if (swapped) best = Math.min(best, (before[column - 2] ?? Infinity) + 1);
+      current[column] = best;
+      least = Math.min(least, best);
     }
-    before = above;
-    above = current;
+    if (least > most) return Infinity;
+    [before, above, current] = [above, current, before];
   }
-  return above[b.length] ?? 0;
+  const edits = above[b.length] ?? Infinity;
+  return edits > most ? Infinity : edits;
 }

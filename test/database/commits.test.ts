@@ -111,6 +111,44 @@ describe("commits", () => {
     await db.close();
   });
 
+  it("read each manifest named once, and let others run meanwhile", async () => {
+    const { db, store } = await inMemory();
+    const hashes: Uint8Array[] = [];
+    for (let index = 0; index < 12; index += 1) {
+      const inputs: [] = [];
+      const meta = { note: String(index).padEnd(500_000, ".") };
+      const bytes = encodeManifest({
+        v: 1,
+        kind: "intent",
+        agent: "a",
+        provider: "p",
+        model: "m",
+        inputs,
+        time: 5,
+        meta,
+      });
+      hashes.push((await db.manifests.put(bytes)).manifest.hash);
+    }
+    const rows = store.sync as { get: typeof store.sync.get };
+    const get = rows.get.bind(store.sync);
+    let reads = 0;
+    rows.get = (space, key) => {
+      if (space === "objects") reads += 1;
+      return get(space, key);
+    };
+    let turns = 0;
+    let timer = setImmediate(function turn() {
+      turns += 1;
+      timer = setImmediate(turn);
+    });
+    const manifests = Array.from({ length: 3000 }, (_, index) => hashes[index % hashes.length]!);
+    await db.commits.create({ head: "main", author: "ada", message: "m", manifests });
+    clearImmediate(timer);
+    assert.equal(reads, hashes.length);
+    assert.ok(turns >= 4, `${turns} turns of the event loop for 6 MB of manifests`);
+    assert.equal((await ledgerOf(db, { head: "main" })).length, hashes.length);
+  });
+
   it("keep what they do not know of a manifest, and refuse what is none", async () => {
     const { db } = await inMemory();
     for (const bytes of [new Uint8Array(0), utf8("hello"), intent("a").subarray(1)]) {

@@ -109,6 +109,29 @@ describe("documents", () => {
     assert.equal(entriesOf(db, chunks).length, 62_500);
   });
 
+  it("let others run while they are cut, however small or overlapping their chunks", async () => {
+    for (const [size, sizeBytes, overlapBytes] of [
+      [250_000, 1, 0],
+      [60_000, 1000, 999],
+    ] as const) {
+      const { db } = await inMemory();
+      const bytes = patternBytes(size);
+      const incoming = await db.documents.begin({ source: "s", chunking: fixed(sizeBytes, overlapBytes) });
+      await incoming.append(0, bytes);
+      let turns = 0;
+      let timer = setImmediate(function turn() {
+        turns += 1;
+        timer = setImmediate(turn);
+      });
+      const { manifest } = await incoming.finish({ sizeBytes: size, hash: hashBlob(bytes) });
+      clearImmediate(timer);
+      await incoming.close();
+      assert.ok(turns > 10, `${turns} turns of the event loop`);
+      const { chunks } = await db.documents.open(manifest.hash);
+      assert.equal(toHex(chunks.root), chunkRootOf(bytes, sizeBytes, overlapBytes).root);
+    }
+  });
+
   onEachStore("without a head are stored unattached", async (place) => {
     const db = await place.create();
     const { manifest, receipt } = await putDocument(db, patternBytes(100), {});

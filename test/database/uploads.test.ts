@@ -39,6 +39,7 @@ describe("uploads", () => {
       [0, 1],
       [1, 1],
       [300, 7],
+      [500, 1],
       [LARGE_BLOB_BYTES - 1, 1000],
       [LARGE_BLOB_BYTES, 1000],
       [LARGE_BLOB_BYTES + 1, 65_535],
@@ -58,7 +59,7 @@ describe("uploads", () => {
       }
     }
     const { uploads, rows, largeBlobs } = await db.usage();
-    assert.deepEqual({ uploads, rows: rows.blobs, largeBlobs }, { uploads: 0, rows: 4, largeBlobs: 5 });
+    assert.deepEqual({ uploads, rows: rows.blobs, largeBlobs }, { uploads: 0, rows: 5, largeBlobs: 5 });
     await db.close();
   });
 

@@ -82,6 +82,19 @@ export function requireChunkWork(lengthBytes: number, chunking: ChunkingSettings
   });
 }
 
+/** What one push may complete at most: chunks, and bytes of chunks unless one has more. */
+const MAX_STEP_CHUNKS = 1024;
+const MAX_STEP_BYTES = 1024 * 1024;
+
+/** The bytes in pieces, each of which completes a bounded number of chunks, so that a caller can let others run. */
+export function* chunkerPieces(bytes: Uint8Array, chunking: ChunkingSettings): Generator<Uint8Array, void, undefined> {
+  const { sizeBytes, overlapBytes } = chunking;
+  const chunks = Math.max(1, Math.min(MAX_STEP_CHUNKS, Math.floor(MAX_STEP_BYTES / sizeBytes)));
+  // n strides complete n chunks at most, whatever part of a chunk is there already.
+  const length = chunks * (sizeBytes - overlapBytes);
+  for (let offset = 0; offset < bytes.length; offset += length) yield bytes.subarray(offset, offset + length);
+}
+
 export class FixedChunker {
   readonly #sizeBytes: number;
   readonly #overlapBytes: number;
