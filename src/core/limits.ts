@@ -107,3 +107,8 @@ export const KEEPALIVE_TIMEOUT_MS = 20_000;
 export const CONNECTION_IDLE_MS = 30 * 60 * 1000;
 /** How long a shutting-down server waits for calls in progress. */
 export const SHUTDOWN_GRACE_MS = 10_000;
+/**
+ * Parsed map nodes that a database keeps in memory, in bytes: the upper levels of a large map. A scan passes through it, so it
+ * is part of what a scan of any length may take.
+ */
+export const NODE_CACHE_BYTES = 16 * MiB;

@@ -6,15 +6,15 @@
 import { toHex } from "../core/bytes.js";
 import { Corrupt } from "../core/errors.js";
 import type { Digest } from "../core/hashes.js";
+import { NODE_CACHE_BYTES } from "../core/limits.js";
 import { decodeNode, verifyNode } from "../core/map/index.js";
 import type { MapNode, NodeSource } from "../core/map/index.js";
 import type { SyncReader } from "../store/contract.js";
 import type { ReadChecking } from "./blob-reader.js";
 import { fromStore } from "./boundary.js";
 
-/** What the parsed table of a node takes, roughly. */
-const NODE_OVERHEAD_BYTES = 1024;
-const DEFAULT_CACHE_BYTES = 64 * 1024 * 1024;
+/** What the parsed table of a node takes beside its stored bytes, roughly: offsets, hashes, and the objects around them. */
+const NODE_OVERHEAD_BYTES = 3 * 1024;
 
 export interface StoreNodesOptions {
   readonly rows: SyncReader;
@@ -33,7 +33,7 @@ export class StoreNodes implements NodeSource {
   constructor(options: StoreNodesOptions) {
     this.#rows = options.rows;
     this.#checking = options.checking;
-    this.#generationBytes = (options.cacheBytes ?? DEFAULT_CACHE_BYTES) / 2;
+    this.#generationBytes = (options.cacheBytes ?? NODE_CACHE_BYTES) / 2;
   }
 
   load(digest: Digest): MapNode {

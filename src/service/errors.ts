@@ -112,7 +112,9 @@ function abortCode(error: unknown): "CANCELLED" | "DEADLINE_EXCEEDED" | undefine
 function statusOf(error: NeleusError): CallStatus {
   const code = STATUS_OF[error.code];
   const message = shorten(error.message, MAX_STATUS_TEXT_BYTES);
-  const facts = Object.entries(error.facts).map(([name, value]) => [name, shorten(value, MAX_FACT_BYTES)] as const);
+  const facts = Object.entries(error.facts).map(
+    ([name, value]) => [shorten(name, MAX_FACT_BYTES), shorten(value, MAX_FACT_BYTES)] as const,
+  );
   if (error.hint !== undefined) facts.unshift([HINT_KEY, shorten(error.hint, MAX_HINT_BYTES)]);
   let kept = facts.length;
   let details = serialize({ code, message, error, facts });
