@@ -2,7 +2,17 @@
 // Runs the compiled program. In a source checkout it compiles first where dist/ is absent or older than the sources; an
 // installed package holds dist/ and no sources, and starts at once.
 import { spawnSync } from "node:child_process";
-import { closeSync, existsSync, openSync, readdirSync, statSync, unlinkSync, utimesSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -32,6 +42,8 @@ function build() {
     console.error("neleus: dist/ is missing or stale and the compiler is not installed; run: npm ci");
     process.exit(70);
   }
+  // It can take a minute on a busy machine, and silence would look like a hang.
+  if (process.stderr.isTTY) console.error("neleus: compiling the sources of this checkout, this once…");
   const result = spawnSync(process.execPath, [compiler, "-b", join(root, "tsconfig.json")], {
     cwd: root,
     // Compiler messages must not mix with what the program prints.
@@ -42,7 +54,21 @@ function build() {
   utimesSync(stamp, now, now);
 }
 
-/** Only one process compiles; others wait for it. A lock left by a dead process is taken over after two minutes. */
+/** Whether the process that holds the lock is gone, for example by Ctrl-C while it compiled. */
+function isAbandoned(lock) {
+  try {
+    const holder = Number(readFileSync(lock, "utf8"));
+    // Made a moment ago and not yet filled, or of nobody's.
+    if (!Number.isSafeInteger(holder) || holder <= 0) return Date.now() - statSync(lock).mtimeMs > 5_000;
+    process.kill(holder, 0);
+    return false;
+  } catch (error) {
+    // ESRCH: no such process. Anything else (the lock is gone, the process is another user's) is settled by trying again.
+    return error.code === "ESRCH";
+  }
+}
+
+/** Only one process compiles; others wait for it. A lock left by a dead process is taken over. */
 function buildOnce() {
   const lock = join(root, ".build-lock");
   for (;;) {
@@ -53,15 +79,14 @@ function buildOnce() {
       break;
     } catch (error) {
       if (error.code !== "EEXIST") throw error;
-      const ageMs = existsSync(lock) ? Date.now() - statSync(lock).mtimeMs : 0;
-      if (ageMs > 120_000) unlinkSync(lock);
+      if (isAbandoned(lock)) rmSync(lock, { force: true });
       else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
     }
   }
   try {
     if (isStale()) build();
   } finally {
-    unlinkSync(lock);
+    rmSync(lock, { force: true });
   }
 }
 
