@@ -5,7 +5,7 @@ import type { Command } from "commander";
 import { toHex } from "../core/bytes.js";
 import { InvalidArgument } from "../core/errors.js";
 import { group, leaf, textOption } from "./command.js";
-import { fileError, parseHash, parseRange } from "./encoding.js";
+import { fileError, parseHash, parseRange, standardInput } from "./encoding.js";
 import { writeOutput } from "./output-file.js";
 import type { Session } from "./session.js";
 
@@ -27,7 +27,7 @@ export function registerBlob(program: Command): void {
 /** A file or stdin in pieces. A file that cannot be read fails as a typed error. */
 export async function* fileContent(path: string, session: Session): AsyncGenerator<Uint8Array> {
   if (path === "-") {
-    yield* process.stdin as AsyncIterable<Uint8Array>;
+    yield* standardInput(session.signal);
     return;
   }
   let sizeBytes = 0;

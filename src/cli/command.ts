@@ -1,6 +1,6 @@
 // How commands are declared: commander does parsing, help and suggestions; every command takes the global options and runs
 // in a session whose failures become one typed error and an exit code.
-import { Command, CommanderError } from "commander";
+import type { Command, CommanderError } from "commander";
 import { InvalidArgument } from "../core/errors.js";
 import { reportError } from "./output.js";
 import { Session, type Globals } from "./session.js";
@@ -22,7 +22,8 @@ export function withGlobals(command: Command): Command {
     .option("--tls-ca <file>", "certificate authority for https, PEM")
     .option("--key-encoding <encoding>", "how keys are written: utf8, hex or base64 (default utf8)")
     .option("--json", "one JSON document on stdout, streams one a line; errors as JSON on stderr")
-    .option("--quiet", "no notices, no progress");
+    .option("--quiet", "no notices, no progress")
+    .option("--no-color", "no colours; there are none yet, so that scripts may ask");
 }
 
 /** A group of commands, `neleus state …`. */
@@ -48,7 +49,9 @@ export function leaf(parent: Command, usage: string, description: string, action
 
 /** commander copies these settings only to commands made through the parent's factory before they change. */
 function inherit(command: Command): void {
-  command.exitOverride();
+  command.exitOverride((error) => {
+    throw usageError(error, command) ?? error;
+  });
   command.configureOutput({ writeErr: () => undefined });
   command.allowExcessArguments(false);
 }
@@ -63,18 +66,33 @@ async function runInSession(globals: Globals, run: (session: Session) => Promise
     session = new Session(globals, interrupt.signal);
     await run(session);
   } catch (error) {
-    process.exitCode = interrupt.signal.aborted ? 130 : reportError(error, { json: globals.json === true });
+    process.exitCode = interrupt.signal.aborted
+      ? 130
+      : reportError(error, { json: globals.json === true, notices: session?.output.takeNotices() });
   } finally {
+    session?.output.flushNotices();
     await session?.close();
     process.off("SIGINT", onInterrupt);
     process.off("SIGTERM", onInterrupt);
   }
 }
 
-/** What commander says of wrong usage, as our error; help and version are no error. */
-export function usageError(error: CommanderError): InvalidArgument | undefined {
+/** What commander says of wrong usage of a command, as our error; help and version are no error. */
+export function usageError(error: CommanderError, command: Command): InvalidArgument | undefined {
   if (error.exitCode === 0) return undefined;
-  return new InvalidArgument(error.message.replace(/^error: /, ""), { field: "arguments", hint: "see: neleus --help" });
+  const path = commandPath(command);
+  const commands = command.commands.map((child) => child.name()).join(", ");
+  // A group without a command: commander would print its help, on stderr and with no word on what is wrong.
+  const message =
+    error.code === "commander.help"
+      ? `${path} needs a command: ${commands}`
+      : error.message.replace(/^error: /, "").replace(/\s*\n\s*/g, " ");
+  return new InvalidArgument(message, { field: "arguments", hint: `see: ${path} --help` });
+}
+
+/** As it is typed: `neleus state get`. */
+function commandPath(command: Command): string {
+  return command.parent === null ? command.name() : `${commandPath(command.parent)} ${command.name()}`;
 }
 
 /** A text option's value, or undefined. */

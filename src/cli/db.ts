@@ -25,6 +25,7 @@ async function initDatabase(session: Session, args: readonly string[], options: 
     });
   }
   const path = args[0] ?? "";
+  if (path === "") throw new InvalidArgument("the path is empty", { field: "path" });
   const { Database } = await import("../database/index.js");
   const database = await Database.create(path);
   try {

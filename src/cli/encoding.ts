@@ -1,6 +1,7 @@
 // How keys and hashes are written on the command line, and how files are read.
 import { readFile } from "node:fs/promises";
-import { fromHex, fromUtf8, toHex, utf8 } from "../core/bytes.js";
+import { addAbortSignal } from "node:stream";
+import { concatBytes, fromHex, fromUtf8, toHex, utf8 } from "../core/bytes.js";
 import { InvalidArgument, Malformed, NotFound } from "../core/errors.js";
 import { MAX_KEY_BYTES } from "../core/limits.js";
 
@@ -37,7 +38,7 @@ export function decodeText(text: string, encoding: KeyEncoding, field: string): 
   return new Uint8Array(bytes);
 }
 
-/** A key as the user would write it. Bytes that are no text in utf8 are written as `hex:…`, which cannot be mistaken. */
+/** A key as the user would write it. Bytes that are no text in utf8 are written as `hex:…`; with --json a member beside it says so. */
 export function formatKey(key: Uint8Array, encoding: KeyEncoding): string {
   if (encoding === "hex") return toHex(key);
   if (encoding === "base64") return Buffer.from(key).toString("base64");
@@ -78,8 +79,15 @@ export function parseRange(text: string): { readonly start: number; readonly end
 }
 
 /** A small file's bytes, or stdin's for `-`. @throws NotFound, InvalidArgument - with the path */
-export async function readInput(path: string, field: string): Promise<Uint8Array> {
-  if (path === "-") return readStdin();
+export async function readInput(
+  path: string,
+  { field, signal }: { readonly field: string; readonly signal: AbortSignal },
+): Promise<Uint8Array> {
+  if (path === "-") {
+    const parts: Uint8Array[] = [];
+    for await (const part of standardInput(signal)) parts.push(part);
+    return concatBytes(...parts);
+  }
   try {
     return new Uint8Array(await readFile(path));
   } catch (cause) {
@@ -87,10 +95,9 @@ export async function readInput(path: string, field: string): Promise<Uint8Array
   }
 }
 
-async function readStdin(): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  for await (const part of process.stdin as AsyncIterable<Uint8Array>) parts.push(part);
-  return new Uint8Array(Buffer.concat(parts));
+/** Standard input in pieces. Ctrl-C ends the wait for more of it. */
+export function standardInput(signal: AbortSignal): AsyncIterable<Uint8Array> {
+  return addAbortSignal(signal, process.stdin) as AsyncIterable<Uint8Array>;
 }
 
 /** A file that cannot be read, as a typed error. Other errors come back unchanged. */
@@ -103,6 +110,8 @@ export function fileError(cause: unknown, file: { readonly path: string; readonl
       { ...details, facts: { kind: "file", path: file.path } },
       { cause },
     );
+  if (code === "ENOTDIR")
+    return new InvalidArgument(`a part of the path ${file.path} is a file, not a directory`, details, { cause });
   if (code === "EISDIR") return new InvalidArgument(`${file.path} is a directory, not a file`, details, { cause });
   if (code === "EACCES" || code === "EPERM")
     return new InvalidArgument(`${file.path} may not be read or written`, details, { cause });

@@ -22,7 +22,9 @@ export function createProgram(): Command {
       .showHelpAfterError(false)
       .addHelpText("after", "\nStart: neleus db init ./neleus_db && neleus serve\nDocs: README.md, docs/API.md"),
   );
-  program.exitOverride();
+  program.exitOverride((error) => {
+    throw usageError(error, program) ?? error;
+  });
   program.configureOutput({ writeErr: () => undefined });
   registerDb(program);
   registerServe(program);
@@ -50,13 +52,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     if (argv.length === 0) program.help();
     await program.parseAsync(argv, { from: "user" });
   } catch (error) {
-    const json = argv.includes("--json");
-    if (!(error instanceof CommanderError)) {
-      process.exitCode = reportError(error, { json });
-      return;
-    }
-    const usage = usageError(error);
-    // `neleus state` without a command shows that group's help, and is wrong usage all the same.
-    if (usage !== undefined) process.exitCode = reportError(usage, { json });
+    // What is left of commander's own is help and version, which are no failure.
+    if (!(error instanceof CommanderError)) process.exitCode = reportError(error, { json: argv.includes("--json") });
   }
 }

@@ -40,6 +40,7 @@ export function printableText(text: string): string {
 
 export class Output {
   readonly #options: OutputOptions;
+  readonly #notices: string[] = [];
 
   constructor(options: OutputOptions) {
     this.#options = options;
@@ -65,9 +66,21 @@ export class Output {
     });
   }
 
-  /** A notice for the person at the terminal. */
+  /** A notice for the person who runs the command. With --json it waits, so that a failure is one document on stderr. */
   notice(text: string): void {
-    if (!this.#options.quiet) process.stderr.write(`${text}\n`);
+    if (this.#options.quiet) return;
+    if (this.#options.json) this.#notices.push(text);
+    else process.stderr.write(`${text}\n`);
+  }
+
+  /** The notices that wait, for the error that carries them. */
+  takeNotices(): readonly string[] {
+    return this.#notices.splice(0);
+  }
+
+  /** The notices that wait, on stderr, one JSON document a line: nothing has failed. */
+  flushNotices(): void {
+    for (const notice of this.takeNotices()) process.stderr.write(`${JSON.stringify({ notice })}\n`);
   }
 
   /** Progress of long work, overwritten in place; only on a terminal. */
@@ -88,7 +101,10 @@ function ensureNewline(text: string): string {
 }
 
 /** Prints a failure and says what to exit with. Never a stack trace unless NELEUS_DEBUG asks for one. */
-export function reportError(error: unknown, options: { readonly json: boolean }): number {
+export function reportError(
+  error: unknown,
+  options: { readonly json: boolean; readonly notices?: readonly string[] | undefined },
+): number {
   const known = error instanceof NeleusError ? error : undefined;
   const code = known?.code ?? "INTERNAL";
   const message = error instanceof Error ? error.message : String(error);
@@ -100,7 +116,8 @@ export function reportError(error: unknown, options: { readonly json: boolean })
       hint: known?.hint,
       ...(known && hasFacts(known) ? { facts: known.facts } : {}),
     };
-    process.stderr.write(`${JSON.stringify({ error: body })}\n`);
+    const { notices = [] } = options;
+    process.stderr.write(`${JSON.stringify({ error: body, ...(notices.length === 0 ? {} : { notices }) })}\n`);
   } else {
     process.stderr.write(`neleus: ${printableText(message)}\n`);
     if (known?.field !== undefined) process.stderr.write(`  field: ${printableText(known.field)}\n`);

@@ -81,13 +81,14 @@ async function verify(session: Session, args: readonly string[], options: Option
   const root = textOption(options, "root");
   const checkpointFile = textOption(options, "checkpoint");
   const verifierKey = session.globals.key;
+  const { signal } = session;
   const decoder = new TextDecoder();
-  const report = verifyProof(parseProof(decoder.decode(await readInput(args[0] ?? "", "file"))), {
+  const report = verifyProof(parseProof(decoder.decode(await readInput(args[0] ?? "", { field: "file", signal }))), {
     ...(root === undefined ? {} : { root: parseHash(root, "root") }),
     ...(verifierKey === undefined ? {} : { verifierKey }),
     ...(checkpointFile === undefined
       ? {}
-      : { checkpoint: decoder.decode(await readInput(checkpointFile, "checkpoint")) }),
+      : { checkpoint: decoder.decode(await readInput(checkpointFile, { field: "checkpoint", signal })) }),
   });
   await session.output.result(
     {

@@ -14,7 +14,6 @@ export interface Globals {
   readonly database?: string;
   readonly key?: string;
   readonly tlsCa?: string;
-  readonly timeout?: string;
   readonly json?: boolean;
   readonly keyEncoding?: string;
   readonly quiet?: boolean;
@@ -39,6 +38,7 @@ export class Session {
       });
     }
     this.keyEncoding = encoding as KeyEncoding;
+    if (globals.db === "") throw new InvalidArgument("the path of the database is empty", { field: "db" });
     if (globals.db !== undefined && globals.server !== undefined) {
       throw new InvalidArgument("give --db or --server, not both", { field: "server" });
     }
@@ -82,7 +82,8 @@ export class Session {
     }
     const { connect } = await import("../client/remote.js");
     const { tlsCa } = globals;
-    const certificateAuthorities = tlsCa === undefined ? undefined : await readInput(tlsCa, "tls-ca");
+    const certificateAuthorities =
+      tlsCa === undefined ? undefined : await readInput(tlsCa, { field: "tls-ca", signal: this.signal });
     return connect(globals.server, {
       ...common,
       certificateAuthorities,

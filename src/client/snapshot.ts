@@ -90,7 +90,7 @@ export async function takeSnapshot(
   const chain = headChain(seen.refsRoot, message);
   if (chain !== undefined) return new VerifiedSnapshot(connection, { message, seen, chain });
   throw new NotFound(`head "${head}" does not exist, by proof`, {
-    hint: "see: neleus head list",
+    hint: `see: neleus head list; or make it: neleus head create ${head}`,
     facts: { kind: "head", head },
   });
 }

@@ -9,7 +9,7 @@ export function missingHead(name: string, heads: readonly string[]): NotFound {
   const guess = near === undefined ? "" : ` (did you mean "${near}"?)`;
   return new NotFound(`head "${name}" does not exist${guess}`, {
     field: "head",
-    hint: "see: neleus head list",
+    hint: `see: neleus head list; or make it: neleus head create ${name}`,
     facts: { kind: "head", head: name, ...(near === undefined ? {} : { nearest: near }) },
   });
 }

@@ -247,7 +247,7 @@ describe("apply", () => {
     });
     assert.equal(
       `${error.message}; ${error.hint ?? ""}`,
-      'head "mian" does not exist (did you mean "main"?); see: neleus head list',
+      'head "mian" does not exist (did you mean "main"?); see: neleus head list; or make it: neleus head create mian',
     );
     const far = await expectError(db.states.apply("production", { operations: [put("a", "1")] }), {
       code: "NOT_FOUND",

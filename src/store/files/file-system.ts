@@ -9,7 +9,7 @@ import { randomBytes } from "node:crypto";
 import * as fs from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { Corrupt, NeleusError, Unavailable } from "../../core/errors.js";
+import { Corrupt, InvalidArgument, NeleusError, Unavailable } from "../../core/errors.js";
 
 /** Rights of every directory and of every file of a database: its owner's alone. */
 export const DIRECTORY_MODE = 0o700;
@@ -54,6 +54,11 @@ export function fileError(error: unknown, action: FileAction): unknown {
       });
     case "EIO":
       return new Corrupt(message, details("check the device, then restore from a backup"), { cause: error });
+    case "ENOTDIR":
+    case "ENAMETOOLONG":
+    case "ELOOP":
+      // No retry helps: the path itself cannot be.
+      return new InvalidArgument(message, { field: "path", facts }, { cause: error });
     default:
       return new Unavailable(message, { facts }, { cause: error });
   }
@@ -67,6 +72,9 @@ function describe(code: string): string {
     EMFILE: "this process has too many files open",
     ENFILE: "the system has too many files open",
     EROFS: "the file system is read-only",
+    ENOTDIR: "a part of the path is a file, not a directory",
+    ENAMETOOLONG: "the path is too long",
+    ELOOP: "too many symbolic links",
     EACCES: "permission denied",
     EPERM: "permission denied",
     EIO: "the device reports an input/output error",
