@@ -44,7 +44,7 @@ export const MAX_NOTE_BYTES = 64 * KiB;
 /** Most signatures in a signed note that is read; its specification wants 16 at least. MALFORMED. */
 export const MAX_NOTE_SIGNATURES = 100;
 
-/** Largest value that travels inside Apply, Get, Scan and Batch*, in bytes. Larger ones go by Upload and Download. */
+/** Largest value that travels inside Apply, Get, Scan and Batch*, in bytes. Larger ones go by Upload and Download. INVALID_ARGUMENT. */
 export const MAX_INLINE_VALUE_BYTES = 256 * KiB;
 /** Blob bytes in one message of a data stream. Fewer cost throughput, more gain little (docs/PERFORMANCE.md). */
 export const DATA_MESSAGE_BYTES = 256 * KiB;
