@@ -1,14 +1,12 @@
 // Where the chunks of a document lie (proto ManifestService, Chunking; FORMATS §6): what follows from its manifest alone.
 import { toHex } from "../core/bytes.js";
+import { chunkCountOf } from "../core/document/index.js";
 import { VerificationFailed } from "../core/errors.js";
 import type { Chunk, DocumentRecord } from "./records.js";
 
 /** How many chunks a document has; undefined where only its list says so. */
 export function chunkCount({ blob, chunking }: DocumentRecord): number | undefined {
-  if (chunking.method !== "fixed") return undefined;
-  if (blob.sizeBytes === 0) return 0;
-  const step = chunking.sizeBytes - chunking.overlapBytes;
-  return 1 + Math.ceil(Math.max(0, blob.sizeBytes - chunking.sizeBytes) / step);
+  return chunking.method === "fixed" ? chunkCountOf(blob.sizeBytes, chunking) : undefined;
 }
 
 /**

@@ -6,7 +6,7 @@ import { commitHash, type CommitHash } from "../core/hashes.js";
 import { requireName } from "../core/object/index.js";
 import { CommitService, type CommitServiceCreateRequestSchema } from "../../gen/neleus/v1/commit_pb.js";
 import { checkArgument, countArgument, hashBytes, textOrBytes } from "./argument.js";
-import type { Connection } from "./connection.js";
+import { callOptions, type Connection } from "./connection.js";
 import type { Committed, CommitRequest, Snapshot } from "./contract.js";
 import type { FollowedLog } from "./log.js";
 import { receivedCommit } from "./object.js";
@@ -19,9 +19,17 @@ export function expectedCommitBytes(expected: HashArgument | null): Uint8Array {
   return expected === null ? new Uint8Array(0) : hashBytes(expected, "expectedCommit");
 }
 
-/** Makes a commit and checks that it says what was asked. See `Database.commit`. */
+/** What making a commit takes. */
+export interface CommitContext {
+  readonly connection: Connection;
+  readonly log: FollowedLog;
+  readonly commits: Commits;
+  readonly snapshot: (head: string, options: CallOptions) => Promise<Snapshot>;
+}
+
+/** Makes a commit, checks that it says what was asked, and that the head has it. See `Database.commit`. */
 export async function createCommit(
-  context: { readonly connection: Connection; readonly log: FollowedLog },
+  context: CommitContext,
   head: string,
   asked: CommitRequest & CallOptions,
 ): Promise<Committed> {
@@ -42,7 +50,33 @@ export async function createCommit(
   const answer = await connection.unary(CommitService.method.create, request, asked);
   const commit = receivedCommit(answer.commit);
   requireAsAsked(commit, asked);
-  return { commit, hash: commit.hash, receipt: await write.receipt(answer.receipt, asked) };
+  const receipt = await write.receipt(answer.receipt, asked);
+  await requireOnHead(context, { head, commit }, asked);
+  return { commit, hash: commit.hash, receipt };
+}
+
+/** Commits of others that may have been made on a head while one of ours was confirmed. */
+const MAX_LATER_COMMITS = 1_000;
+
+/** The refs under a verified checkpoint must have the commit: as the newest of its head, or below what others added. */
+async function requireOnHead(
+  context: CommitContext,
+  made: { readonly head: string; readonly commit: CommitRecord },
+  options: CallOptions,
+): Promise<void> {
+  const { hash } = made.commit;
+  const call = callOptions(options);
+  const { commitHash: newest } = await context.snapshot(made.head, call);
+  if (newest !== undefined && equalBytes(newest, hash)) return;
+  if (newest !== undefined) {
+    for await (const commit of context.commits.log({ commit: newest }, { ...call, limit: MAX_LATER_COMMITS })) {
+      if (equalBytes(commit.hash, hash)) return;
+    }
+  }
+  throw new VerificationFailed(`head "${made.head}" does not have the commit ${toHex(hash)} that was made on it`, {
+    facts: { head: made.head, commit: toHex(hash) },
+    evidence: made.commit.bytes,
+  });
 }
 
 function requireAsAsked(commit: CommitRecord, asked: CommitRequest): void {

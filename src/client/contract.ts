@@ -56,7 +56,10 @@ export interface Database extends Documents {
   snapshot(head: string, options?: SnapshotOptions): Promise<Snapshot>;
   /** A view of a state whose commit or root the caller names and so trusts; it is not looked up in the log. */
   at(place: { readonly commit: HashArgument } | { readonly root: HashArgument }): StateView;
-  /** Makes a commit of what is staged, and checks that it says what was asked. */
+  /**
+   * Makes a commit of what is staged, checks that it says what was asked, and that the head has it under a verified
+   * checkpoint: one round trip more.
+   */
   commit(head: string, request: CommitRequest, options?: CallOptions): Promise<Committed>;
 
   /** A blob by its hash. Nothing is fetched before one of its methods is called. */

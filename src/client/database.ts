@@ -8,7 +8,7 @@ import { getBlobs, missingBlobs, putBlobs } from "./blob-batch.js";
 import { getCapabilities } from "./capabilities.js";
 import { CommitView } from "./commit-view.js";
 import { createCommit, VerifiedCommits } from "./commits.js";
-import { Connection } from "./connection.js";
+import { callOptions, Connection } from "./connection.js";
 import type {
   BlobHandle,
   Capabilities,
@@ -24,11 +24,12 @@ import type {
   StateView,
   Trust,
 } from "./contract.js";
-import { getManifest, listChunks, putDocument } from "./documents.js";
+import { getManifest, listChunks } from "./documents.js";
 import { VerifiedHeadState } from "./head-state.js";
 import { VerifiedHeads } from "./heads.js";
 import { FollowedLog } from "./log.js";
 import type { DatabaseOptions } from "./options.js";
+import { putDocument } from "./put-document.js";
 import { VerifiedProofs } from "./proofs.js";
 import type {
   BlobReference,
@@ -158,7 +159,9 @@ class VerifyingDatabase implements Database {
   }
 
   async commit(head: string, request: CommitRequest, options: CallOptions = {}): Promise<Committed> {
-    return createCommit(this.#context, head, { ...request, signal: options.signal, timeoutMs: options.timeoutMs });
+    const { commits } = this;
+    const snapshot = (name: string, call: CallOptions): Promise<Snapshot> => this.snapshot(name, call);
+    return createCommit({ ...this.#context, commits, snapshot }, head, { ...request, ...callOptions(options) });
   }
 
   blob(hash: HashArgument): BlobHandle {

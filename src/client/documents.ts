@@ -1,120 +1,23 @@
-// Documents and their chunks: streamed in, with a manifest that must say what was sent; listed with the proof that no
-// chunk is left out.
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
+// Manifests, and the chunks of documents: listed with the proof that none is left out.
 import { hashBlob } from "../core/blob/index.js";
-import { equalBytes, toHex } from "../core/bytes.js";
+import { equalBytes } from "../core/bytes.js";
 import { IncompleteProof, InvalidArgument, VerificationFailed } from "../core/errors.js";
 import { manifestHash, type BlobHash, type ManifestHash } from "../core/hashes.js";
 import { MapKind, ScanVerifier, type Entry } from "../core/map/index.js";
-import { chunkCell, chunkKey, parseChunkKey, requireName } from "../core/object/index.js";
+import { chunkCell, chunkKey, parseChunkKey } from "../core/object/index.js";
 import {
   ManifestService,
-  ManifestServicePutDocumentRequestSchema,
-  type DocumentHeaderSchema,
   type ListChunksHeader,
   type ManifestServiceListChunksResponse,
-  type ManifestServicePutDocumentRequest,
 } from "../../gen/neleus/v1/manifest_pb.js";
-import { checkArgument, countArgument, hashBytes, textOrBytes } from "./argument.js";
-import { dataMessage, finishMessage, VerifiedBlob } from "./blob.js";
+import { countArgument, hashBytes } from "./argument.js";
+import { VerifiedBlob } from "./blob.js";
 import { chunkCount, requireChunkPlace } from "./chunk-place.js";
-import { sameMeta } from "./commits.js";
 import { callOptions, type Connection } from "./connection.js";
-import type { FollowedLog } from "./log.js";
 import { isDocument, receivedManifest } from "./object.js";
 import { receivedInteger, receivedPart, revealBatches, verifying, wrongHash } from "./received.js";
-import type {
-  BlobReference,
-  Chunk,
-  ContentSource,
-  DocumentRecord,
-  HashArgument,
-  ManifestRecord,
-  StoredDocument,
-} from "./records.js";
-import type { PutDocumentOptions } from "./sections.js";
+import type { Chunk, DocumentRecord, HashArgument, ManifestRecord } from "./records.js";
 import type { CallOptions } from "./transport.js";
-import { Outgoing } from "./upload.js";
-
-type HeaderInit = MessageInitShape<typeof DocumentHeaderSchema>;
-
-/** Streams a document in. See `Documents.putDocument`. */
-export async function putDocument(
-  context: { readonly connection: Connection; readonly log: FollowedLog },
-  content: ContentSource,
-  options: PutDocumentOptions,
-): Promise<StoredDocument> {
-  const { connection, log } = context;
-  const asked = documentHeader(connection.database, options);
-  const outgoing = new Outgoing(content);
-  const messages = documentMessages(outgoing, asked);
-  const write = log.beginWrite();
-  const call = connection.clientStream(ManifestService.method.putDocument, messages, options);
-  const answer = await outgoing.settle(call);
-  const sent = receivedPart(outgoing.finished, "end of the content: it was answered before it was sent");
-  const manifest = receivedManifest(answer.manifest);
-  if (!isDocument(manifest)) throw new VerificationFailed(`the manifest is of kind ${manifest.kind}, not a document`);
-  requireAsSent(manifest, sent, asked, options);
-  const receipt = options.head === undefined ? undefined : await write.receipt(answer.receipt, options);
-  return { manifest, hash: manifest.hash, receipt };
-}
-
-function documentHeader(database: string, options: PutDocumentOptions): HeaderInit {
-  const { chunking, head, title, media, timeMs } = options;
-  if (head !== undefined) checkArgument("head", () => requireName(head));
-  for (const field of ["source", "title", "media"] as const) textOrBytes(options[field] ?? "", field);
-  return {
-    database,
-    head: head ?? "",
-    source: options.source,
-    ...(title === undefined ? {} : { title }),
-    ...(media === undefined ? {} : { media }),
-    chunking: {
-      method: chunking.method ?? "fixed",
-      size: BigInt(countArgument(chunking.sizeBytes, "chunking.sizeBytes", 1)),
-      overlap: BigInt(countArgument(chunking.overlapBytes ?? 0, "chunking.overlapBytes")),
-    },
-    ...(timeMs === undefined ? {} : { time: BigInt(countArgument(timeMs, "timeMs")) }),
-    meta: { ...options.meta },
-  };
-}
-
-async function* documentMessages(
-  outgoing: Outgoing,
-  header: HeaderInit,
-): AsyncGenerator<ManifestServicePutDocumentRequest, void, undefined> {
-  const schema = ManifestServicePutDocumentRequestSchema;
-  yield create(schema, { part: { case: "header", value: header } });
-  for await (const part of outgoing.parts()) yield create(schema, { part: { case: "data", value: dataMessage(part) } });
-  yield create(schema, { part: { case: "finish", value: finishMessage(outgoing) } });
-}
-
-function requireAsSent(
-  manifest: DocumentRecord,
-  sent: BlobReference,
-  header: HeaderInit,
-  options: PutDocumentOptions,
-): void {
-  const { chunking } = manifest;
-  const wrong = [
-    equalBytes(manifest.blob.hash, sent.hash) && manifest.blob.sizeBytes === sent.sizeBytes ? undefined : "blob",
-    manifest.source === options.source ? undefined : "source",
-    manifest.title === options.title ? undefined : "title",
-    manifest.media === options.media ? undefined : "media",
-    options.timeMs === undefined || manifest.timeMs === options.timeMs ? undefined : "time",
-    sameMeta(manifest.object.meta ?? {}, options.meta ?? {}) ? undefined : "meta",
-    // Nobody was asked to sign it.
-    manifest.object.signatures === undefined ? undefined : "signatures",
-    chunking.method === header.chunking?.method ? undefined : "chunking.method",
-    BigInt(chunking.sizeBytes) === header.chunking?.size ? undefined : "chunking.size",
-    BigInt(chunking.overlapBytes) === header.chunking?.overlap ? undefined : "chunking.overlap",
-  ].find((member) => member !== undefined);
-  if (wrong === undefined) return;
-  throw new VerificationFailed(`the manifest ${toHex(manifest.hash)} does not have the ${wrong} that was sent`, {
-    facts: { manifest: toHex(manifest.hash), member: wrong },
-    evidence: manifest.bytes,
-  });
-}
 
 /** One manifest by its hash. See `Documents.manifest`. */
 export async function getManifest(

@@ -36,6 +36,7 @@ export interface SignedCheckpoint {
 
 /** Confirms a durable write. The checkpoint is signed, and shown consistent at the next opportunity. */
 export interface Receipt {
+  /** The leaf that contains the write, as the server says; below the checkpoint's size. */
   readonly logIndex: number;
   readonly checkpoint: SignedCheckpoint;
 }

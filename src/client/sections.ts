@@ -64,8 +64,9 @@ export interface PutDocumentOptions extends CallOptions {
 /** Documents and manifests. */
 export interface Documents {
   /**
-   * Streams a document in, and checks that the manifest that comes back says what was sent: its blob hash is the
-   * client's own.
+   * Streams a document in, and checks that the manifest that comes back says what was sent: blob and chunk list are held
+   * against hashes of the client's own.
+   * @throws InvalidArgument - a chunking method that this client cannot check, …
    */
   putDocument(content: ContentSource, options: PutDocumentOptions): Promise<StoredDocument>;
   /** @throws NotFound - no such manifest */

@@ -18,6 +18,8 @@ export interface OutgoingOptions {
   /** Bytes that the server holds already: they are hashed, but not sent. */
   readonly skipBytes?: number;
   readonly onProgress?: ((sentBytes: number) => void) | undefined;
+  /** Shown every byte of the content, in order, on its way; the array is only lent. */
+  readonly onBytes?: ((bytes: Uint8Array) => void) | undefined;
 }
 
 /** One pass over content: its data messages, then its size and hash. */
@@ -25,6 +27,7 @@ export class Outgoing {
   readonly #content: ContentSource;
   readonly #skipBytes: number;
   readonly #onProgress: ((sentBytes: number) => void) | undefined;
+  readonly #onBytes: ((bytes: Uint8Array) => void) | undefined;
   #finished: BlobReference | undefined;
   #failure: { readonly error: unknown } | undefined;
 
@@ -32,6 +35,7 @@ export class Outgoing {
     this.#content = content;
     this.#skipBytes = options.skipBytes ?? 0;
     this.#onProgress = options.onProgress;
+    this.#onBytes = options.onBytes;
   }
 
   /** Size and hash; undefined until `parts` has ended. */
@@ -80,6 +84,7 @@ export class Outgoing {
         hasher.update(part);
         // Only the hash is wanted: interior nodes are dropped as they come, so that memory stays what it is.
         hasher.drainOutboard();
+        this.#onBytes?.(part);
         if (skipped) continue;
         if (part.length === DATA_MESSAGE_BYTES) {
           yield* this.#message(part, hasher.sizeBytes);

@@ -4,6 +4,7 @@ import { after, before, describe, it } from "node:test";
 import assert from "node:assert/strict";
 import type { Database, StateView } from "#src/client/contract.js";
 import type { DatabaseOptions } from "#src/client/options.js";
+import type { Receipt } from "#src/client/records.js";
 import { fromUtf8, toHex } from "#src/core/bytes.js";
 import { patternBytes } from "../../database/support/bytes.js";
 import { all, openFixture, type Fixture } from "../../client/support/fixture.js";
@@ -28,6 +29,7 @@ export function defineAnswerTrials(thoroughness: Thoroughness): void {
     let document: Uint8Array;
     let blob: Uint8Array;
     let commits: string[];
+    let made = 0;
 
     before(async () => {
       fixture = await openFixture("in process");
@@ -198,10 +200,66 @@ export function defineAnswerTrials(thoroughness: Thoroughness): void {
       harmless: /^0\.proof\.slice$/,
     }));
 
+    const receipt = ({ checkpoint }: Receipt): unknown => [checkpoint.size, checkpoint.root];
+    /** The number of the leaf is the server's word, and a receipt's checkpoint is owed its proof: tried by itself. */
+    const WORD = /^0\.receipt\.logIndex$/;
+    trial("a write that is read back", () => ({
+      run: async (db) => {
+        const written = await db.state("main").apply([{ key: "new", value: "n" }], { readBack: true });
+        return [written.root, receipt(written.receipt)];
+      },
+      isStateless: false,
+      harmless: WORD,
+    }));
+    trial("what is read back of a write", () => ({
+      run: async (db) => {
+        const operations = [
+          { key: "newer", value: "n" },
+          { key: "key/7", delete: true as const },
+        ];
+        return (await db.state("main").apply(operations, { readBack: true })).root;
+      },
+      isStateless: false,
+      harmless: /^0\.position/,
+      call: 2,
+    }));
+    trial("a commit that is made", () => ({
+      run: async (db) => {
+        const made = await db.commit("main", { author: "a", message: "made", meta: { m: "1" } });
+        return [made.commit, receipt(made.receipt)];
+      },
+      isStateless: false,
+      harmless: WORD,
+    }));
+    trial("a head that is made", () => ({
+      run: async (db) => receipt(await db.heads.create(`made-${(made += 1)}`)),
+      isStateless: false,
+      harmless: WORD,
+    }));
+    trial("a document that is put", () => ({
+      run: async (db) => {
+        const chunking = { sizeBytes: 1_000, overlapBytes: 10 };
+        const options = { source: "s", title: "t", head: "main", chunking, timeMs: 5, meta: { m: "1" } };
+        const stored = await db.putDocument(patternBytes(10_000, 4), options);
+        return [stored.manifest.bytes, stored.receipt === undefined ? undefined : receipt(stored.receipt)];
+      },
+      isStateless: false,
+      harmless: WORD,
+    }));
+    trial("a blob that is put", () => ({ run: (db) => db.putBlob("small"), harmless: NOTHING }));
+    trial("a blob that is uploaded", () => ({ run: (db) => db.putBlob(patternBytes(300_000, 5)), harmless: NOTHING }));
+    trial("capabilities", () => ({
+      run: async (db) => (await db.checkpoint()).checkpoint.size,
+      // Nothing of it is proved, and nothing but the key is relied on.
+      harmless: /^0\.(version|features|databaseId|origin|limits)/,
+      isStateless: false,
+      call: 0,
+    }));
+
     it("has looked at what it means to look at", async () => {
       const db = await fixture.client(options);
       assert.equal(fromUtf8((await view(db).get("key/700"))!.bytes), "value 100");
-      assert.equal((await db.snapshot("main")).commit?.message, "three");
+      assert.equal((await db.commits.get(commits[0]!)).message, "three");
       assert.equal((await all(db.chunks(document))).length, 14);
     });
   });

@@ -1,7 +1,15 @@
 // Every way in which a message can be a little wrong: through its fields, whatever they are, and through its bytes.
 //
 // The fields are walked by reflection, so a field that is added to the contract is mutated from that day on.
-import { create, fromBinary, toBinary, type DescField, type DescMessage, type Message } from "@bufbuild/protobuf";
+import {
+  create,
+  fromBinary,
+  ScalarType,
+  toBinary,
+  type DescField,
+  type DescMessage,
+  type Message,
+} from "@bufbuild/protobuf";
 import { reflect, type ReflectMessage } from "@bufbuild/protobuf/reflect";
 
 /** One wrong message. */
@@ -116,13 +124,17 @@ class Mutator {
     yield* below(this.changes(inner, `${path}.`), (copy) => copy.get(field));
   }
 
-  private *listChanges(message: ReflectMessage, field: DescField, path: string): Generator<Change, void, undefined> {
+  private *listChanges(
+    message: ReflectMessage,
+    field: DescField & { fieldKind: "list" },
+    path: string,
+  ): Generator<Change, void, undefined> {
     // Reached by name, since a reflected list cannot drop an item in its middle.
     const itemsOf = (of: ReflectMessage): unknown[] =>
       (of.message as unknown as Record<string, unknown[]>)[field.localName]!;
     const items = itemsOf(message);
-    const isMessage = field.fieldKind === "list" && field.listKind === "message";
-    const empty = (): unknown => (isMessage ? create(field.message) : emptyLike(items[0]));
+    const isMessage = field.listKind === "message";
+    const empty = (): unknown => (isMessage ? create(field.message) : emptyScalar(field.scalar));
     yield { path, what: "one added behind", apply: (copy) => void itemsOf(copy).push(empty()) };
     yield { path, what: "one added before", apply: (copy) => void itemsOf(copy).unshift(empty()) };
     if (items.length > 1) yield { path, what: "reversed", apply: (copy) => void itemsOf(copy).reverse() };
@@ -218,10 +230,10 @@ function swap(items: unknown[], index: number): void {
   [items[index], items[index + 1]] = [items[index + 1], items[index]];
 }
 
-function emptyLike(item: unknown): unknown {
-  if (typeof item === "number") return 0;
-  if (typeof item === "string") return "";
-  return new Uint8Array(0);
+function emptyScalar(type: ScalarType | undefined): unknown {
+  if (type === ScalarType.STRING) return "";
+  if (type === ScalarType.BYTES) return new Uint8Array(0);
+  return type === ScalarType.UINT64 ? 0n : 0;
 }
 
 function joined(...parts: Uint8Array[]): Uint8Array {

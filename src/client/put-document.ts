@@ -1,0 +1,149 @@
+// Documents on their way in: streamed, and the manifest that comes back held against what was sent.
+//
+// The client cuts and hashes the chunks itself as the bytes pass, and builds their list, so the root in the manifest is
+// checked too: a server cannot file a document with a chunk left out, altered or moved. Cost: every byte is hashed twice,
+// more with an overlap; memory is one chunk and one message.
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { equalBytes, toHex } from "../core/bytes.js";
+import { FixedChunker, requireChunking, type ChunkingSettings, type CutChunk } from "../core/document/index.js";
+import { VerificationFailed } from "../core/errors.js";
+import type { MapRoot } from "../core/hashes.js";
+import { MapBuilder, MapKind } from "../core/map/index.js";
+import { chunkCell, chunkKey, requireName } from "../core/object/index.js";
+import {
+  ManifestService,
+  ManifestServicePutDocumentRequestSchema,
+  type DocumentHeaderSchema,
+  type ManifestServicePutDocumentRequest,
+} from "../../gen/neleus/v1/manifest_pb.js";
+import { checkArgument, countArgument, textOrBytes } from "./argument.js";
+import { dataMessage, finishMessage } from "./blob.js";
+import { sameMeta } from "./commits.js";
+import type { Connection } from "./connection.js";
+import type { FollowedLog } from "./log.js";
+import { isDocument, receivedManifest } from "./object.js";
+import { receivedPart } from "./received.js";
+import type { BlobReference, ContentSource, DocumentRecord, StoredDocument } from "./records.js";
+import type { PutDocumentOptions } from "./sections.js";
+import { Outgoing } from "./upload.js";
+
+type HeaderInit = MessageInitShape<typeof DocumentHeaderSchema>;
+
+/** Streams a document in. See `Documents.putDocument`. */
+export async function putDocument(
+  context: { readonly connection: Connection; readonly log: FollowedLog },
+  content: ContentSource,
+  options: PutDocumentOptions,
+): Promise<StoredDocument> {
+  const { connection, log } = context;
+  const asked = checkedOptions(options);
+  const list = new ChunkList(asked.chunking);
+  const outgoing = new Outgoing(content, { onBytes: (bytes) => list.push(bytes) });
+  const messages = documentMessages(outgoing, documentHeader(connection.database, asked));
+  const write = log.beginWrite();
+  const call = connection.clientStream(ManifestService.method.putDocument, messages, options);
+  const answer = await outgoing.settle(call);
+  const blob = receivedPart(outgoing.finished, "end of the content: it was answered before it was sent");
+  const manifest = receivedManifest(answer.manifest);
+  if (!isDocument(manifest)) throw new VerificationFailed(`the manifest is of kind ${manifest.kind}, not a document`);
+  requireAsSent(manifest, asked, { blob, chunksRoot: list.finish() });
+  const receipt = asked.head === undefined ? undefined : await write.receipt(answer.receipt, options);
+  return { manifest, hash: manifest.hash, receipt };
+}
+
+type CheckedOptions = Omit<PutDocumentOptions, "chunking"> & { readonly chunking: ChunkingSettings };
+
+/** @throws InvalidArgument */
+function checkedOptions(options: PutDocumentOptions): CheckedOptions {
+  const { head, timeMs } = options;
+  if (head !== undefined) checkArgument("head", () => requireName(head));
+  for (const field of ["source", "title", "media"] as const) textOrBytes(options[field] ?? "", field);
+  if (timeMs !== undefined) countArgument(timeMs, "timeMs");
+  const { method = "fixed", sizeBytes, overlapBytes = 0 } = options.chunking;
+  const chunking = { method, sizeBytes, overlapBytes };
+  requireChunking(chunking);
+  return { ...options, chunking };
+}
+
+function documentHeader(database: string, options: CheckedOptions): HeaderInit {
+  const { chunking, head, source, title, media, timeMs } = options;
+  return {
+    database,
+    head: head ?? "",
+    source,
+    ...(title === undefined ? {} : { title }),
+    ...(media === undefined ? {} : { media }),
+    chunking: {
+      method: chunking.method,
+      size: BigInt(chunking.sizeBytes),
+      overlap: BigInt(chunking.overlapBytes),
+    },
+    ...(timeMs === undefined ? {} : { time: BigInt(timeMs) }),
+    meta: { ...options.meta },
+  };
+}
+
+async function* documentMessages(
+  outgoing: Outgoing,
+  header: HeaderInit,
+): AsyncGenerator<ManifestServicePutDocumentRequest, void, undefined> {
+  const schema = ManifestServicePutDocumentRequestSchema;
+  yield create(schema, { part: { case: "header", value: header } });
+  for await (const part of outgoing.parts()) yield create(schema, { part: { case: "data", value: dataMessage(part) } });
+  yield create(schema, { part: { case: "finish", value: finishMessage(outgoing) } });
+}
+
+/** Cuts the content as it passes, and builds the list of its chunks, of which only the root is kept. */
+class ChunkList {
+  readonly #chunker: FixedChunker;
+  readonly #builder = new MapBuilder(MapKind.chunks, () => undefined);
+
+  constructor(chunking: ChunkingSettings) {
+    this.#chunker = new FixedChunker(chunking);
+  }
+
+  push(bytes: Uint8Array): void {
+    this.#add(this.#chunker.push(bytes));
+  }
+
+  finish(): MapRoot {
+    this.#add(this.#chunker.finish());
+    return this.#builder.finish().root;
+  }
+
+  #add(chunks: readonly CutChunk[]): void {
+    for (const { index, hash, sizeBytes: size, offset } of chunks) {
+      this.#builder.add(chunkKey(index), chunkCell.encode({ hash, size, offset }));
+    }
+  }
+}
+
+function requireAsSent(
+  manifest: DocumentRecord,
+  asked: CheckedOptions,
+  sent: { readonly blob: BlobReference; readonly chunksRoot: MapRoot },
+): void {
+  const wrong = wrongMember(manifest, asked, sent);
+  if (wrong === undefined) return;
+  throw new VerificationFailed(`the manifest ${toHex(manifest.hash)} does not have the ${wrong} that was sent`, {
+    facts: { manifest: toHex(manifest.hash), member: wrong },
+    evidence: manifest.bytes,
+  });
+}
+
+function wrongMember(
+  manifest: DocumentRecord,
+  asked: CheckedOptions,
+  sent: { readonly blob: BlobReference; readonly chunksRoot: MapRoot },
+): string | undefined {
+  if (!equalBytes(manifest.blob.hash, sent.blob.hash) || manifest.blob.sizeBytes !== sent.blob.sizeBytes) return "blob";
+  if (!equalBytes(manifest.chunksRoot, sent.chunksRoot)) return "chunk list";
+  for (const name of ["source", "title", "media"] as const) if (manifest[name] !== asked[name]) return name;
+  for (const name of ["method", "sizeBytes", "overlapBytes"] as const) {
+    if (manifest.chunking[name] !== asked.chunking[name]) return "chunking";
+  }
+  // Nobody was asked to sign it.
+  if (manifest.object.signatures !== undefined) return "signatures";
+  if (asked.timeMs !== undefined && manifest.timeMs !== asked.timeMs) return "time";
+  return sameMeta(manifest.object.meta ?? {}, asked.meta ?? {}) ? undefined : "meta";
+}
