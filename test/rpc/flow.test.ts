@@ -183,7 +183,8 @@ describe("a peer that stands still", () => {
         },
       },
     });
-    const server = await serve(t, { services, limits });
+    // Long enough for a busy machine, and shorter than the whole download takes.
+    const server = await serve(t, { services, limits: { ...limits, slowPeerTimeoutMs: 1_000 } });
     const transport = connectTo(t, server.address, { windowBytes: 65_535 });
     let count = 0;
     for await (const { part } of transport.serverStream(download, {})) {

@@ -103,6 +103,12 @@ function costOf(at: MapAt, reveals: readonly Reveal[]): { cpuMs: number; allocat
   return { cpuMs: (user + system) / 1000, allocatedBytes };
 }
 
+/** What the entries of the honest scan take, as they are handed out: two views each. */
+function honestBytes(): number {
+  const verifier = new ScanVerifier({ kind: MapKind.state, root: map.root }, { from: new Uint8Array(0) });
+  return verifier.push(honest).reduce((sum, { key, cell }) => sum + key.length + cell.length, 0);
+}
+
 describe("messages of 1 MiB that prove nothing", () => {
   for (const [name, reveals] of Object.entries(messages)) {
     it(name, (test) => {
@@ -114,7 +120,9 @@ describe("messages of 1 MiB that prove nothing", () => {
       const allocatedBytes = Math.min(...allocated);
       test.diagnostic(`${cpuMs.toFixed(1)} ms, ${(allocatedBytes / 1024).toFixed(0)} KiB`);
       assert.ok(cpuMs <= 10, `${cpuMs} ms`);
-      assert.ok(allocatedBytes <= 4 * 1024 * 1024, `${allocatedBytes} bytes`);
+      // Everything allocated is counted, garbage too; what was honestly proved before the fault is no cost of the fault.
+      const mostBytes = 4 * 1024 * 1024 + (name === "an honest scan, then more" ? honestBytes() : 0);
+      assert.ok(allocatedBytes <= mostBytes, `${allocatedBytes} bytes`);
     });
   }
 });
