@@ -1,9 +1,7 @@
 // Sends the requests of a client stream no faster than the server takes them, counted in bytes.
 import type { Writable } from "node:stream";
 import { SEND_BUFFER_BYTES } from "../core/limits.js";
-
-/** What a message costs beside its bytes: many tiny ones must not be free. */
-const MESSAGE_OVERHEAD_BYTES = 256;
+import { MESSAGE_OVERHEAD_BYTES } from "../wire/receive-budget.js";
 
 export interface Sending {
   /** Settles when there is nothing more to send. Rejects with what the source or the encoder threw. */

@@ -13,7 +13,15 @@ import type {
   MessageInitShape,
   MessageShape,
 } from "@bufbuild/protobuf";
-import { Client, credentials, Metadata, type ChannelCredentials, type ChannelOptions } from "@grpc/grpc-js";
+import {
+  Client,
+  credentials,
+  InterceptingCall,
+  Metadata,
+  type ChannelCredentials,
+  type ChannelOptions,
+  type Interceptor,
+} from "@grpc/grpc-js";
 import { InvalidArgument, type NeleusError, Unavailable, VerificationFailed } from "../core/errors.js";
 import {
   HTTP2_WINDOW_BYTES,
@@ -23,12 +31,13 @@ import {
   RECEIVE_BUFFER_BYTES,
 } from "../core/limits.js";
 import { ClientCall } from "./client-call.js";
+import { ReceiveBudget } from "../wire/receive-budget.js";
 import { parseServerAddress, type ServerAddress } from "./grpc-address.js";
 import { errorFromGrpc } from "./grpc-failure.js";
-import { ReceiveBudget } from "./grpc-receive-budget.js";
 import { sendRequests } from "./grpc-send.js";
 import type { ConnectionOptions } from "./options.js";
 import type { CallOptions, Transport } from "./transport.js";
+import { encodeUpload } from "./upload-codec.js";
 
 export interface GrpcTransportOptions extends ConnectionOptions {
   /** `host:port`, `http://host:port`, `https://host:port` or `unix:/path`. */
@@ -123,7 +132,7 @@ class GrpcTransport implements Transport {
         this.#metadata,
         {
           deadline: call.deadlineMs,
-          interceptors: [budget.interceptor],
+          interceptors: [heldBy(budget)],
         },
       );
       // The iteration below rethrows what matters; an error after it would otherwise end the process.
@@ -218,6 +227,16 @@ function settle(
   };
 }
 
+/** Holds the answers of one call back while its reader has enough. */
+function heldBy(budget: ReceiveBudget): Interceptor {
+  const onReceiveMessage = (bytes: Buffer, pass: (bytes: Buffer) => void): void =>
+    budget.admit(bytes, () => pass(bytes));
+  return (options, nextCall) =>
+    new InterceptingCall(nextCall(options), {
+      start: (metadata, _listener, next) => next(metadata, { onReceiveMessage }),
+    });
+}
+
 function pathOf(method: DescMethod): string {
   return `/${method.parent.typeName}/${method.name}`;
 }
@@ -225,6 +244,8 @@ function pathOf(method: DescMethod): string {
 /** @throws InvalidArgument - a field holds what its type cannot carry */
 function encode<M extends DescMessage>(schema: M, message: MessageInitShape<M>): Buffer {
   try {
+    const upload = encodeUpload(schema, message);
+    if (upload !== undefined) return upload;
     const bytes = toBinary(schema, create(schema, message));
     return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   } catch (cause) {

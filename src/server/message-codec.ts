@@ -61,7 +61,7 @@ function tooManyFields(schema: DescMessage): LimitExceeded {
 
 /** The bytes of a message that a handler returned, as grpc-js wants them. A message that cannot be encoded is our bug. */
 export function encodeResponse<M extends DescMessage>(schema: M, message: MessageInitShape<M>): Buffer {
-  if (schema.typeName === BlobServiceDownloadResponseSchema.typeName) {
+  if ((schema as DescMessage) === BlobServiceDownloadResponseSchema) {
     const encoded = encodeDownload(message as MessageInitShape<typeof BlobServiceDownloadResponseSchema>);
     if (encoded !== undefined) return encoded;
   }

@@ -25,9 +25,10 @@ export class OpenCall implements CallContext {
   readonly path: string;
   readonly startedMs = performance.now();
   readonly #call: SurfaceCall;
-  readonly #controller = new AbortController();
+  #controller: AbortController | undefined;
   readonly #lingerMs: number;
   readonly #onOver: (call: OpenCall) => void;
+  #endedBy: NeleusError | undefined;
   #isAnswered = false;
   #isOver = false;
   #timer: NodeJS.Timeout | undefined;
@@ -44,12 +45,17 @@ export class OpenCall implements CallContext {
     this.requestId = options.requestId;
     this.#lingerMs = options.lingerMs;
     this.#onOver = options.onOver;
-    // A handler may hand its signal to any number of reads.
-    setMaxListeners(0, this.#controller.signal);
     options.call.once("cancelled", () => this.#onEnd());
   }
 
+  /** Made when it is first asked for: that costs a tenth of a small call, and small calls do not ask. */
   get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      // A handler may hand its signal to any number of reads.
+      setMaxListeners(0, this.#controller.signal);
+      if (this.#endedBy !== undefined) this.#controller.abort(this.#endedBy);
+    }
     return this.#controller.signal;
   }
 
@@ -60,12 +66,14 @@ export class OpenCall implements CallContext {
 
   /** Why the call was ended before its handler answered; undefined while it was not. */
   get endedBy(): NeleusError | undefined {
-    return this.signal.aborted ? (this.signal.reason as NeleusError) : undefined;
+    return this.#endedBy;
   }
 
   /** Tells the handler to stop. The first reason stays. */
   abort(reason: NeleusError): void {
-    if (!this.#isAnswered) this.#controller.abort(reason);
+    if (this.#isAnswered || this.#endedBy !== undefined) return;
+    this.#endedBy = reason;
+    this.#controller?.abort(reason);
   }
 
   /** The handler has let go, and its answer or status was handed to grpc-js. The peer may still be taking it. */
@@ -75,7 +83,7 @@ export class OpenCall implements CallContext {
       this.#onOver(this);
       return;
     }
-    const waitMs = this.signal.aborted ? Math.min(LAST_WORD_MS, this.#lingerMs) : this.#lingerMs;
+    const waitMs = this.#endedBy !== undefined ? Math.min(LAST_WORD_MS, this.#lingerMs) : this.#lingerMs;
     this.#timer = setTimeout(() => {
       resetStream(this.#call);
       this.#onEnd();

@@ -4,10 +4,8 @@
 // message's own callback is awaited, together with the call's signal and a limit on how long the peer may take nothing.
 import type { Writable } from "node:stream";
 import { Unavailable } from "../core/errors.js";
+import { MESSAGE_OVERHEAD_BYTES } from "../wire/receive-budget.js";
 import type { OpenCall } from "./open-calls.js";
-
-/** What a message costs beside its bytes: many tiny ones must not be free. */
-const MESSAGE_OVERHEAD_BYTES = 256;
 
 export class ResponseStream {
   readonly #call: Pick<Writable, "write">;

@@ -1,6 +1,7 @@
 // Runs one call to its end, whatever its kind: opens it, answers it once, and turns what fails into a status.
+import { Metadata } from "@grpc/grpc-js";
 import { NeleusError } from "../core/errors.js";
-import { toStatus } from "../service/errors.js";
+import { GrpcStatus, toStatus } from "../service/errors.js";
 import type { ServerLimits } from "./limits.js";
 import { errorFields, type Logger } from "./logger.js";
 import type { OpenCall, OpenCalls, SurfaceCall } from "./open-calls.js";
@@ -47,11 +48,16 @@ export async function runCall(environment: CallEnvironment, parts: CallParts): P
 function statusOf(environment: CallEnvironment, open: OpenCall, error: unknown): WireStatus {
   const { logger } = environment;
   const { requestId, path } = open;
-  if (error instanceof NeleusError && error.code === "CORRUPT") {
-    logger.log("error", "stored bytes do not match their hash", { request_id: requestId, path, ...errorFields(error) });
+  const log = (message: string, thrown: unknown): void =>
+    logger.log("error", message, { request_id: requestId, path, ...errorFields(thrown) });
+  const logFailure = (failure: { readonly error: unknown }): void => log("internal error", failure.error);
+  if (error instanceof NeleusError && error.code === "CORRUPT") log("stored bytes do not match their hash", error);
+  try {
+    const status = toStatus(error, { requestId, logFailure });
+    return wireStatus(open.endedBy === undefined ? status : toStatus(open.endedBy, { requestId, logFailure }));
+  } catch (bug) {
+    // Also an error that cannot be put into bytes must end its call.
+    log("no status for an error", bug);
+    return { code: GrpcStatus.INTERNAL, details: `internal error ${requestId}`, metadata: new Metadata() };
   }
-  const logFailure = (failure: { readonly error: unknown }): void =>
-    logger.log("error", "internal error", { request_id: requestId, path, ...errorFields(failure.error) });
-  const status = toStatus(error, { requestId, logFailure });
-  return wireStatus(open.endedBy === undefined ? status : toStatus(open.endedBy, { requestId, logFailure }));
 }

@@ -289,7 +289,7 @@ describe("what an error may say", () => {
       blob: {
         stat: async ({ database }) => {
           const text = texts[Number(database)] ?? "";
-          throw new NotFound(text, { hint: text, field: text, facts: { [text.slice(0, 20)]: text } });
+          throw new NotFound(text, { hint: text, field: text, facts: { fact: text } });
         },
       },
     });
@@ -309,6 +309,22 @@ describe("what an error may say", () => {
         return true;
       });
     }
+  });
+
+  test("an error that cannot be put into bytes still ends its call", async (t) => {
+    const logger = new MemoryLogger();
+    const services = fakeServices({
+      blob: {
+        stat: async () => {
+          throw new NotFound("gone", { facts: { "a name that is \ud800 no text": "x" } });
+        },
+      },
+    });
+    const server = await serve(t, { services, logger });
+    const end = await connectRaw(t, server.address).call(STAT).send(Buffer.alloc(0)).end().ended;
+    assert.equal(end.status, 13);
+    assert.match(end.message, /^internal error /);
+    assert.ok(logger.lines.some(({ level, message }) => level === "error" && message === "no status for an error"));
   });
 
   test("the text of a bug is in the log, under the id that the caller is given", async (t) => {
