@@ -32,7 +32,11 @@ function pack() {
     names.some((name) => name.endsWith(".wasm")),
     "the package lacks the kernel",
   );
-  const unwanted = names.filter((name) => /(^|\/)(test|build|bench|tools|\.ci)\/|\.tsbuildinfo$|^src\/(?!core\/hash\/kernel\/kernel\.wasm$)|\.map$/.test(name));
+  const unwanted = names.filter((name) =>
+    /(^|\/)(test|build|bench|tools|\.ci)\/|\.tsbuildinfo$|^src\/(?!core\/hash\/kernel\/kernel\.wasm$)|\.map$/.test(
+      name,
+    ),
+  );
   assert.deepEqual(unwanted, [], "the package holds what it should not");
   console.log(
     `packed ${names.length} files, ${Math.round(report.size / 1024)} KiB, unpacked ${Math.round(report.unpackedSize / 1024)} KiB`,
