@@ -14,13 +14,16 @@ export interface EntryTableInput {
   readonly starts: readonly number[];
 }
 
+/** Reading is not re-entrant, so one frame serves all tables. */
+const frame = new EntryFrame();
+
 export class EntryTable {
   readonly level: number;
   readonly size: number;
   readonly bytes: Uint8Array;
   readonly #starts: readonly number[];
-  readonly #keyStarts: number[] = [];
-  readonly #keyEnds: number[] = [];
+  /** Two numbers an entry: where its key starts and ends. */
+  readonly #keys: number[] = [];
   readonly #totals: number[] = [];
 
   /** @throws Malformed - an entry is not canonical or not of its level's form, or keys do not ascend */
@@ -29,11 +32,9 @@ export class EntryTable {
     this.bytes = input.bytes;
     this.#starts = input.starts;
     this.size = input.starts.length - 1;
-    const frame = new EntryFrame();
     for (let position = 0; position < this.size; position += 1) {
       readEntry(this.bytes, this.#starts[position] ?? 0, this.#starts[position + 1] ?? 0, this.level, frame);
-      this.#keyStarts.push(frame.keyStart);
-      this.#keyEnds.push(frame.keyEnd);
+      this.#keys.push(frame.keyStart, frame.keyEnd);
       if (this.level > 0) this.#totals.push(frame.childTotal);
       if (position > 0 && this.#compareNeighbours(position - 1) >= 0) {
         throw new Malformed("the keys of a node do not ascend");
@@ -43,21 +44,17 @@ export class EntryTable {
 
   /** Key, or last key above level 0. */
   key(position: number): Uint8Array {
-    return this.bytes.subarray(this.#keyStarts[position], this.#keyEnds[position]);
-  }
-
-  keySizeBytes(position: number): number {
-    return (this.#keyEnds[position] ?? 0) - (this.#keyStarts[position] ?? 0);
+    return this.bytes.subarray(this.#keys[2 * position], this.#keys[2 * position + 1]);
   }
 
   /** Level 0 only. */
   cell(position: number): Uint8Array {
-    return this.bytes.subarray(this.#keyEnds[position], this.#starts[position + 1]);
+    return this.bytes.subarray(this.#keys[2 * position + 1], this.#starts[position + 1]);
   }
 
   /** Above level 0 only. */
   childDigest(position: number): Digest {
-    const start = (this.#keyEnds[position] ?? 0) + 2;
+    const start = (this.#keys[2 * position + 1] ?? 0) + 2;
     return this.bytes.subarray(start, start + 32);
   }
 
@@ -70,11 +67,9 @@ export class EntryTable {
     return this.bytes.subarray(this.#starts[position], this.#starts[position + 1]);
   }
 
-  /** Every entry's bytes, in order. */
-  allEntryBytes(): Uint8Array[] {
-    const all: Uint8Array[] = [];
-    for (let position = 0; position < this.size; position += 1) all.push(this.entryBytes(position));
-    return all;
+  /** Appends every entry's bytes to a list, in order. */
+  collectEntryBytes(list: Uint8Array[]): void {
+    for (let position = 0; position < this.size; position += 1) list.push(this.entryBytes(position));
   }
 
   /** Sum of the children's totals; the number of entries at level 0. */
@@ -100,8 +95,8 @@ export class EntryTable {
   /** Bytewise: negative where the key at `position` is below `key`, 0 where they are equal. */
   compareKey(position: number, key: Uint8Array): number {
     const { bytes } = this;
-    const start = this.#keyStarts[position] ?? 0;
-    const length = (this.#keyEnds[position] ?? 0) - start;
+    const start = this.#keys[2 * position] ?? 0;
+    const length = (this.#keys[2 * position + 1] ?? 0) - start;
     const shared = Math.min(length, key.length);
     for (let index = 0; index < shared; index += 1) {
       const difference = (bytes[start + index] ?? 0) - (key[index] ?? 0);
@@ -112,10 +107,10 @@ export class EntryTable {
 
   #compareNeighbours(position: number): number {
     const { bytes } = this;
-    const left = this.#keyStarts[position] ?? 0;
-    const right = this.#keyStarts[position + 1] ?? 0;
-    const leftLength = (this.#keyEnds[position] ?? 0) - left;
-    const rightLength = (this.#keyEnds[position + 1] ?? 0) - right;
+    const left = this.#keys[2 * position] ?? 0;
+    const right = this.#keys[2 * position + 2] ?? 0;
+    const leftLength = (this.#keys[2 * position + 1] ?? 0) - left;
+    const rightLength = (this.#keys[2 * position + 3] ?? 0) - right;
     const shared = Math.min(leftLength, rightLength);
     for (let index = 0; index < shared; index += 1) {
       const difference = (bytes[left + index] ?? 0) - (bytes[right + index] ?? 0);

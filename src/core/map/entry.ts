@@ -10,7 +10,7 @@
 import { headSizeBytes, requireCanonical } from "../codec/index.js";
 import { Malformed } from "../errors.js";
 import type { Digest } from "../hashes.js";
-import { MAX_CELL_BYTES, MAX_ENTRY_BYTES, MAX_KEY_BYTES } from "../limits.js";
+import { MAX_CELL_BYTES, MAX_KEY_BYTES } from "../limits.js";
 
 const LIST_OF_TWO = 0x82;
 const LIST_OF_THREE = 0x83;
@@ -18,7 +18,6 @@ const BYTES_HEAD = 0x40;
 const DIGEST_BYTES = 32;
 /** `58 20`: the head of a digest. */
 const DIGEST_HEAD_BYTES = 2;
-const SHORTEST_CHILD_BYTES = DIGEST_HEAD_BYTES + DIGEST_BYTES + 1;
 
 /** Where the parts of an entry lie. Mutable, so that a loop over entries allocates nothing. */
 export class EntryFrame {
@@ -74,15 +73,15 @@ export function encodeChildEntry(child: ChildEntry): Uint8Array {
 
 /**
  * Reads the entry from `start` to `end` of a node of this level, and sets where its parts lie.
- * @throws Malformed - over 1,400 bytes, not canonical, or not of the form of its level
+ * Limits on key and cell keep it below 1,400 bytes.
+ * @throws Malformed - not canonical, or not of the form of its level
  */
 export function readEntry(bytes: Uint8Array, start: number, end: number, level: number, frame: EntryFrame): void {
-  if (end - start > MAX_ENTRY_BYTES) throw new Malformed(`an entry has at most ${MAX_ENTRY_BYTES} bytes`);
   const head = bytes[start];
   if (end - start < 4 || head !== (level === 0 ? LIST_OF_TWO : LIST_OF_THREE)) {
     throw new Malformed(level === 0 ? "an entry of level 0 is [key, cell]" : "an entry is [last key, digest, total]");
   }
-  readKey(bytes, start, end, frame);
+  readKey(bytes, start, frame);
   if (level === 0) readCell(bytes, start, end, frame.keyEnd);
   else frame.childTotal = readChild(bytes, frame.keyEnd, end);
 }
@@ -120,7 +119,8 @@ export function writeUnsigned(target: Uint8Array, offset: number, value: number)
   return offset + size;
 }
 
-function readKey(bytes: Uint8Array, start: number, end: number, frame: EntryFrame): void {
+/** A key that runs over the end of the entry is refused by what reads on from there. */
+function readKey(bytes: Uint8Array, start: number, frame: EntryFrame): void {
   const head = at(bytes, start + 1);
   let length: number;
   let keyStart: number;
@@ -141,14 +141,13 @@ function readKey(bytes: Uint8Array, start: number, end: number, frame: EntryFram
   if (length === 0 || length > MAX_KEY_BYTES) {
     throw new Malformed(`a key is 1 to ${MAX_KEY_BYTES} bytes, not ${length}`);
   }
-  if (length >= end - keyStart) throw new Malformed("an entry ends within its key");
   frame.keyStart = keyStart;
   frame.keyEnd = keyStart + length;
 }
 
 /** Returns the child's total. */
 function readChild(bytes: Uint8Array, start: number, end: number): number {
-  if (end - start < SHORTEST_CHILD_BYTES || at(bytes, start) !== 0x58 || at(bytes, start + 1) !== DIGEST_BYTES) {
+  if (at(bytes, start) !== 0x58 || at(bytes, start + 1) !== DIGEST_BYTES) {
     throw new Malformed("the digest of a child is 32 bytes");
   }
   const offset = start + DIGEST_HEAD_BYTES + DIGEST_BYTES;

@@ -3,11 +3,11 @@
 // n leaves split at the largest power of two below n. Joining neighbours layer by layer, with an odd last one carried up
 // unchanged, gives the same tree: the subtree over leaves p·2^h … min((p+1)·2^h, n) − 1 is number p of layer h. Trees are
 // worked on in step, a layer of all of them in one call of the hash kernel, which is what makes short paths cheap.
-import { assert } from "../errors.js";
 import { hashBatch, hashPairs, hashTagged } from "../hash/index.js";
 import type { Digest } from "../hashes.js";
 
 const DIGEST_BYTES = 32;
+const WORDS = DIGEST_BYTES / 4;
 const NO_BYTES = new Uint8Array(0);
 
 let rootOfNothing: Digest | undefined;
@@ -82,20 +82,33 @@ function gatherPairs(layer: Uint8Array, sizes: readonly number[], pairs: Uint8Ar
 
 /** Every hash of one node's tree, kept so that any of its proofs costs no hashing. About 64 bytes an entry. */
 export class TreeHashes {
-  readonly count: number;
-  /** Layer h: hashes of the subtrees of 2^h leaves. */
-  readonly #layers: Uint8Array[];
+  readonly #count: number;
+  /** Layers one behind the other; layer h holds the hashes of the subtrees of 2^h leaves. */
+  readonly #hashes: Uint8Array;
+  /** Where each layer starts, in hashes, and behind them where the root lies. */
+  readonly #layerStarts: number[] = [];
 
   constructor(entries: readonly Uint8Array[]) {
-    this.count = entries.length;
-    this.#layers = [entries.length === 0 ? emptyEntriesRoot() : leafHashes(entries)];
-    for (let size = entries.length; size > 1; size = (size + 1) >> 1) {
-      this.#layers.push(nextLayer(this.#layers.at(-1) ?? NO_BYTES, [size]));
+    this.#count = entries.length;
+    if (entries.length === 0) {
+      this.#hashes = emptyEntriesRoot();
+      this.#layerStarts.push(0);
+      return;
     }
+    let hashCount = 0;
+    for (let size = entries.length; ; size = (size + 1) >> 1) {
+      this.#layerStarts.push(hashCount);
+      hashCount += size;
+      if (size === 1) break;
+    }
+    this.#hashes = new Uint8Array(hashCount * DIGEST_BYTES);
+    this.#hashes.set(leafHashes(entries));
+    for (let layer = 1; layer < this.#layerStarts.length; layer += 1) this.#joinLayer(layer);
   }
 
   get root(): Digest {
-    return this.#layers.at(-1) ?? NO_BYTES;
+    const start = (this.#layerStarts.at(-1) ?? 0) * DIGEST_BYTES;
+    return this.#hashes.subarray(start, start + DIGEST_BYTES);
   }
 
   /**
@@ -103,21 +116,33 @@ export class TreeHashes {
    * entry, left to right. `indices` ascend.
    */
   siblings(indices: readonly number[]): Uint8Array {
-    const found: Uint8Array[] = [];
-    if (this.count > 0) this.#collect({ indices, next: 0, found }, 0, this.count);
-    const bytes = new Uint8Array(found.length * DIGEST_BYTES);
-    for (const [position, hash] of found.entries()) bytes.set(hash, position * DIGEST_BYTES);
+    const slots: number[] = [];
+    if (this.#count > 0) this.#collect({ indices, next: 0, slots }, 0, this.#count);
+    const bytes = new Uint8Array(slots.length * DIGEST_BYTES);
+    for (let position = 0; position < slots.length; position += 1) {
+      const start = (slots[position] ?? 0) * DIGEST_BYTES;
+      bytes.set(this.#hashes.subarray(start, start + DIGEST_BYTES), position * DIGEST_BYTES);
+    }
     return bytes;
   }
 
+  /** Fills a layer from the one below: neighbours joined, an odd last hash carried up. */
+  #joinLayer(layer: number): void {
+    const below = (this.#layerStarts[layer - 1] ?? 0) * DIGEST_BYTES;
+    const here = (this.#layerStarts[layer] ?? 0) * DIGEST_BYTES;
+    const paired = (here - below) & -(2 * DIGEST_BYTES);
+    this.#hashes.set(hashPairs(this.#hashes.subarray(below, below + paired)), here);
+    if (below + paired < here) this.#hashes.copyWithin(here + paired / 2, below + paired, here);
+  }
+
   #collect(
-    walk: { readonly indices: readonly number[]; next: number; found: Uint8Array[] },
+    walk: { readonly indices: readonly number[]; next: number; readonly slots: number[] },
     first: number,
     end: number,
-  ) {
+  ): void {
     const shown = walk.indices[walk.next];
     if (shown === undefined || shown >= end) {
-      walk.found.push(this.#subtree(first, end));
+      walk.slots.push(this.#subtree(first, end));
     } else if (end - first === 1) {
       walk.next += 1;
     } else {
@@ -127,11 +152,10 @@ export class TreeHashes {
     }
   }
 
-  #subtree(first: number, end: number): Uint8Array {
-    let layer = 0;
-    while (1 << layer < end - first) layer += 1;
-    const start = (first >> layer) * DIGEST_BYTES;
-    return this.#layers[layer]?.subarray(start, start + DIGEST_BYTES) ?? NO_BYTES;
+  /** Which hash is that of the subtree over leaves first … end − 1. */
+  #subtree(first: number, end: number): number {
+    const layer = end - first === 1 ? 0 : 32 - Math.clz32(end - first - 1);
+    return (this.#layerStarts[layer] ?? 0) + (first >> layer);
   }
 }
 
@@ -140,106 +164,121 @@ export function splitPoint(count: number): number {
   return 1 << (31 - Math.clz32(count - 1));
 }
 
+/** A hash that a plan refers to: `layer * LAYER + number`. Layer 0 holds what is given, layer h what h joins give. */
+const LAYER = 2 ** 20;
+
 /**
- * Works out the roots of partly shown trees, all in step. First `plan` each tree, which costs no hash and says how many
- * siblings it takes; then `run` once.
+ * Works out the roots of partly shown trees, all in step. First `plan` each tree, which costs no hash and says whether it
+ * has the siblings that its indices imply; then `run` once.
  */
 export class PartialRoots {
-  /** 32-byte slots: entry hashes first, then siblings and results in the order in which they were planned. */
-  #slotCount: number;
-  readonly #copies: { readonly slot: number; readonly bytes: Uint8Array }[] = [];
-  /** Joins by height, three numbers each: left slot, right slot, result slot. */
+  /** Hashes that are given: of the shown entries, then siblings. */
+  #givenCount: number;
+  readonly #siblings: { readonly first: number; readonly bytes: Uint8Array }[] = [];
+  /** Joins by the layer of their result less one, in the order of their results: left, right, left, right, … */
   readonly #joins: number[][] = [];
   readonly #roots: number[] = [];
 
   // The walk over one tree.
   #indices: readonly number[] = [];
   #nextIndex = 0;
-  #firstEntrySlot = 0;
-  #siblings: Uint8Array = NO_BYTES;
+  #firstEntry = 0;
   #nextSibling = 0;
-  #height = 0;
 
   /** `entryCount`: shown entries of all the trees. */
   constructor(entryCount: number) {
-    this.#slotCount = entryCount;
+    this.#givenCount = entryCount;
   }
 
   /**
-   * Plans the tree of `count` leaves (at least one), of which those at `indices` are shown; their hashes are numbers
-   * `firstEntrySlot` … of the entry hashes. False if the siblings are not exactly as many as the indices imply.
+   * Plans the tree of `count` leaves (at least one), of which those at `indices`, ascending, are shown; their hashes are
+   * numbers `firstEntry` … of the entry hashes. False if the siblings are not exactly as many as that implies.
    */
   plan(tree: {
     readonly count: number;
     readonly indices: readonly number[];
-    readonly firstEntrySlot: number;
+    readonly firstEntry: number;
     readonly siblings: Uint8Array;
   }): boolean {
+    const { siblings } = tree;
+    const first = this.#givenCount;
+    this.#siblings.push({ first, bytes: siblings });
+    this.#givenCount += Math.ceil(siblings.length / DIGEST_BYTES);
     this.#indices = tree.indices;
     this.#nextIndex = 0;
-    this.#firstEntrySlot = tree.firstEntrySlot;
-    this.#siblings = tree.siblings;
-    this.#nextSibling = 0;
+    this.#firstEntry = tree.firstEntry;
+    this.#nextSibling = first;
     this.#roots.push(this.#walk(0, tree.count));
-    return this.#nextSibling * DIGEST_BYTES === tree.siblings.length;
+    return (this.#nextSibling - first) * DIGEST_BYTES === siblings.length;
   }
 
   /** The roots, 32 bytes a tree, in the order of planning, from the hashes of the shown entries. */
   run(entryHashes: Uint8Array): Uint8Array {
-    const slots = new Uint8Array(this.#slotCount * DIGEST_BYTES);
-    slots.set(entryHashes);
-    for (const { slot, bytes } of this.#copies) slots.set(bytes, slot * DIGEST_BYTES);
-    for (const joins of this.#joins) runJoins(slots, joins);
-    const roots = new Uint8Array(this.#roots.length * DIGEST_BYTES);
-    for (const [position, slot] of this.#roots.entries()) copySlot(slots, slot, roots, position);
-    return roots;
+    const layerStarts = [0, this.#givenCount];
+    for (const joins of this.#joins) layerStarts.push((layerStarts.at(-1) ?? 0) + joins.length / 2);
+    const hashes = scratch.hashes.words((layerStarts.at(-1) ?? 0) * WORDS);
+    const bytes = new Uint8Array(hashes.buffer);
+    bytes.set(entryHashes);
+    for (const { first, bytes: siblings } of this.#siblings) bytes.set(siblings, first * DIGEST_BYTES);
+    for (let layer = 1; layer <= this.#joins.length; layer += 1) {
+      const pairs = gather(this.#joins[layer - 1] ?? [], hashes, layerStarts, scratch.pairs);
+      bytes.set(hashPairs(pairs), (layerStarts[layer] ?? 0) * DIGEST_BYTES);
+    }
+    return gather(this.#roots, hashes, layerStarts, scratch.pairs).slice();
   }
 
-  /** The slot of the subtree over leaves first … end − 1; sets `#height` to the joins below it. */
+  /** The hash of the subtree over leaves first … end − 1. */
   #walk(first: number, end: number): number {
     const shown = this.#indices[this.#nextIndex];
-    if (shown === undefined || shown >= end) return this.#takeSibling();
+    if (shown === undefined || shown >= end) {
+      // One that is not there shows when the walk is over: then nothing is run.
+      this.#nextSibling += 1;
+      return this.#nextSibling - 1;
+    }
     if (end - first === 1) {
-      this.#height = 0;
       this.#nextIndex += 1;
-      return this.#firstEntrySlot + this.#nextIndex - 1;
+      return this.#firstEntry + this.#nextIndex - 1;
     }
     const middle = first + splitPoint(end - first);
     const left = this.#walk(first, middle);
-    const leftHeight = this.#height;
     const right = this.#walk(middle, end);
-    const height = Math.max(leftHeight, this.#height) + 1;
-    this.#height = height;
-    const slot = this.#slotCount;
-    this.#slotCount += 1;
-    (this.#joins[height - 1] ??= []).push(left, right, slot);
-    return slot;
-  }
-
-  #takeSibling(): number {
-    const start = this.#nextSibling * DIGEST_BYTES;
-    this.#nextSibling += 1;
-    this.#height = 0;
-    const slot = this.#slotCount;
-    this.#slotCount += 1;
-    // A sibling that is not there leaves its slot empty; `plan` then says so and nothing is run.
-    this.#copies.push({ slot, bytes: this.#siblings.subarray(start, start + DIGEST_BYTES) });
-    return slot;
+    const below = Math.max(Math.floor(left / LAYER), Math.floor(right / LAYER));
+    const joins = (this.#joins[below] ??= []);
+    joins.push(left, right);
+    return (below + 1) * LAYER + joins.length / 2 - 1;
   }
 }
 
-function runJoins(slots: Uint8Array, joins: readonly number[]): void {
-  const pairs = new Uint8Array((joins.length / 3) * 2 * DIGEST_BYTES);
-  for (let join = 0; join * 3 < joins.length; join += 1) {
-    copySlot(slots, joins[join * 3] ?? 0, pairs, join * 2);
-    copySlot(slots, joins[join * 3 + 1] ?? 0, pairs, join * 2 + 1);
+/** Copies hashes behind one another, word by word: a view for each 32 bytes would cost more than the copy. */
+function gather(
+  wanted: readonly number[],
+  hashes: Int32Array,
+  layerStarts: readonly number[],
+  into: ScratchWords,
+): Uint8Array {
+  const target = into.words(wanted.length * WORDS);
+  for (let index = 0; index < wanted.length; index += 1) {
+    const hash = wanted[index] ?? 0;
+    const from = ((layerStarts[Math.floor(hash / LAYER)] ?? 0) + (hash % LAYER)) * WORDS;
+    for (let word = 0; word < WORDS; word += 1) target[index * WORDS + word] = hashes[from + word] ?? 0;
   }
-  const joined = hashPairs(pairs);
-  assert(joined.length === pairs.length / 2, "one hash a pair");
-  for (let join = 0; join * 3 < joins.length; join += 1) copySlot(joined, join, slots, joins[join * 3 + 2] ?? 0);
+  return new Uint8Array(target.buffer, 0, wanted.length * DIGEST_BYTES);
 }
 
-function copySlot(from: Uint8Array, fromSlot: number, to: Uint8Array, toSlot: number): void {
-  const start = fromSlot * DIGEST_BYTES;
-  to.set(from.subarray(start, start + DIGEST_BYTES), toSlot * DIGEST_BYTES);
+/** Room that is used again by the next call: an array of a few hundred bytes costs more to make than to fill. */
+class ScratchWords {
+  #kept = new Int32Array(0);
+
+  /** At least this many words, with anything in them. What is larger than usual is not kept. */
+  words(count: number): Int32Array {
+    if (count <= this.#kept.length) return this.#kept;
+    const words = new Int32Array(Math.max(count, FIRST_SCRATCH_WORDS));
+    if (count <= MAX_SCRATCH_WORDS) this.#kept = words;
+    return words;
+  }
 }
+
+const FIRST_SCRATCH_WORDS = 1024;
+const MAX_SCRATCH_WORDS = 65_536;
+// Nothing here waits or calls back, so no two calls are ever in progress at once.
+const scratch = { hashes: new ScratchWords(), pairs: new ScratchWords() };

@@ -2,6 +2,7 @@
 import { toHex } from "../bytes.js";
 import { Corrupt } from "../errors.js";
 import type { Digest } from "../hashes.js";
+import { digestName } from "./digest-name.js";
 import type { MapNode } from "./node.js";
 import type { NodeSource } from "./source.js";
 
@@ -11,11 +12,11 @@ export class NodeTable implements NodeSource {
 
   /** Adds a node. To be passed to `buildMap` as it is. */
   readonly add = (node: MapNode): void => {
-    this.#nodes.set(toHex(node.digest), node);
+    this.#nodes.set(digestName(node.digest), node);
   };
 
   delete(digest: Digest): void {
-    this.#nodes.delete(toHex(digest));
+    this.#nodes.delete(digestName(digest));
   }
 
   get size(): number {
@@ -24,7 +25,7 @@ export class NodeTable implements NodeSource {
 
   /** Undefined where it is not here. */
   find(digest: Digest): MapNode | undefined {
-    return this.#nodes.get(toHex(digest));
+    return this.#nodes.get(digestName(digest));
   }
 
   /** @throws Corrupt - no such node */

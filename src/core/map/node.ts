@@ -26,6 +26,13 @@ const STORED_VERSION = 1;
 const STORED_HEADER_BYTES = 4;
 const LENGTH_BYTES = 2;
 
+const DIGEST_BYTES = 32;
+const LIST_OF_SIX = 0x86;
+const HEADER_VERSION = 1;
+const BYTES_IN_ONE_BYTE = 0x58;
+/** Three heads of one byte, level and count of up to two, total of up to nine, the root with its head. */
+const MAX_HEADER_BYTES = 3 + 2 + 2 + 9 + 2 + DIGEST_BYTES;
+
 /** What a node's digest is made from. */
 export interface NodeHeader {
   readonly kind: number;
@@ -85,7 +92,12 @@ export class MapNode implements CheckableNode {
 
   /** Hashes of the tree inside the node; computed on first use, then kept. */
   get tree(): TreeHashes {
-    return (this.#tree ??= new TreeHashes(this.#entries.allEntryBytes()));
+    if (this.#tree === undefined) {
+      const entries: Uint8Array[] = [];
+      this.#entries.collectEntryBytes(entries);
+      this.#tree = new TreeHashes(entries);
+    }
+    return this.#tree;
   }
 
   get lowestKnownKey(): Uint8Array | undefined {
@@ -136,25 +148,39 @@ export class MapNode implements CheckableNode {
 
 /** Header bytes of a node, as hashed. */
 export function encodeHeader(header: NodeHeader, entriesRoot: Digest): Uint8Array {
-  const bytes = new Uint8Array(48);
-  bytes[0] = 0x86;
-  bytes[1] = 1;
-  bytes[2] = header.kind;
-  let offset = writeUnsigned(bytes, 3, header.level);
-  offset = writeUnsigned(bytes, offset, header.count);
-  offset = writeUnsigned(bytes, offset, header.total);
-  bytes[offset] = 0x58;
-  bytes[offset + 1] = 32;
-  bytes.set(entriesRoot, offset + 2);
-  return bytes.subarray(0, offset + 34);
+  const bytes = new Uint8Array(MAX_HEADER_BYTES);
+  const rootStart = writeHeader(bytes, 0, header);
+  bytes.set(entriesRoot, rootStart);
+  return bytes.subarray(0, rootStart + DIGEST_BYTES);
 }
 
 /** Digests of several nodes, 32 bytes a node, from their headers and entries roots (32 bytes a node). */
 export function nodeDigests(headers: readonly NodeHeader[], entriesRoots: Uint8Array): Uint8Array {
-  return hashBatch(
-    "state_node:",
-    headers.map((header, position) => encodeHeader(header, entriesRoots.subarray(position * 32, position * 32 + 32))),
-  );
+  const bytes = new Uint8Array(headers.length * MAX_HEADER_BYTES);
+  const messages: Uint8Array[] = [];
+  for (let index = 0; index < headers.length; index += 1) {
+    const header = headers[index];
+    if (header === undefined) continue;
+    const start = index * MAX_HEADER_BYTES;
+    const rootStart = writeHeader(bytes, start, header);
+    const root = index * DIGEST_BYTES;
+    for (let byte = 0; byte < DIGEST_BYTES; byte += 1) bytes[rootStart + byte] = entriesRoots[root + byte] ?? 0;
+    messages.push(bytes.subarray(start, rootStart + DIGEST_BYTES));
+  }
+  return hashBatch("state_node:", messages);
+}
+
+/** Writes a header up to its entries root, and returns where that goes. */
+function writeHeader(bytes: Uint8Array, start: number, header: NodeHeader): number {
+  bytes[start] = LIST_OF_SIX;
+  bytes[start + 1] = HEADER_VERSION;
+  bytes[start + 2] = header.kind;
+  let offset = writeUnsigned(bytes, start + 3, header.level);
+  offset = writeUnsigned(bytes, offset, header.count);
+  offset = writeUnsigned(bytes, offset, header.total);
+  bytes[offset] = BYTES_IN_ONE_BYTE;
+  bytes[offset + 1] = DIGEST_BYTES;
+  return offset + 2;
 }
 
 /**

@@ -3,6 +3,7 @@
 import { toHex } from "../bytes.js";
 import { Corrupt, assert } from "../errors.js";
 import type { Digest } from "../hashes.js";
+import { digestName } from "./digest-name.js";
 import type { MapKind } from "./kind.js";
 import type { MapNode } from "./node.js";
 import type { Recorder } from "./recorder.js";
@@ -31,11 +32,12 @@ const MAX_WAITING_NODES = 256;
  * @throws Corrupt - a node is not what its parent says; and what the source and the algorithm throw
  */
 export function readSync<T>(reader: Reader<T>, source: NodeSource, recorder?: Recorder): T {
-  const steps = stepsSync(reader, source, recorder);
-  for (;;) {
-    const step = steps.next();
-    if (step.done === true) return step.value;
+  let step = reader.next();
+  while (step.done !== true) {
+    const want = step.value;
+    step = reader.next(handOver(source.load(want.digest, want.kind), want, recorder));
   }
+  return step.value;
 }
 
 /** The same over a source that takes waiting for. */
@@ -75,7 +77,7 @@ export async function* stepsAsync<T>(
 
 /** The wanted node; nodes that will be wanted soon are fetched along with it and wait. */
 async function loadAhead(want: Want, source: AsyncNodeSource, waiting: Map<string, MapNode>): Promise<MapNode> {
-  const name = toHex(want.digest);
+  const name = digestName(want.digest);
   const here = waiting.get(name);
   if (here !== undefined) {
     waiting.delete(name);
@@ -85,7 +87,7 @@ async function loadAhead(want: Want, source: AsyncNodeSource, waiting: Map<strin
   const [wanted, ...others] = await source.loadMany(digests, want.kind);
   assert(wanted !== undefined && others.length === digests.length - 1, "a source returns a node for each digest");
   if (waiting.size + others.length > MAX_WAITING_NODES) waiting.clear();
-  for (const [index, node] of others.entries()) waiting.set(toHex(digests[index + 1] ?? want.digest), node);
+  for (const [index, node] of others.entries()) waiting.set(digestName(digests[index + 1] ?? want.digest), node);
   return wanted;
 }
 

@@ -52,7 +52,7 @@ function faultOfRoot(node: CheckableNode): string | undefined {
 function faultOfChild(node: CheckableNode, want: Want): string | undefined {
   const { above, last } = want;
   if (node.level !== want.level) return `it is of level ${node.level}, not ${want.level}`;
-  if (node.count === 0) return "it is empty below the root";
+  // A total is at least 1 in every entry, so an empty node is refused here as well.
   if (node.total !== want.total) return `its total is ${node.total}, not ${want.total} as its parent says`;
   const { lowestKnownKey: lowest, highestKnownKey: highest } = node;
   if (lowest === undefined || highest === undefined) return undefined;

@@ -15,6 +15,7 @@ import { Malformed, assert } from "../../errors.js";
 import type { Digest, MapRoot } from "../../hashes.js";
 import { mapRoot } from "../../hashes.js";
 import { SegmentEnds, cutSegment } from "../cut.js";
+import { digestName } from "../digest-name.js";
 import { encodeChildEntry, encodeLeafEntry, requireKey } from "../entry.js";
 import type { MapNode } from "../node.js";
 import { emptyMap } from "../node.js";
@@ -128,11 +129,11 @@ function cutLevel(level: number, entries: readonly EditEntry[]): EditEntry[][] {
 /** A root above level 0 has two entries at least: with one, its child is the root, or what is below that. */
 function* goDown(progress: Progress, top: MapNode): Reader<EditResult> {
   const { tree, created, superseded } = progress;
-  const createdNodes = new Map(created.map((node) => [toHex(node.digest), node]));
+  const createdNodes = new Map(created.map((node) => [digestName(node.digest), node]));
   let root = top;
   while (root.level > 0 && root.count === 1) {
     created.splice(created.indexOf(root), 1);
-    const child = createdNodes.get(toHex(root.childDigest(0)));
+    const child = createdNodes.get(digestName(root.childDigest(0)));
     if (child === undefined) {
       // The only node left of the level below is an old one.
       return yield* goDownOld(progress, yield* tree.find(root.level - 1, root.key(0)));

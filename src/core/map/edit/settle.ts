@@ -5,15 +5,17 @@
 //   (1) the level ends there, or a segment ends there before and after the edit;
 //   (2) it was cut there, and the cut must come again:
 //       a. the segment that crosses the end has its other end where it was (so no segment was split or joined),
-//       b. what the region holds of that segment has places above the cut's, before the edit as well as after,
-//       c. and holds at least two entries, so that the cut may be made,
+//       b. what the region now holds of that segment has places above the cut's,
+//       c. and is two entries at least, so that the cut may be made,
 //       d. and the part of the segment that the cut divides is still too large for one node.
 //
-// Why (2) is enough. Cutting goes from a whole segment down. Take any part of it that reaches beyond the region: before
-// and after the edit it is too large (d, for the smallest such part; the larger ones hold it), and of the entries that
-// may be cut after, those outside the region are the same (c) and include an end of the region, which is lower than all
-// inside (b). So its lowest is outside, and is the same one. Going down this way reaches the parts outside, unchanged,
-// and the region itself as one part, which is then cut on its own.
+// Why (2) is enough. Cutting goes from a whole segment down, always at the lowest place of a part. Follow it after the
+// edit, through the parts that reach beyond the region. Each is too large: the smallest by (d), the others because they
+// hold it. Of the entries that may be cut after, those outside the region are the same as ever (c), and an end of the
+// region, which is one of them, is lower than all inside (b). So the lowest is outside. It was a cut before the edit as
+// well: some part held it together with that end of the region and was cut, since the end is a cut; and whatever was cut
+// first, inside or outside, left the two together until one of them was the lowest. So all parts outside come out as they
+// were, and the region is reached as one part, which is then cut on its own.
 //
 // A region is usually one node. Keys ground to have low places can make it larger: that is what (b) asks for.
 import { compareBytes } from "../../bytes.js";
@@ -253,14 +255,14 @@ function reachOf(part: CrossingPart): Reach | undefined {
 }
 
 /**
- * The lowest place among entries that may be cut after and cuts that were made before the edit. The last entry of a
- * segment is neither, nor is the last of the region: it is an end.
+ * The lowest place inside. The last entry does not count: it ends the segment, or is the end of the region itself. A node
+ * that is not open has higher places inside than the cuts at its ends.
  */
 function lowestInside(part: CrossingPart): Placed | undefined {
-  const inside: Placed[] = part.atoms.slice(0, -1);
-  for (const piece of part.pieces.slice(0, -1)) inside.push(lastOf(piece));
   let lowest: Placed | undefined;
-  for (const placed of inside) if (lowest === undefined || comparePlaces(placed, lowest) < 0) lowest = placed;
+  for (const atom of part.atoms.slice(0, -1)) {
+    if (lowest === undefined || comparePlaces(atom, lowest) < 0) lowest = atom;
+  }
   return lowest;
 }
 
