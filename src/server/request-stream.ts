@@ -45,10 +45,12 @@ export class RequestStream<T> implements AsyncIterableIterator<T, undefined> {
       this.#wake();
     });
     options.call.once("end", () => {
-      setTimeout(() => {
+      const believe = (): void => {
         this.#hasEnded = true;
         this.#wake();
-      }, END_BELIEVED_AFTER_MS);
+      };
+      // The turn after the timer: on a busy machine the reset may have come, and not have been read yet.
+      setTimeout(() => setImmediate(believe), END_BELIEVED_AFTER_MS);
     });
     options.open.signal.addEventListener("abort", () => this.#wake(), { once: true });
   }

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
 import { join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { toBinary, create } from "@bufbuild/protobuf";
 import { BlobServiceUploadRequestSchema } from "#gen/neleus/v1/blob_pb.js";
 import { NeleusError } from "#src/core/errors.js";
@@ -12,7 +13,15 @@ import type { RunningServer } from "#src/server/index.js";
 import type { CallContext } from "#src/service/implementation.js";
 import { fakeServices } from "./support/fakes.js";
 import { connectRaw, openSocket } from "./support/raw-client.js";
-import { headersFrame, messageFrame, PREFACE, resetFrame } from "./support/raw-frames.js";
+import {
+  END_STREAM,
+  FrameType,
+  headersFrame,
+  http2Frame,
+  messageFrame,
+  PREFACE,
+  resetFrame,
+} from "./support/raw-frames.js";
 import { deferred, eventually, serve, type Deferred } from "./support/running.js";
 
 const UPLOAD = "/neleus.v1.BlobService/Upload";
@@ -98,6 +107,19 @@ describe("an upload that is broken off", () => {
       await assertCancelled(seen);
     });
   }
+
+  test("a proper end, and a reset in the next packet", async (t) => {
+    const { server, seen } = await serveStreams(t);
+    const socket = openSocket(server.address);
+    t.after(() => socket.destroy());
+    socket.write(Buffer.concat([PREFACE, headersFrame(UPLOAD, 1), messageFrame(PART, 1)]));
+    await seen.reached.promise;
+    socket.write(http2Frame({ type: FrameType.DATA, flags: END_STREAM, streamId: 1, payload: Buffer.alloc(0) }));
+    await delay(15);
+    socket.write(resetFrame(8, 1));
+    await assertToldSoon(server, seen);
+    await assertCancelled(seen);
+  });
 
   test("data and reset in one packet, before the handler has read anything", async (t) => {
     const { server, seen } = await serveStreams(t);

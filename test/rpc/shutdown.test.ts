@@ -88,6 +88,25 @@ describe("shutting down", () => {
     assert.ok(reasons[0] instanceof Unavailable);
   });
 
+  test("a stream whose handler just returns when told to stop does not look complete", async (t) => {
+    const services = fakeServices({
+      blob: {
+        async *download(_, { signal }) {
+          yield { part: { case: "header", value: {} } };
+          await untilAborted(signal).catch(() => undefined);
+        },
+      },
+    });
+    const server = await serve(t, { services });
+    const transport = connectTo(t, server.address);
+    const stream = assert.rejects(async () => {
+      for await (const { part } of transport.serverStream(download, {})) assert.equal(part.case, "header");
+    }, isShutdown);
+    await eventually(() => server.counters().openCalls === 1, "the call", 5_000);
+    await server.close({ graceMs: 20 });
+    await stream;
+  });
+
   test("a handler that ignores its signal is named in the log and not waited for", async (t) => {
     const logger = new MemoryLogger();
     const release = deferred();

@@ -3,7 +3,16 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, existsSync, lstatSync, readdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  readdirSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, test } from "node:test";
@@ -207,6 +216,34 @@ describe("listening on a socket", () => {
       await transport.close();
       await Promise.all(servers.map((server) => server.close()));
     }
+  });
+
+  test("a socket that is slow to come alive is asked twice", async (t) => {
+    const directory = temporaryDirectory(t);
+    const path = join(directory, "s");
+    await leaveStaleSocket(path);
+    const server = await serve(t, { services, listen: `unix:${join(directory, "live")}` });
+    const clearing = assert.rejects(clearSocketPath(path), AlreadyExists);
+    await delay(20);
+    renameSync(join(directory, "live"), path);
+    await clearing;
+    assert.equal((await connectTo(t, `unix:${path}`).unary(stat, {})).size, 2n);
+    // For the server to remove what it has made.
+    renameSync(path, join(directory, "live"));
+    await server.close();
+  });
+
+  test("a socket other than the one that was asked is not removed, even a stale one", async (t) => {
+    const directory = temporaryDirectory(t);
+    const path = join(directory, "s");
+    await leaveStaleSocket(path);
+    await leaveStaleSocket(join(directory, "other"));
+    const { ino } = lstatSync(join(directory, "other"));
+    const clearing = clearSocketPath(path);
+    renameSync(join(directory, "other"), path);
+    await clearing;
+    assert.equal(lstatSync(path).ino, ino);
+    assert.deepEqual(readdirSync(directory), ["s"]);
   });
 
   test("a claim that somebody holds is respected and named", async (t) => {

@@ -2,6 +2,7 @@
 import { frame as grpcFrame } from "./raw-client.js";
 
 export const FrameType = { DATA: 0, HEADERS: 1, RST_STREAM: 3, SETTINGS: 4 } as const;
+export const END_STREAM = 1;
 const END_HEADERS = 4;
 
 /** What a client sends first. */
