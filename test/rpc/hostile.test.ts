@@ -316,7 +316,8 @@ describe("what an error may say", () => {
     const services = fakeServices({
       blob: {
         stat: async () => {
-          throw new NotFound("gone", { facts: { "a name that is \ud800 no text": "x" } });
+          // A bug of a handler: the types forbid it, and it cannot be cut to length.
+          throw new NotFound("gone", { facts: { name: undefined as unknown as string } });
         },
       },
     });
