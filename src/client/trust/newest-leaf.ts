@@ -1,6 +1,7 @@
 // From a checkpoint to the refs root of its newest leaf, index size − 1 (FORMATS §7).
 import { VerificationFailed } from "../../core/errors.js";
 import type { MapRoot } from "../../core/hashes.js";
+import { MAX_LOG_LEAF_BYTES } from "../../core/limits.js";
 import { decodeLogLeaf, logLeafHash, verifyInclusion, type Checkpoint } from "../../core/log/index.js";
 import { verifying } from "../received.js";
 
@@ -22,6 +23,10 @@ export function openNewestLeaf(
 ): NewestLeaf {
   const { size, root } = checkpoint;
   if (size === 0) throw new VerificationFailed("the log has no leaves, so it proves nothing");
+  // SHA-256 of a megabyte takes a tenth of a second, so the length is looked at first.
+  if (proof.leaf.length > MAX_LOG_LEAF_BYTES) {
+    throw new VerificationFailed(`a leaf of the log has at most ${MAX_LOG_LEAF_BYTES} bytes, not ${proof.leaf.length}`);
+  }
   const index = size - 1;
   verifyInclusion({ index, size, root, leafHash: logLeafHash(proof.leaf), proof: proof.inclusion });
   const { time, refsRoot } = verifying("the newest leaf", () => decodeLogLeaf(proof.leaf, index));

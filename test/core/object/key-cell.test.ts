@@ -5,7 +5,7 @@ import test from "node:test";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { compareBytes, fromHex, isWellFormed, toHex, utf8 } from "#src/core/bytes.js";
-import { encode } from "#src/core/codec/index.js";
+import { decode, encode } from "#src/core/codec/index.js";
 import type { Value } from "#src/core/codec/index.js";
 import { InvalidArgument, Malformed, NeleusError } from "#src/core/errors.js";
 import { blobHash, commitHash, manifestHash, mapRoot } from "#src/core/hashes.js";
@@ -306,6 +306,35 @@ test("every single-bit flip of a cell is refused or read as another proper cell"
       assert.deepEqual(stateCell.encode(stateCell.decode(flipped)), flipped);
     } catch (error) {
       assert.ok(error instanceof Malformed, String(error));
+    }
+  }
+});
+
+test("plain state cells, which are read in place, are what the general codec says they are", () => {
+  const hash = blobHash(filled(7));
+  const sizes = [0, 23, 24, 255, 256, 65_535, 65_536, 2 ** 32 - 1, 2 ** 32, 2 ** 53 - 1];
+  for (const size of sizes) {
+    const bytes = encode([hash, size]);
+    assert.deepEqual(stateCell.decode(bytes), { hash, size });
+    for (let length = 0; length < bytes.length; length += 1) {
+      assert.throws(() => stateCell.decode(bytes.slice(0, length)), Malformed);
+    }
+    assert.throws(() => stateCell.decode(Uint8Array.of(...bytes, 0)), Malformed);
+    for (let bit = 0; bit < bytes.length * 8; bit += 1) {
+      const flipped = bytes.slice();
+      flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+      let general: Value | undefined;
+      try {
+        general = decode(flipped);
+      } catch (error) {
+        assert.ok(error instanceof Malformed);
+      }
+      const [first, second] = Array.isArray(general) && general.length === 2 ? general : [];
+      if (first instanceof Uint8Array && first.length === 32 && Number.isSafeInteger(second) && Number(second) >= 0) {
+        assert.deepEqual(stateCell.decode(flipped), { hash: first, size: second });
+      } else {
+        assert.throws(() => stateCell.decode(flipped), Malformed);
+      }
     }
   }
 });
