@@ -278,7 +278,6 @@ function readEntries(stored: Uint8Array, header: { readonly level: number; reado
 function readStarts(stored: Uint8Array, count: number): number[] {
   const starts: number[] = [];
   let offset = STORED_HEADER_BYTES + count * LENGTH_BYTES;
-  if (offset > stored.length) throw new Malformed("a stored map node ends within its table of lengths");
   for (let index = 0; index < count; index += 1) {
     starts.push(offset);
     const table = STORED_HEADER_BYTES + index * LENGTH_BYTES;

@@ -9,76 +9,12 @@ import fc from "fast-check";
 import { compareBytes, toHex } from "#src/core/bytes.js";
 import { IncompleteProof, Malformed } from "#src/core/errors.js";
 import type { Digest } from "#src/core/hashes.js";
-import type { Edit, EditResult, Entry, MapNode } from "#src/core/map/index.js";
-import {
-  MapKind,
-  NodeTable,
-  Recorder,
-  buildMap,
-  edit,
-  emptyMap,
-  readSync,
-  verifyWitness,
-} from "#src/core/map/index.js";
+import type { Edit, Entry } from "#src/core/map/index.js";
+import { MapKind, NodeTable, Recorder, edit, emptyMap, readSync, verifyWitness } from "#src/core/map/index.js";
 import { rankOf } from "#src/core/map/place.js";
+import { EditedMap } from "./edited-map.js";
 import { MIXES, byPlace, drawKey, keysByRank, lengthen, placedKeys } from "./keys.js";
 import { cellOf, numberedEntries } from "./support.js";
-
-/** A map that is edited in place and compared with a rebuild after every step. */
-class EditedMap {
-  readonly source = new NodeTable();
-  readonly #cells = new Map<string, Entry>();
-  root: Digest;
-  /** Nodes read by the last edit. */
-  reads = 0;
-
-  constructor(entries: readonly Entry[]) {
-    for (const entry of entries) this.#cells.set(toHex(entry.key), entry);
-    this.root = buildMap(MapKind.state, this.entries(), this.source.add).root;
-  }
-
-  entries(): Entry[] {
-    return [...this.#cells.values()].sort((a, b) => compareBytes(a.key, b.key));
-  }
-
-  apply(edits: readonly Edit[]): EditResult {
-    this.reads = 0;
-    const recorder = new Recorder();
-    const at = { kind: MapKind.state, root: this.root };
-    const result = readSync(edit(at, edits), { load: (digest) => this.#load(digest) }, recorder);
-    for (const { key, cell } of edits) {
-      if (cell === undefined) this.#cells.delete(toHex(key));
-      else this.#cells.set(toHex(key), { key, cell });
-    }
-    this.#checkAgainstRebuild(result);
-    const transition = verifyWitness(edit(at, edits), [...recorder.reveals()]);
-    assert.deepEqual(transition.root, result.root, "a client that edits the witness gets the same root");
-    this.root = result.root;
-    return result;
-  }
-
-  #load(digest: Digest): MapNode {
-    this.reads += 1;
-    return this.source.load(digest);
-  }
-
-  #checkAgainstRebuild(result: EditResult): void {
-    const rebuilt = new NodeTable();
-    const { root, total } = buildMap(MapKind.state, this.entries(), rebuilt.add);
-    assert.equal(toHex(result.root), toHex(root), "the root of a rebuild");
-    assert.equal(result.total, total);
-    for (const node of result.created) {
-      assert.equal(this.source.find(node.digest), undefined, "what was there is not created again");
-      assert.deepEqual(rebuilt.find(node.digest)?.stored, node.stored, "what is created is in the new map");
-      this.source.add(node);
-    }
-    for (const digest of result.superseded) {
-      assert.notEqual(this.source.find(digest), undefined, "what is superseded was there, and is named once");
-      this.source.delete(digest);
-    }
-    assert.equal(this.source.size, rebuilt.size, "and nothing else came or went");
-  }
-}
 
 const CELLS = Array.from({ length: 8 }, (_, index) => cellOf(`cell ${index}`));
 
@@ -302,6 +238,32 @@ describe("what one key costs in a run of 4,000 keys without a boundary", () => {
     test.diagnostic(`any of 24 lowest keys: ${mostCreated} nodes written, ${mostReads} read at most`);
     assert.ok(mostCreated <= 12 && mostReads <= 24, `${mostCreated} written, ${mostReads} read`);
   });
+});
+
+describe("what edits read", () => {
+  // Exact sums, so that a needless look at a neighbour shows. Fewer are welcome: then lower the numbers.
+  const [low, ends] = keysByRank();
+  const maps = {
+    ordinary: { keys: numberedEntries({ count: 3000 }).map(({ key }) => key), puts: 360, deletes: 393 },
+    "boundary-free": { keys: low!.slice(0, 1500), puts: 246, deletes: 315 },
+    "of rank 1": { keys: ends!.slice(0, 1500), puts: 370, deletes: 574 },
+  };
+  for (const [name, { keys, puts, deletes }] of Object.entries(maps)) {
+    it(`of a map with keys ${name}`, (test) => {
+      const map = new EditedMap(keys.map((key) => ({ key, cell: CELLS[0]! })));
+      let sumOfPuts = 0;
+      let sumOfDeletes = 0;
+      for (let index = 0; index < 120; index += 1) {
+        const { key } = map.entries()[(index * 7919) % keys.length]!;
+        map.apply([{ key, cell: undefined }]);
+        sumOfDeletes += map.reads;
+        map.apply([{ key, cell: CELLS[0] }]);
+        sumOfPuts += map.reads;
+      }
+      test.diagnostic(`120 puts read ${sumOfPuts} nodes, 120 deletes ${sumOfDeletes}`);
+      assert.ok(sumOfPuts <= puts && sumOfDeletes <= deletes, `${sumOfPuts} and ${sumOfDeletes}`);
+    });
+  }
 });
 
 describe("edits refuse", () => {

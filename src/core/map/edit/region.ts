@@ -43,20 +43,18 @@ export class Region {
   }
 }
 
-/** A region after the edit, as atoms. Opens nodes that end in a key of high rank above level 0: see `endedSegment`. */
+/** A region after the edit, as atoms. May open nodes to see whether segments end with them: see `endedSegment`. */
 export function* atomsOf(tree: OldTree, region: Region): Reader<Atom[]> {
   const { level, pieces } = region;
-  for (const piece of pieces) {
-    if (!piece.isOpen && level > 0 && rankOf(lastOf(piece)) > level) yield* tree.open(piece);
-  }
+  const ended: boolean[] = [];
+  for (const piece of pieces) ended.push(yield* endedSegment(tree, level, piece));
   EditEntry.place(pieces.flatMap((piece) => piece.edited ?? []));
   let ends = new SegmentEnds(level, tree.lastBefore(region.first));
   const atoms: Atom[] = [];
-  for (const piece of pieces) {
+  for (const [index, piece] of pieces.entries()) {
     if (piece.edited === undefined) {
-      const atom = unopenedAtom(piece, level);
-      atoms.push(atom);
-      ends = new SegmentEnds(level, atom.last);
+      atoms.push(unopenedAtom(piece, ended[index] === true));
+      ends = new SegmentEnds(level, lastOf(piece));
     } else {
       for (const entry of piece.edited) atoms.push(entryAtom(piece, entry, ends.next(entry)));
     }
@@ -69,22 +67,13 @@ export function entryAtom(origin: OldNode, entry: EditEntry, endsSegment: boolea
   return { key, placeHead, last: entry, origin, isEntry: true, leastCount: 1, leastKeyBytes: key.length, endsSegment };
 }
 
-function unopenedAtom(piece: OldNode, level: number): Atom {
-  const last = lastOf(piece);
-  const { leastCount } = piece;
+function unopenedAtom(origin: OldNode, endsSegment: boolean): Atom {
+  const last = lastOf(origin);
+  const { key, placeHead } = last;
+  const { leastCount } = origin;
   // No key of a node but one is known; the others have a byte at least.
-  const leastKeyBytes = last.key.length + leastCount - 1;
-  const endsSegment = level === 0 && rankOf(last) > 0;
-  return {
-    key: last.key,
-    placeHead: last.placeHead,
-    last,
-    origin: piece,
-    isEntry: false,
-    leastCount,
-    leastKeyBytes,
-    endsSegment,
-  };
+  const leastKeyBytes = key.length + leastCount - 1;
+  return { key, placeHead, last, origin, isEntry: false, leastCount, leastKeyBytes, endsSegment };
 }
 
 /** The last entry of an old node, before the edit. */
