@@ -19,6 +19,7 @@ const LIMIT_NAMES: readonly LimitName[] = [
   "maxChunkBytes",
   "chunks",
   "uploadExpiryMs",
+  "freshLeafIntervalMs",
 ];
 
 /** @throws VerificationFailed - the answer has no limits, or one over 2^53 − 1 */

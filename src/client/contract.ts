@@ -90,7 +90,8 @@ export interface Database extends Documents {
 export interface SnapshotOptions extends CallOptions {
   /**
    * Greatest age of the newest log leaf by this machine's clock, in milliseconds; the server appends a leaf where it
-   * must. Absent: any age, so a server could withhold the newest writes.
+   * must, at most one a second, so that less than 1,000 may take up to a second. Absent: any age, so a server could
+   * withhold the newest writes.
    */
   readonly maxAgeMs?: number | undefined;
 }
@@ -302,4 +303,5 @@ export type LimitName =
   | "minChunkBytes"
   | "maxChunkBytes"
   | "chunks"
-  | "uploadExpiryMs";
+  | "uploadExpiryMs"
+  | "freshLeafIntervalMs";

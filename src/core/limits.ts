@@ -85,6 +85,11 @@ export const MAX_CHUNK_REPEATS = 64;
 export const MAX_UPLOADS = 1_024;
 /** An upload that nobody has touched for this long is dropped. */
 export const UPLOAD_EXPIRY_MS = 24 * 60 * 60 * 1000;
+/**
+ * Readers who ask for a fresher leaf than the newest have one appended, but only once the newest is this old: those who ask
+ * sooner wait that long, and share it. So readers add at most a leaf a second to a log that is never pruned.
+ */
+export const FRESH_LEAF_INTERVAL_MS = 1_000;
 /** Bytes of error details in a response: 60 kB have been seen to arrive, 90 kB hang a client. */
 export const MAX_ERROR_DETAILS_BYTES = 4 * KiB;
 /** Concurrent streams on one HTTP/2 connection. */

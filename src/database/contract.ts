@@ -333,8 +333,12 @@ export interface TransparencyLog {
   readonly verifierKey: string;
   /** The newest checkpoint. */
   checkpoint(): Promise<string>;
-  /** Appends a leaf with the same refs root where the newest one is older than this. */
-  freshen(options: { readonly maxAgeMs: number }): Promise<void>;
+  /**
+   * Has the newest leaf be at most this old at the time of the call, in milliseconds: where it is older, one with the same
+   * refs root is appended, at most one in FRESH_LEAF_INTERVAL_MS, for which this waits if it must. The signal ends the
+   * wait, with an AbortError.
+   */
+  freshen(options: { readonly maxAgeMs: number; readonly signal?: AbortSignal | undefined }): Promise<void>;
 }
 
 /** What comes from outside. Tests give their own, so that everything a database does can be repeated to the byte. */

@@ -1,5 +1,11 @@
 // The log as callers see it: who signs it, its newest checkpoint, and a fresher leaf for those who ask for one.
+//
+// Asking is reading, and leaves are kept for ever: so readers together cause at most one leaf in FRESH_LEAF_INTERVAL_MS,
+// however many they are and in however many processes. Whoever asks for less than that waits for the interval to pass,
+// and is then served by the one leaf that all who wait share, or by that of a write which came first.
+import { setTimeout as delay } from "node:timers/promises";
 import { InvalidArgument } from "../core/errors.js";
+import { FRESH_LEAF_INTERVAL_MS } from "../core/limits.js";
 import type { CheckpointSigner } from "./checkpoint-signer.js";
 import type { Committer } from "./committer.js";
 import type { TransparencyLog } from "./contract.js";
@@ -32,16 +38,21 @@ export class DatabaseLog implements TransparencyLog {
     return log.checkpoint(log.tail());
   }
 
-  async freshen(options: { readonly maxAgeMs: number }): Promise<void> {
-    const { maxAgeMs } = options;
+  async freshen(options: { readonly maxAgeMs: number; readonly signal?: AbortSignal | undefined }): Promise<void> {
+    const { maxAgeMs, signal } = options;
     if (!Number.isSafeInteger(maxAgeMs) || maxAgeMs < 0) {
       throw new InvalidArgument(`max_age_ms: 0 or more milliseconds, not ${maxAgeMs}`, { field: "max_age_ms" });
     }
     const { log, committer, clock } = this.#options;
-    const isOld = (tail: Tail): boolean => clock() - tail.timeMs > maxAgeMs;
-    if (!isOld(log.tail())) return;
+    // Fixed now: a leaf that comes while this call waits is fresh enough, whenever the call is served.
+    const oldestMs = clock() - maxAgeMs;
+    const isOld = (tail: Tail): boolean => tail.timeMs < oldestMs;
+    const newest = log.tail();
+    if (!isOld(newest)) return;
+    const waitMs = newest.timeMs + FRESH_LEAF_INTERVAL_MS - clock();
+    if (waitMs > 0) await delay(waitMs, undefined, { signal });
     await committer.commit(({ draft, tail }) => {
-      // Somebody else's write may have come in between.
+      // Somebody else's leaf may have come in between.
       if (isOld(tail)) draft.touch();
     });
   }

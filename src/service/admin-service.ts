@@ -3,6 +3,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { LimitsSchema } from "../../gen/neleus/v1/admin_pb.js";
 import { AdminService } from "../../gen/neleus/v1/admin_pb.js";
 import {
+  FRESH_LEAF_INTERVAL_MS,
   MAX_BATCH_BLOBS,
   MAX_BATCH_KEYS,
   MAX_BLOB_BYTES,
@@ -30,6 +31,7 @@ const LIMITS: MessageInitShape<typeof LimitsSchema> = {
   maxChunkBytes: BigInt(MAX_CHUNK_BYTES),
   chunks: BigInt(MAX_CHUNKS),
   uploadExpiryMs: BigInt(UPLOAD_EXPIRY_MS),
+  freshLeafIntervalMs: BigInt(FRESH_LEAF_INTERVAL_MS),
 };
 
 export function adminService(environment: ServiceEnvironment): ServiceImplementation<typeof AdminService> {

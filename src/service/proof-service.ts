@@ -24,7 +24,7 @@ import { wholeSlice } from "./blob-service.js";
 import { openDatabase, type ServiceEnvironment } from "./environment.js";
 import type { CallContext, ServiceImplementation } from "./implementation.js";
 import { inlineValue, storedCell } from "./inline-value.js";
-import { Pace } from "./pace.js";
+import { Pace, throwIfEnded } from "./pace.js";
 import { rangeField, rangeStream } from "./range-stream.js";
 import { resolveAt, selectorField, type CheckedSelector } from "./read-selector.js";
 import { headField, integerField, invalid, keyField, manifestHashField, forField } from "./request.js";
@@ -37,7 +37,7 @@ export const CHUNK_PROOF_TYPE = "neleus.chunk-proof.v1";
 
 export function proofService(environment: ServiceEnvironment): ServiceImplementation<typeof ProofService> {
   return {
-    async getSnapshot(request) {
+    async getSnapshot(request, { signal }) {
       const name = headField(request.head, "head");
       const known = knownCheckpointField(request);
       const maxAgeMs = request.maxAgeMs === undefined ? undefined : integerField(request.maxAgeMs, "max_age_ms");
@@ -46,7 +46,7 @@ export function proofService(environment: ServiceEnvironment): ServiceImplementa
       let view = await database.view();
       let head = await view.head(name);
       if (maxAgeMs !== undefined) {
-        await database.log.freshen({ maxAgeMs });
+        await freshen(database, { maxAgeMs, signal });
         view = await database.view();
         head = await view.head(name);
       }
@@ -69,6 +69,19 @@ export function proofService(environment: ServiceEnvironment): ServiceImplementa
       return { proof: await proveChunk(environment, request) };
     },
   };
+}
+
+/** @throws NeleusError - the call has ended while it waited */
+async function freshen(
+  database: Database,
+  options: { readonly maxAgeMs: number; readonly signal: AbortSignal },
+): Promise<void> {
+  try {
+    await database.log.freshen(options);
+  } catch (error) {
+    throwIfEnded(options.signal);
+    throw error;
+  }
 }
 
 /** What lies above a root: the chain of the head that was named, if one was. */

@@ -4,8 +4,10 @@
 // goes back; the signer held against core's own; damage to each kind of row.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { Corrupt } from "#src/core/errors.js";
 import { equalBytes, u64be, utf8 } from "#src/core/bytes.js";
+import { FRESH_LEAF_INTERVAL_MS } from "#src/core/limits.js";
 import {
   decodeLogLeaf,
   logLeafHash,
@@ -120,6 +122,52 @@ describe("the log", () => {
     for (const maxAgeMs of [-1, 0.5, Number.NaN]) {
       await expectError(db.log.freshen({ maxAgeMs }), { code: "INVALID_ARGUMENT", field: "max_age_ms" });
     }
+  });
+
+  it("grows by at most a leaf an interval, however many readers want it fresh, and serves each what it asked for", async () => {
+    const { db } = await inMemory({ clock: Date.now });
+    const leaves = new Map<number, number>();
+    const startMs = Date.now();
+    // Callers that come all the time, each wanting a leaf from after its call, until the third of them is there.
+    const callers: Promise<void>[] = [];
+    const ask = async (): Promise<void> => {
+      const askedMs = Date.now();
+      await db.log.freshen({ maxAgeMs: 0 });
+      const { leaf, logSize } = await (await db.view()).logProof();
+      const { time } = decodeLogLeaf(leaf, logSize - 1);
+      assert.ok(time >= askedMs, "the leaf is from after the call");
+      leaves.set(logSize, time);
+    };
+    while (Date.now() - startMs < 2 * FRESH_LEAF_INTERVAL_MS + 100) {
+      for (let count = 0; count < 20; count += 1) callers.push(ask());
+      await delay(50);
+    }
+    await Promise.all(callers);
+    assert.ok(callers.length > 400);
+    const times = [...leaves.entries()].sort(([a], [b]) => a - b);
+    assert.deepEqual(
+      times.map(([size]) => size),
+      [2, 3, 4],
+    );
+    for (const [position, [, timeMs]] of times.slice(1).entries()) {
+      // A timer may fire a millisecond early by the other clock.
+      assert.ok(timeMs - times[position]![1] >= FRESH_LEAF_INTERVAL_MS - 2);
+    }
+  });
+
+  it("gives up waiting for an interval when the caller does, and is not grown by a write's leaf in it", async () => {
+    const { db } = await inMemory({ clock: Date.now });
+    await delay(2);
+    const controller = new AbortController();
+    const asked = db.log.freshen({ maxAgeMs: 0, signal: controller.signal });
+    const patient = db.log.freshen({ maxAgeMs: 0 });
+    controller.abort();
+    await assert.rejects(asked, { name: "AbortError" });
+    assert.equal((await db.view()).logSize, 1);
+    await delay(2);
+    await db.states.apply("main", { operations: [put("k", "v")] });
+    await patient;
+    assert.equal((await db.view()).logSize, 2);
   });
 });
 

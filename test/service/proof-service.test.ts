@@ -132,6 +132,18 @@ describe("ProofService.GetSnapshot", () => {
     assert.equal(toHex(fresh.refsRoot), toHex(first.refsRoot));
   });
 
+  test("a call that ends while it waits for a fresher leaf appends none", async () => {
+    const harness = await openHarness();
+    await set(harness, { a: "1" });
+    const before = await harness.fingerprint();
+    harness.clock.nowMs += 1;
+    const controller = new AbortController();
+    const call = harness.caller.unary(GetSnapshot, { head: "main", maxAgeMs: 0n }, { signal: controller.signal });
+    setImmediate(() => controller.abort());
+    await fails(call, { code: "CANCELLED", status: GrpcStatus.CANCELLED });
+    assert.equal(await harness.fingerprint(), before);
+  });
+
   test("is of one instant while others write", async () => {
     const harness = await openHarness();
     await set(harness, { a: "0" });
@@ -363,7 +375,7 @@ describe("AdminService.GetCapabilities", () => {
     assert.deepEqual([answer.databaseId, answer.origin], [database.id, database.log.origin]);
     assert.equal(answer.limits?.messageBytes, BigInt(MAX_MESSAGE_BYTES));
     const values = Object.entries(answer.limits).filter(([name]) => !name.startsWith("$"));
-    assert.equal(values.length, 11);
+    assert.equal(values.length, 12);
     for (const [name, value] of values) assert.ok((value as unknown as bigint) > 0n, name);
     await fails(caller.unary(AdminService.method.getCapabilities, { database: "other" }), NOT_FOUND);
   });

@@ -311,8 +311,9 @@ export type ProofServiceGetSnapshotRequest = Message<"neleus.v1.ProofServiceGetS
   knownCheckpoint: string;
 
   /**
-   * Greatest age of the newest log leaf, in milliseconds. Where it is older the server appends one with the same refs
-   * root before it answers. Absent: any age.
+   * Greatest age of the newest log leaf when the request arrives, in milliseconds. Where it is older the server appends
+   * one with the same refs root before it answers, but only once the newest is fresh_leaf_interval_ms old (see Limits):
+   * until then it lets the caller wait, and all who wait share the leaf. Absent: any age.
    *
    * @generated from field: optional uint64 max_age_ms = 4;
    */
