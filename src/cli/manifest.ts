@@ -32,13 +32,15 @@ export function registerManifest(program: Command): void {
 }
 
 function parseMeta(pairs: readonly string[]): Record<string, string> {
-  return Object.fromEntries(
-    pairs.map((pair) => {
-      const equals = pair.indexOf("=");
-      if (equals < 1) throw new InvalidArgument(`--meta takes NAME=VALUE, not "${pair}"`, { field: "meta" });
-      return [pair.slice(0, equals), pair.slice(equals + 1)];
-    }),
-  );
+  const meta = new Map<string, string>();
+  for (const pair of pairs) {
+    const equals = pair.indexOf("=");
+    if (equals < 1) throw new InvalidArgument(`--meta takes NAME=VALUE, not "${pair}"`, { field: "meta" });
+    const name = pair.slice(0, equals);
+    if (meta.has(name)) throw new InvalidArgument(`--meta names "${name}" twice`, { field: "meta" });
+    meta.set(name, pair.slice(equals + 1));
+  }
+  return Object.fromEntries(meta);
 }
 
 async function putDocument(session: Session, _args: readonly string[], options: Options): Promise<void> {

@@ -1,5 +1,6 @@
 // Arguments of callers, turned into what the messages hold: keys, hashes, ranges, counts. All are copied.
-import { compareBytes, fromHex, utf8 } from "../core/bytes.js";
+import { compareBytes, fromHex, isWellFormed, utf8 } from "../core/bytes.js";
+import { isValueMap } from "../core/codec/index.js";
 import { InvalidArgument, Malformed } from "../core/errors.js";
 import type { Digest } from "../core/hashes.js";
 import { MAX_KEY_BYTES } from "../core/limits.js";
@@ -17,6 +18,27 @@ export function textOrBytes(value: unknown, field: string): Uint8Array {
   if (value instanceof Uint8Array) return new Uint8Array(value);
   if (typeof value !== "string") throw new InvalidArgument(`${field}: expected text or bytes`, { field });
   return checkArgument(field, () => utf8(value));
+}
+
+/** Text that has UTF-8. @throws InvalidArgument - no text, or text with a lone surrogate */
+export function textArgument(value: unknown, field: string): string {
+  if (typeof value !== "string") throw new InvalidArgument(`${field}: expected text`, { field });
+  if (isWellFormed(value)) return value;
+  throw new InvalidArgument(`${field}: holds a lone surrogate, which has no UTF-8`, { field });
+}
+
+/**
+ * A copy of texts by name.
+ * @throws InvalidArgument - no object, no texts, or the name `__proto__`, which the protobuf runtime would lose
+ */
+export function textsByName(value: unknown, field: string): Record<string, string> {
+  if (!isValueMap(value)) throw new InvalidArgument(`${field}: expected an object that holds texts by name`, { field });
+  const texts: Record<string, string> = {};
+  for (const [name, text] of Object.entries(value)) {
+    if (name === "__proto__") throw new InvalidArgument(`${field}: "__proto__" cannot be a name here`, { field });
+    texts[textArgument(name, field)] = textArgument(text, `${field}[${JSON.stringify(name)}]`);
+  }
+  return texts;
 }
 
 /** The 32 bytes of a hash. @throws InvalidArgument - another length, or text that is not hex */

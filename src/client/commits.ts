@@ -5,7 +5,7 @@ import { IncompleteProof, VerificationFailed } from "../core/errors.js";
 import { commitHash, type CommitHash } from "../core/hashes.js";
 import { requireName } from "../core/object/index.js";
 import { CommitService, type CommitServiceCreateRequestSchema } from "../../gen/neleus/v1/commit_pb.js";
-import { checkArgument, countArgument, hashBytes, textOrBytes } from "./argument.js";
+import { checkArgument, countArgument, hashBytes, textArgument, textsByName } from "./argument.js";
 import { callOptions, type Connection } from "./connection.js";
 import type { Committed, CommitRequest, Snapshot } from "./contract.js";
 import type { FollowedLog } from "./log.js";
@@ -34,7 +34,7 @@ export async function createCommit(
   asked: CommitRequest & CallOptions,
 ): Promise<Committed> {
   checkArgument("head", () => requireName(head));
-  for (const field of ["author", "message"] as const) textOrBytes(asked[field], field);
+  for (const field of ["author", "message"] as const) textArgument(asked[field], field);
   const { connection, log } = context;
   const request: MessageInitShape<typeof CommitServiceCreateRequestSchema> = {
     database: connection.database,
@@ -42,7 +42,7 @@ export async function createCommit(
     author: asked.author,
     message: asked.message,
     ...(asked.timeMs === undefined ? {} : { time: BigInt(countArgument(asked.timeMs, "timeMs")) }),
-    meta: { ...asked.meta },
+    meta: textsByName(asked.meta ?? {}, "meta"),
     manifests: (asked.manifests ?? []).map((hash, index) => hashBytes(hash, `manifests[${index}]`)),
     ...(asked.expectedCommit === undefined ? {} : { expectedCommit: expectedCommitBytes(asked.expectedCommit) }),
   };

@@ -16,7 +16,7 @@ import {
   type DocumentHeaderSchema,
   type ManifestServicePutDocumentRequest,
 } from "../../gen/neleus/v1/manifest_pb.js";
-import { checkArgument, countArgument, textOrBytes } from "./argument.js";
+import { checkArgument, countArgument, textArgument, textsByName } from "./argument.js";
 import { dataMessage, finishMessage } from "./blob.js";
 import { sameMeta } from "./commits.js";
 import type { Connection } from "./connection.js";
@@ -57,7 +57,7 @@ type CheckedOptions = Omit<PutDocumentOptions, "chunking"> & { readonly chunking
 function checkedOptions(options: PutDocumentOptions): CheckedOptions {
   const { head, timeMs } = options;
   if (head !== undefined) checkArgument("head", () => requireName(head));
-  for (const field of ["source", "title", "media"] as const) textOrBytes(options[field] ?? "", field);
+  for (const field of ["source", "title", "media"] as const) textArgument(options[field] ?? "", field);
   if (timeMs !== undefined) countArgument(timeMs, "timeMs");
   const { method = "fixed", sizeBytes, overlapBytes = 0 } = options.chunking;
   const chunking = { method, sizeBytes, overlapBytes };
@@ -79,7 +79,7 @@ function documentHeader(database: string, options: CheckedOptions): HeaderInit {
       overlap: BigInt(chunking.overlapBytes),
     },
     ...(timeMs === undefined ? {} : { time: BigInt(timeMs) }),
-    meta: { ...options.meta },
+    meta: textsByName(options.meta ?? {}, "meta"),
   };
 }
 

@@ -2,13 +2,14 @@
 //
 // Requests are hostile. What the generated schema does not know is skipped, not kept: two bytes of an unknown field would
 // otherwise cost some fifty of memory. A repeated field costs about seventy times its two bytes an element, so messages
-// of very many fields are refused before they are decoded. What then decodes is checked by the services.
+// of very many fields are refused before they are decoded, and so are map entries that decoding would lose. What then
+// decodes is checked by the services.
 import "../wire/text-encoding.js";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { BlobServiceDownloadResponseSchema } from "../../gen/neleus/v1/blob_pb.js";
-import { InvalidArgument, LimitExceeded } from "../core/errors.js";
+import { InvalidArgument, LimitExceeded, NeleusError } from "../core/errors.js";
 import { encodeDownload } from "./download-codec.js";
 
 /** Most fields of one request, elements of repeated and nested ones counted each: well above what any service takes. */
@@ -16,15 +17,16 @@ export const MAX_REQUEST_FIELDS = 65_536;
 
 /**
  * The message in the bytes; its byte fields are views of them.
- * @throws InvalidArgument - the bytes are no such message
+ * @throws InvalidArgument - the bytes are no such message, or hold a map entry of a name that cannot be
  * @throws LimitExceeded - it has too many fields
  */
 export function decodeRequest<M extends DescMessage>(schema: M, bytes: Uint8Array): MessageShape<M> {
   try {
     if (bytes.length > 2 * MAX_REQUEST_FIELDS) checkFieldCount(schema, bytes);
+    if (holdsLostName(bytes)) checkMapNames(schema, bytes);
     return fromBinary(schema, bytes, { readUnknownFields: false });
   } catch (cause) {
-    if (cause instanceof LimitExceeded) throw cause;
+    if (cause instanceof NeleusError) throw cause;
     const reason = cause instanceof Error ? cause.message : "not protobuf";
     throw new InvalidArgument(`malformed ${schema.name}: ${reason}`, {}, { cause });
   }
@@ -45,6 +47,43 @@ function checkFieldCount(schema: DescMessage, bytes: Uint8Array): void {
   };
   const reader = new BinaryReader(bytes);
   countFields(schema, reader, reader.len);
+}
+
+/** The runtime keeps maps as members of an object, where an entry of this name is lost without a trace. */
+const LOST_NAME = Buffer.from("__proto__");
+
+/** A quick look: most messages hold no such bytes, and in most that do they are data. */
+function holdsLostName(bytes: Uint8Array): boolean {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).includes(LOST_NAME);
+}
+
+/** @throws InvalidArgument - an entry of a map has the name that would be lost */
+function checkMapNames(schema: DescMessage, bytes: Uint8Array): void {
+  const checkFields = (message: DescMessage, reader: BinaryReader, end: number): void => {
+    while (reader.pos < end) {
+      const [fieldNumber, wireType] = reader.tag();
+      const field = message.fields.find(({ number }) => number === fieldNumber);
+      const nested = nestedMessage(message, fieldNumber);
+      if (wireType !== WireType.LengthDelimited || field === undefined) reader.skip(wireType, fieldNumber);
+      else if (nested !== undefined) checkFields(nested, reader, reader.uint32() + reader.pos);
+      else if (field.fieldKind === "map") checkMapEntry(field.name, new BinaryReader(reader.bytes()));
+      else reader.skip(wireType, fieldNumber);
+    }
+  };
+  const reader = new BinaryReader(bytes);
+  checkFields(schema, reader, reader.len);
+}
+
+const MAP_KEY_FIELD = 1;
+
+function checkMapEntry(field: string, entry: BinaryReader): void {
+  while (entry.pos < entry.len) {
+    const [fieldNumber, wireType] = entry.tag();
+    if (fieldNumber !== MAP_KEY_FIELD || wireType !== WireType.LengthDelimited) entry.skip(wireType, fieldNumber);
+    else if (LOST_NAME.equals(entry.bytes())) {
+      throw new InvalidArgument(`${field}: "__proto__" cannot be a name here`, { field });
+    }
+  }
 }
 
 /** The type of a field that holds one message, or many. */

@@ -200,6 +200,7 @@ test("wrong use and bad input: the code, the field, what to do, and nothing on s
   writeFileSync(join(cwd, "file"), "x");
   writeFileSync(join(cwd, "empty"), "");
   const none = "00".repeat(32);
+  const putDocument = ["manifest", "put-doc", "--source", "s", "--file", "file", "--chunk-size", "9"];
   const cases: [args: string[], code: number, error: string][] = [
     [["stat"], 64, "INVALID_ARGUMENT"],
     [["state", "get", "main"], 64, "INVALID_ARGUMENT"],
@@ -221,6 +222,8 @@ test("wrong use and bad input: the code, the field, what to do, and nothing on s
     [["commit", "new", "--head", "main", "--author", "a", "--message", "m", "--manifest", none], 4, "NOT_FOUND"],
     [["commit", "new", "--head", "main", "--message", "m"], 64, "INVALID_ARGUMENT"],
     [["manifest", "put-doc", "--source", "s", "--file", "file", "--chunk-size", "0"], 64, "INVALID_ARGUMENT"],
+    [[...putDocument, "--meta", "__proto__=x"], 64, "INVALID_ARGUMENT"],
+    [[...putDocument, "--meta", "a=1", "--meta", "a=2"], 64, "INVALID_ARGUMENT"],
     [
       ["manifest", "put-doc", "--source", "s", "--file", "file", "--chunk-size", "4", "--overlap", "4"],
       64,

@@ -84,6 +84,32 @@ onEachTransport("heads are listed completely", async ({ client }) => {
   await db.close();
 });
 
+onEachTransport("names and texts that would not arrive are refused by field", async ({ client }) => {
+  const db = await client();
+  const lost = JSON.parse('{"a": "1", "__proto__": "2"}') as Record<string, string>;
+  const wrong: [unknown, string][] = [
+    [lost, "meta"],
+    [{ "\ud800": "1" }, "meta"],
+    [{ a: "\ud800" }, 'meta["a"]'],
+    [{ a: 1 }, 'meta["a"]'],
+    [["a"], "meta"],
+    ["a", "meta"],
+  ];
+  for (const [value, field] of wrong) {
+    const meta = value as Record<string, string>;
+    const isRefused = (error: unknown): boolean => error instanceof InvalidArgument && error.field === field;
+    await assert.rejects(db.commit("main", { author: "a", message: "m", meta }), isRefused);
+    await assert.rejects(db.putDocument("x", { source: "s", chunking: { sizeBytes: 4 }, meta }), isRefused);
+  }
+  const author = utf8("a") as unknown as string;
+  await assert.rejects(db.commit("main", { author, message: "m" }), InvalidArgument);
+  assert.equal((await db.snapshot("main")).commit, undefined, "nothing was made");
+  // Other names of what every object inherits are names like any.
+  const meta = { constructor: "1", toString: "2", "": "3" };
+  assert.deepEqual((await db.commit("main", { author: "a", message: "m", meta })).commit.meta, meta);
+  await db.close();
+});
+
 /** A server that does not look at limits. */
 function withoutLimits(inner: Transport): Transport {
   const serverStream: Transport["serverStream"] = (method, request, ...rest) =>

@@ -11,6 +11,7 @@ import {
   BlobServiceStatResponseSchema,
   DownloadSliceSchema,
 } from "#gen/neleus/v1/blob_pb.js";
+import { CommitServiceCreateRequestSchema } from "#gen/neleus/v1/commit_pb.js";
 import { DocumentHeaderSchema, ManifestServicePutDocumentRequestSchema } from "#gen/neleus/v1/manifest_pb.js";
 import { StateServiceApplyRequestSchema } from "#gen/neleus/v1/state_pb.js";
 import { MAX_BATCH_KEYS } from "#src/core/limits.js";
@@ -134,6 +135,30 @@ describe("decoding of requests", () => {
     assert.throws(over, LimitExceeded);
     const cut = request(MAX_REQUEST_FIELDS - 1).subarray(0, -1);
     assert.throws(() => decodeRequest(ManifestServicePutDocumentRequestSchema, cut), InvalidArgument);
+  });
+
+  test("a map entry that decoding would lose is refused, and only there", () => {
+    const others = { a: "__proto__", "__proto__ ": "b" };
+    const meta = Object.fromEntries([...Object.entries(others), ["__proto__", "c"]]);
+    const commit = (names: Record<string, string>): Uint8Array =>
+      toBinary(
+        CommitServiceCreateRequestSchema,
+        create(CommitServiceCreateRequestSchema, { message: "__proto__", meta: names }),
+      );
+    assert.deepEqual(decodeRequest(CommitServiceCreateRequestSchema, commit(others)).meta, others);
+    const isNamed = (error: unknown): boolean => error instanceof InvalidArgument && error.field === "meta";
+    assert.throws(() => decodeRequest(CommitServiceCreateRequestSchema, commit(meta)), isNamed);
+    const document = (message: MessageInitShape<typeof ManifestServicePutDocumentRequestSchema>): Uint8Array =>
+      toBinary(ManifestServicePutDocumentRequestSchema, create(ManifestServicePutDocumentRequestSchema, message));
+    const decoded = (bytes: Uint8Array): unknown => decodeRequest(ManifestServicePutDocumentRequestSchema, bytes);
+    // What looks like such a header, as data.
+    const data = document({ part: { case: "header", value: { meta } } });
+    decoded(document({ part: { case: "data", value: { data } } }));
+    decoded(document({ part: { case: "header", value: { source: "__proto__", meta: others } } }));
+    assert.throws(() => decoded(data), isNamed);
+    for (let length = data.length - 8; length < data.length; length += 1) {
+      assert.throws(() => decoded(data.subarray(0, length)), InvalidArgument);
+    }
   });
 
   test("the largest Apply is decoded", () => {
