@@ -15,8 +15,9 @@ import type {
 } from "@grpc/grpc-js";
 import { assert, LimitExceeded, NeleusError } from "../core/errors.js";
 import type { Handler, ServiceBinding } from "../service/implementation.js";
+import { endRequests } from "./grpc-internals.js";
 import { decodeRequest, encodeResponse } from "./message-codec.js";
-import type { OpenCall } from "./open-calls.js";
+import { LAST_WORD_MS, type OpenCall } from "./open-calls.js";
 import type { ReceivedMessage } from "./receive-budget.js";
 import { RequestStream } from "./request-stream.js";
 import { ResponseStream } from "./response-stream.js";
@@ -109,11 +110,13 @@ class MethodAdapter {
   }
 
   #clientStreaming(handler: ClientStreamingHandler): handleClientStreamingCall<ReceivedMessage, Buffer> {
-    const { slowPeerTimeoutMs } = this.#environment.limits;
+    const { limits } = this.#environment;
     return (call, respond) => {
+      // Told once there is a status, or nothing left of the call.
+      call.once("cancelled", () => endRequests(call, LAST_WORD_MS));
       const body = async (open: OpenCall): Promise<void> => {
         const decode = (bytes: Buffer): ReturnType<typeof decodeRequest> => decodeRequest(this.#method.input, bytes);
-        const answer = this.#encode(await handler(new RequestStream({ call, open, decode, slowPeerTimeoutMs }), open));
+        const answer = this.#encode(await handler(new RequestStream({ call, open, decode, limits }), open));
         if (!open.isOver) respond(null, answer);
       };
       void runCall(this.#environment, { call, path: this.#path, body, fail: (status) => respond(status) });

@@ -60,18 +60,39 @@ function dropOverlongTimeout(headers: IncomingHttpHeaders): void {
   if (timeoutMs > MAX_TIMER_MS) delete headers["grpc-timeout"];
 }
 
+/** The HTTP/2 stream of a call; undefined where it cannot be reached. */
+function streamOf(call: object): ServerHttp2Stream | undefined {
+  let inner: CallInternals | undefined = (call as CallInternals).call;
+  // Interceptors wrap the call that holds the stream.
+  for (let depth = 0; inner !== undefined && inner.stream === undefined && depth < 8; depth += 1)
+    inner = inner.nextCall;
+  const stream = inner?.stream;
+  return stream === undefined || typeof stream.close !== "function" ? undefined : stream;
+}
+
 /**
  * Ends the HTTP/2 stream of a call at once, dropping what the peer has not taken. A status could not reach a peer that
  * does not read, and without this its stream would stay until the connection ends.
  * @returns false where it was not possible
  */
 export function resetStream(call: object): boolean {
-  let inner: CallInternals | undefined = (call as CallInternals).call;
-  // Interceptors wrap the call that holds the stream.
-  for (let depth = 0; inner !== undefined && inner.stream === undefined && depth < 8; depth += 1)
-    inner = inner.nextCall;
-  const stream = inner?.stream;
-  if (stream === undefined || typeof stream.close !== "function") return false;
+  const stream = streamOf(call);
+  if (stream === undefined) return false;
   if (!stream.destroyed) stream.close(constants.NGHTTP2_CANCEL);
+  return true;
+}
+
+/**
+ * Ends the requests of a call that has been given its status, unless the peer ends them itself within a while. grpc-js
+ * would read and drop for ever what such a peer goes on sending, in a stream that counts as no call. The code is that of
+ * RFC 9113 §8.1, by which the peer keeps the answer.
+ * @returns false where it was not possible
+ */
+export function endRequests(call: object, withinMs: number): boolean {
+  const stream = streamOf(call);
+  if (stream === undefined) return false;
+  if (stream.closed || stream.destroyed) return true;
+  const timer = setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), withinMs);
+  stream.once("close", () => clearTimeout(timer));
   return true;
 }

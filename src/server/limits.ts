@@ -7,6 +7,7 @@ import {
   MAX_CONCURRENT_STREAMS,
   MAX_CONNECTIONS,
   MAX_MESSAGE_BYTES,
+  MIN_PROGRESS_BYTES,
   RECEIVE_BUFFER_BYTES,
   SEND_BUFFER_BYTES,
   SLOW_PEER_TIMEOUT_MS,
@@ -25,8 +26,13 @@ export interface ServerLimits {
   readonly sendBufferBytes: number;
   /** Bytes of one request stream that may wait for the handler before the peer is asked for more. */
   readonly receiveBufferBytes: number;
-  /** A call whose peer takes nothing, or sends nothing that is waited for, for this long is ended: UNAVAILABLE. */
+  /**
+   * A call whose peer takes nothing of the answer for this long is ended with UNAVAILABLE, one whose peer sends nothing that
+   * is waited for with DEADLINE_EXCEEDED.
+   */
   readonly slowPeerTimeoutMs: number;
+  /** Bytes of a request stream that have to arrive in each `slowPeerTimeoutMs` of waiting for them. DEADLINE_EXCEEDED. */
+  readonly minProgressBytes: number;
   /** A connection silent for this long is asked for a sign of life. */
   readonly keepaliveTimeMs: number;
   /** A connection that owes a sign of life for this long is closed. */
@@ -43,6 +49,7 @@ export const DEFAULT_SERVER_LIMITS: ServerLimits = {
   sendBufferBytes: SEND_BUFFER_BYTES,
   receiveBufferBytes: RECEIVE_BUFFER_BYTES,
   slowPeerTimeoutMs: SLOW_PEER_TIMEOUT_MS,
+  minProgressBytes: MIN_PROGRESS_BYTES,
   keepaliveTimeMs: KEEPALIVE_TIME_MS,
   keepaliveTimeoutMs: KEEPALIVE_TIMEOUT_MS,
   connectionIdleMs: CONNECTION_IDLE_MS,

@@ -15,8 +15,8 @@ export interface SurfaceCall {
   getDeadline(): Date | number;
 }
 
-/** How long a peer that was found too slow has to take the status before its stream is reset. */
-const LAST_WORD_MS = 1_000;
+/** How long a peer has to take the status and end its side before its stream is reset, if it was too slow or streams on. */
+export const LAST_WORD_MS = 1_000;
 
 /** One call in progress. */
 export class OpenCall implements CallContext {

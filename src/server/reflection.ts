@@ -9,7 +9,8 @@ import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import type { MethodDefinition, Server, ServerDuplexStream, UntypedHandleCall } from "@grpc/grpc-js";
 import { assert, InvalidArgument } from "../core/errors.js";
 import type { ServiceBinding } from "../service/implementation.js";
-import type { OpenCall } from "./open-calls.js";
+import { endRequests } from "./grpc-internals.js";
+import { LAST_WORD_MS, type OpenCall } from "./open-calls.js";
 import type { ReceivedMessage } from "./receive-budget.js";
 import { RequestStream } from "./request-stream.js";
 import { ResponseStream } from "./response-stream.js";
@@ -34,6 +35,7 @@ export function addReflection(server: Server, bindings: readonly ServiceBinding[
   let loading: Promise<ReadonlyMap<string, Registration>> | undefined;
   for (const path of PATHS) {
     const handler = (call: BytesCall): void => {
+      call.once("cancelled", () => endRequests(call, LAST_WORD_MS));
       const body = async (open: OpenCall): Promise<void> => {
         loading ??= load(bindings);
         const registration = (await loading).get(path);
@@ -106,7 +108,8 @@ async function answerAll(parts: {
   const { limits } = parts.environment;
   const { slowPeerTimeoutMs } = limits;
   const decode = (bytes: Buffer): unknown => decodeQuestion(registration.definition, bytes);
-  const questions = new RequestStream({ call, open, decode, slowPeerTimeoutMs });
+  // A question is a few bytes, and each is answered: any is progress.
+  const questions = new RequestStream({ call, open, decode, limits: { slowPeerTimeoutMs, minProgressBytes: 1 } });
   const responses = new ResponseStream({ call, open, bufferBytes: limits.sendBufferBytes, slowPeerTimeoutMs });
   // The library sees a call that hands it questions and takes its answers, both within one turn.
   const answers: unknown[] = [];

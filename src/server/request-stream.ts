@@ -6,9 +6,10 @@
 // the call's signal otherwise. The wait costs a good upload nothing, since services act on its explicit finish message
 // and do not read on to the end; and because no wait is long enough for every network, only that message may commit.
 import type { EventEmitter } from "node:events";
-import { assert, Unavailable } from "../core/errors.js";
+import { assert } from "../core/errors.js";
 import type { OpenCall } from "./open-calls.js";
 import type { ReceivedMessage } from "./receive-budget.js";
+import { RequestProgress, type ProgressLimits } from "./request-progress.js";
 
 /** How long a reset may follow the end of the requests. */
 const END_BELIEVED_AFTER_MS = 50;
@@ -22,25 +23,25 @@ interface Waiter<T> {
 export class RequestStream<T> implements AsyncIterableIterator<T, undefined> {
   readonly #open: OpenCall;
   readonly #decode: (bytes: Buffer) => T;
-  readonly #slowPeerTimeoutMs: number;
+  readonly #progress: RequestProgress;
   readonly #queue: ReceivedMessage[] = [];
   #hasEnded = false;
   #isLeft = false;
   #waiter: Waiter<T> | undefined;
-  #timer: NodeJS.Timeout | undefined;
 
   constructor(options: {
     /** The grpc-js call: a readable stream of ReceivedMessage. */
     readonly call: EventEmitter;
     readonly open: OpenCall;
     readonly decode: (bytes: Buffer) => T;
-    readonly slowPeerTimeoutMs: number;
+    readonly limits: ProgressLimits;
   }) {
     this.#open = options.open;
     this.#decode = options.decode;
-    this.#slowPeerTimeoutMs = options.slowPeerTimeoutMs;
+    this.#progress = new RequestProgress(options.limits, (reason) => this.#open.abort(reason));
     options.call.on("data", (message: ReceivedMessage) => {
       if (this.#isLeft) return;
+      this.#progress.arrived(message.bytes.length);
       this.#queue.push(message);
       this.#wake();
     });
@@ -62,14 +63,14 @@ export class RequestStream<T> implements AsyncIterableIterator<T, undefined> {
   /**
    * The next request, decoded; its byte fields are views of its own message.
    * @throws NeleusError - the call was cancelled, its deadline passed, or the server ended it
-   * @throws Unavailable - nothing arrived for too long
+   * @throws NeleusError - DEADLINE_EXCEEDED: nothing, or too little, arrived for too long
    * @throws InvalidArgument - the message is malformed
    */
   next(): Promise<IteratorResult<T, undefined>> {
     assert(this.#waiter === undefined, "one next at a time");
     return new Promise((resolve, reject) => {
       this.#waiter = { resolve, reject };
-      if (!this.#wake()) this.#startTimer();
+      if (!this.#wake()) this.#progress.waitBegins();
     });
   }
 
@@ -88,7 +89,7 @@ export class RequestStream<T> implements AsyncIterableIterator<T, undefined> {
     const message = signal.aborted || this.#isLeft ? undefined : this.#queue.shift();
     if (message === undefined && !signal.aborted && !this.#isLeft && !this.#hasEnded) return false;
     this.#waiter = undefined;
-    clearTimeout(this.#timer);
+    this.#progress.waitEnds();
     if (signal.aborted) waiter.reject(signal.reason);
     else if (message === undefined) waiter.resolve({ done: true, value: undefined });
     else this.#deliver(message, waiter);
@@ -102,12 +103,5 @@ export class RequestStream<T> implements AsyncIterableIterator<T, undefined> {
     } catch (error) {
       waiter.reject(error);
     }
-  }
-
-  #startTimer(): void {
-    this.#timer = setTimeout(() => {
-      const waitedSeconds = this.#slowPeerTimeoutMs / 1000;
-      this.#open.abort(new Unavailable(`nothing arrived on the stream for ${waitedSeconds} seconds`));
-    }, this.#slowPeerTimeoutMs);
   }
 }

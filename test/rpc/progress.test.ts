@@ -1,0 +1,157 @@
+// Goal: a peer that streams in too little to matter cannot hold a call, an upload's place or a staged file; one that is slow
+// but does get on is left alone, and so is one that waits for a slow server. Method: real services behind a server with
+// limits of a fraction of a second, fed byte by byte over a raw connection.
+import assert from "node:assert/strict";
+import { describe, test, type TestContext } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { fromBinary, toBinary, create, type MessageInitShape } from "@bufbuild/protobuf";
+import { ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.js";
+import { StatusSchema } from "#gen/google/rpc/status_pb.js";
+import { BlobService, BlobServiceUploadRequestSchema } from "#gen/neleus/v1/blob_pb.js";
+import { ManifestServicePutDocumentRequestSchema } from "#gen/neleus/v1/manifest_pb.js";
+import { hashBlob } from "#src/core/blob/index.js";
+import { createServices } from "#src/service/index.js";
+import type { Database } from "#src/database/index.js";
+import type { RunningServer } from "#src/server/index.js";
+import { inMemory } from "../database/support/database.js";
+import { fakeServices } from "./support/fakes.js";
+import { connectRaw, type RawCall } from "./support/raw-client.js";
+import { connectTo, eventually, serve } from "./support/running.js";
+
+const UPLOAD = "/neleus.v1.BlobService/Upload";
+const PUT_DOCUMENT = "/neleus.v1.ManifestService/PutDocument";
+const LIMITS = { slowPeerTimeoutMs: 250, minProgressBytes: 2_000 };
+
+type UploadPart = MessageInitShape<typeof BlobServiceUploadRequestSchema>["part"] & {};
+
+const uploadMessage = (part: UploadPart): Uint8Array =>
+  toBinary(BlobServiceUploadRequestSchema, create(BlobServiceUploadRequestSchema, { part }));
+
+const documentMessage = (
+  part: MessageInitShape<typeof ManifestServicePutDocumentRequestSchema>["part"] & {},
+): Uint8Array =>
+  toBinary(ManifestServicePutDocumentRequestSchema, create(ManifestServicePutDocumentRequestSchema, { part }));
+
+async function realServer(t: TestContext): Promise<{ server: RunningServer; db: Database }> {
+  const { db } = await inMemory();
+  t.after(() => db.close());
+  const services = createServices({ database: async () => db, version: "0.0.0" });
+  return { server: await serve(t, { services, limits: LIMITS }), db };
+}
+
+/** Sends a byte now and then until the server has had enough. @returns how many were sent */
+async function drip(call: RawCall, message: (offset: number) => Uint8Array): Promise<number> {
+  let sent = 0;
+  let isOver = false;
+  void call.ended.then(() => (isOver = true));
+  for (; !isOver && sent < 200; sent += 1) {
+    call.send(message(sent));
+    await delay(LIMITS.slowPeerTimeoutMs / 10);
+  }
+  return sent;
+}
+
+async function requireTooSlow(call: RawCall): Promise<void> {
+  const { status, message, details } = await call.ended;
+  assert.equal(status, 4);
+  assert.match(message, /^only \d+ bytes arrived on the stream in 0\.25 seconds of waiting for it, and 2000 bytes is/);
+  const info = fromBinary(StatusSchema, details!).details.find(({ typeUrl }) => typeUrl.endsWith("ErrorInfo"));
+  const { reason, metadata } = fromBinary(ErrorInfoSchema, info!.value);
+  assert.equal(reason, "DEADLINE_EXCEEDED");
+  assert.equal(metadata["limit"], "progress_bytes");
+  assert.match(metadata["hint"] ?? "", /QueryUpload/);
+}
+
+describe("a peer that sends a byte now and then", () => {
+  test("its upload is ended, and goes on where it stood when there is more", { timeout: 20_000 }, async (t) => {
+    const { server, db } = await realServer(t);
+    const call = connectRaw(t, server.address).call(UPLOAD);
+    call.send(uploadMessage({ case: "header", value: { uploadId: "slow" } }));
+    const content = new Uint8Array(70_000).fill(7);
+    const sent = await drip(call, (offset) =>
+      uploadMessage({ case: "data", value: { offset: BigInt(offset), data: content.subarray(offset, offset + 1) } }),
+    );
+    assert.ok(sent < 50, "within a few windows");
+    await requireTooSlow(call);
+    await eventually(() => server.counters().openCalls === 0, "the end of the call");
+    const transport = connectTo(t, server.address);
+    const { offset } = await transport.unary(BlobService.method.queryUpload, { uploadId: "slow" });
+    assert.ok(offset > 0n && offset <= BigInt(sent));
+    const parts: UploadPart[] = [
+      { case: "header", value: { uploadId: "slow" } },
+      { case: "data", value: { offset, data: content.subarray(Number(offset)) } },
+      { case: "finish", value: { size: BigInt(content.length), hash: hashBlob(content) } },
+    ];
+    const stored = await transport.clientStream(
+      BlobService.method.upload,
+      (async function* () {
+        for (const part of parts) yield { part };
+      })(),
+    );
+    assert.deepEqual(Buffer.from(stored.hash), Buffer.from(hashBlob(content)));
+    assert.equal((await db.usage()).uploads, 0);
+  });
+
+  test("its document is ended, and leaves nothing", { timeout: 20_000 }, async (t) => {
+    const { server, db } = await realServer(t);
+    const call = connectRaw(t, server.address).call(PUT_DOCUMENT);
+    const chunking = { method: "fixed", size: 100n };
+    call.send(documentMessage({ case: "header", value: { source: "s", chunking } }));
+    await drip(call, (offset) =>
+      documentMessage({ case: "data", value: { offset: BigInt(offset), data: new Uint8Array(1) } }),
+    );
+    await requireTooSlow(call);
+    await eventually(() => server.counters().openCalls === 0, "the end of the call");
+    const { uploads, rows } = await db.usage();
+    assert.deepEqual([uploads, rows["blobs"]], [0, 0]);
+  });
+});
+
+test("a peer that has its answer and streams on is cut off, and keeps the answer", { timeout: 20_000 }, async (t) => {
+  const { server } = await realServer(t);
+  const call = connectRaw(t, server.address).call(UPLOAD);
+  const data = uploadMessage({ case: "data", value: { data: new Uint8Array(10) } });
+  await drip(call, () => data);
+  const { status, message, resetCode } = await call.ended;
+  assert.deepEqual([status, resetCode], [3, 0]);
+  assert.match(message, /header/);
+});
+
+describe("a stream that is left alone", () => {
+  test("a slow peer that gets on, through many windows", { timeout: 20_000 }, async (t) => {
+    const { server } = await realServer(t);
+    const call = connectRaw(t, server.address).call(UPLOAD);
+    call.send(uploadMessage({ case: "header", value: {} }));
+    const content = new Uint8Array(60_000).fill(3);
+    for (let offset = 0; offset < content.length; offset += 1_000) {
+      const data = content.subarray(offset, offset + 1_000);
+      call.send(uploadMessage({ case: "data", value: { offset: BigInt(offset), data } }));
+      await delay(LIMITS.slowPeerTimeoutMs / 12);
+    }
+    call.send(uploadMessage({ case: "finish", value: { size: BigInt(content.length), hash: hashBlob(content) } }));
+    call.end();
+    assert.equal((await call.ended).status, 0);
+  });
+
+  test("a peer that waits for a slow server", { timeout: 20_000 }, async (t) => {
+    let count = 0;
+    const services = fakeServices({
+      blob: {
+        upload: async (requests) => {
+          for await (const { part } of requests) {
+            assert.equal(part.case, "header");
+            await delay(2 * LIMITS.slowPeerTimeoutMs);
+            count += 1;
+          }
+          return {};
+        },
+      },
+    });
+    const server = await serve(t, { services, limits: LIMITS });
+    const call = connectRaw(t, server.address).call(UPLOAD);
+    for (let index = 0; index < 3; index += 1) call.send(uploadMessage({ case: "header", value: {} }));
+    call.end();
+    assert.equal((await call.ended).status, 0);
+    assert.equal(count, 3);
+  });
+});
