@@ -15,6 +15,8 @@ export interface Hold {
   /** As in "the … given", e.g. `state root`. */
   readonly what: string;
   readonly digest: Digest;
+  /** What the proof holds beside and that this digest does not vouch for. */
+  readonly leavesOpen: readonly string[];
 }
 
 /** The log part of a proof. Its checkpoint's signature is not verified yet. */

@@ -11,10 +11,17 @@ import { requireChunkPlace } from "../chunk-place.js";
 import { isDocument, receivedCommit, receivedManifest } from "../object.js";
 import { receivedHash, receivedInteger, verifying, verifyNodes, wrongHash } from "../received.js";
 import type { DocumentRecord } from "../records.js";
-import type { CheckedProof } from "./checked.js";
+import type { CheckedProof, Hold } from "./checked.js";
 import { NOTHING_ABOVE, requireType, rootChain, type Above } from "./state-proof.js";
 
 export const CHUNK_PROOF_TYPE = "neleus.chunk-proof.v1";
+
+// A digest vouches for what hangs on it, and for nothing above: anybody can write a manifest, ledger or commit over it.
+const OPEN_MANIFEST =
+  "That the manifest in the proof, with its source and blob, is the right one: the root given is of the chunk list, which any manifest can name.";
+const OPEN_LEDGER =
+  "That the ledger in the proof is one to rely on: the root given is below it, so it says nothing of where the document was recorded.";
+const OPEN_COMMIT = "That the commit in the proof is one to rely on: the root given is that of its ledger.";
 
 /**
  * @throws VerificationFailed, IncompleteProof - a part is wrong or missing
@@ -28,6 +35,7 @@ export function checkChunkProof(proof: ChunkProof): CheckedProof {
   const cell = provedCell(proof, document, index);
   const bytes = proof.slice === undefined ? undefined : chunkBytes(proof.slice, document, { index, cell });
   const above = ledgerPart(proof, document);
+  const openLedger = above.holds.length > 0 ? [OPEN_LEDGER] : [];
   const where = `${cell.size} bytes at offset ${cell.offset} of the document's blob ${toHex(document.blob.hash)}`;
   return {
     claim: {
@@ -51,8 +59,12 @@ export function checkChunkProof(proof: ChunkProof): CheckedProof {
       "That the document says the truth, or comes from where its manifest says.",
     ],
     holds: [
-      { what: "root of the chunk list", digest: document.chunksRoot },
-      { what: "manifest hash", digest: document.hash },
+      {
+        what: "root of the chunk list",
+        digest: document.chunksRoot,
+        leavesOpen: [OPEN_MANIFEST, ...openLedger],
+      },
+      { what: "manifest hash", digest: document.hash, leavesOpen: openLedger },
       ...above.holds,
     ],
     log: above.log,
@@ -100,7 +112,7 @@ function ledgerPart(proof: ChunkProof, document: DocumentRecord): Above {
   const root = receivedHash(proof.ledgerRoot, "the ledger root");
   requireInLedger(root, proof, document);
   const shown = [`The ledger ${toHex(root)} holds that document.`];
-  const holds = [{ what: "ledger root", digest: root }];
+  const holds: Hold[] = [{ what: "ledger root", digest: root, leavesOpen: hasCommit ? [OPEN_COMMIT] : [] }];
   if (proof.chain !== undefined) {
     if (hasCommit) throw new VerificationFailed("the proof holds a commit beside its chain");
     const above = rootChain(proof, {
@@ -117,7 +129,7 @@ function ledgerPart(proof: ChunkProof, document: DocumentRecord): Above {
   if (!equalBytes(commit.ledgerRoot, root)) throw new VerificationFailed("the commit in the proof has another ledger");
   return {
     shown: [...shown, `That ledger is the one of commit ${toHex(commit.hash)}.`],
-    holds: [...holds, { what: "commit hash", digest: commit.hash }],
+    holds: [...holds, { what: "commit hash", digest: commit.hash, leavesOpen: [] }],
     log: undefined,
   };
 }

@@ -14,7 +14,7 @@ import {
 import { checkArgument, hashBytes } from "../argument.js";
 import { forked } from "../trust/frontier.js";
 import { LogKey } from "../trust/index.js";
-import type { CheckedLog, CheckedProof } from "./checked.js";
+import type { CheckedLog, CheckedProof, Hold } from "./checked.js";
 import { CHUNK_PROOF_TYPE, checkChunkProof } from "./chunk-proof.js";
 import { checkRangeProof, RANGE_PROOF_TYPE } from "./range-proof.js";
 import type { Anchors, ProofReport } from "./report.js";
@@ -80,6 +80,8 @@ export function checkProof(proof: Proof): CheckedProof {
   }
 }
 
+const NOT_SHOWN_OF_CHECKPOINT = "That the checkpoint is genuine: give the log's verifier key.";
+
 interface Held {
   readonly anchoredTo: string[];
   readonly notShown: string[];
@@ -88,9 +90,11 @@ interface Held {
 function holdAgainst(checked: CheckedProof, anchors: Anchors): Held {
   const anchoredTo: string[] = [];
   const notShown: string[] = [];
-  if (anchors.root !== undefined) anchoredTo.push(heldRoot(checked, hashBytes(anchors.root, "root")));
+  const hold = anchors.root === undefined ? undefined : holdOf(checked, hashBytes(anchors.root, "root"));
+  if (hold !== undefined) anchoredTo.push(`The ${hold.what} ${toHex(hold.digest)} is the one given.`);
   const { log } = checked;
   if (log === undefined) {
+    notShown.push(...(hold?.leavesOpen ?? []));
     if (anchors.verifierKey !== undefined || anchors.checkpoint !== undefined) {
       notShown.push(
         "That its root was ever logged: the proof ends below the log, so a key or checkpoint says nothing of it.",
@@ -111,14 +115,15 @@ function holdAgainst(checked: CheckedProof, anchors: Anchors): Held {
     if (isAnchor) anchoredTo.push(compared.sentence);
     else if (compared.relation === "is older") notShown.push(compared.sentence);
   }
-  if (!isGenuine) notShown.push("That the checkpoint is genuine: give the log's verifier key.");
+  if (!isGenuine) notShown.push(...(hold?.leavesOpen ?? []), NOT_SHOWN_OF_CHECKPOINT);
   notShown.push("What was written after that leaf of the log.");
   return { anchoredTo, notShown };
 }
 
-function heldRoot(checked: CheckedProof, root: Uint8Array): string {
+/** The digest of the proof that the caller trusts. @throws VerificationFailed - it is none of them */
+function holdOf(checked: CheckedProof, root: Uint8Array): Hold {
   const hold = checked.holds.find(({ digest }) => equalBytes(digest, root));
-  if (hold !== undefined) return `The ${hold.what} ${toHex(root)} is the one given.`;
+  if (hold !== undefined) return hold;
   const found = checked.holds.map(({ what, digest }) => `${what} ${toHex(digest)}`).join(", ");
   throw new VerificationFailed(`the proof is not of the root given, ${toHex(root)}; it has ${found}`, {
     facts: { expected: toHex(root) },

@@ -33,7 +33,7 @@ export function checkRangeProof(proof: RangeProof): CheckedProof {
     claim: { kind: "range", from, to, entries },
     shown: [`The state ${toHex(root)} holds exactly ${count} from ${start} ${end}.`, ...above.shown],
     notShown: ["The values themselves: fetch the blobs and hash them.", ...NOT_SHOWN_OF_STATE],
-    holds: [{ what: "state root", digest: root }, ...above.holds],
+    holds: [{ what: "state root", digest: root, leavesOpen: [] }, ...above.holds],
     log: above.log,
   };
 }

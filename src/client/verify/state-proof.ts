@@ -54,7 +54,7 @@ export function checkStateProof(proof: StateProof): CheckedProof {
     claim: { kind: "state", key, entry, value },
     shown: [...shown, ...above.shown],
     notShown: [...(withoutValue ? ["The value itself: fetch the blob and hash it."] : []), ...NOT_SHOWN_OF_STATE],
-    holds: [{ what: "state root", digest: root }, ...above.holds],
+    holds: [{ what: "state root", digest: root, leavesOpen: [] }, ...above.holds],
     log: above.log,
   };
 }
@@ -108,7 +108,7 @@ export function rootChain(proof: PlacedProof, place: RootPlace): Above {
   requireSameRoot(place.what, { proof: place.root, chain: committed });
   return {
     shown: [`That ${place.what} is the one of commit ${toHex(commitHash)}, the newest of ${name}.`, ...chain.shown],
-    holds: [{ what: "commit hash", digest: commitHash }],
+    holds: [{ what: "commit hash", digest: commitHash, leavesOpen: [] }],
     log: chain.log,
   };
 }

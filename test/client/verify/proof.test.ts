@@ -14,7 +14,15 @@ import {
   type StateProof,
 } from "#gen/neleus/v1/proof_pb.js";
 import type { Database } from "#src/client/contract.js";
-import { parseProof, verifyProof, type Proof, type ProofReport } from "#src/client/verify/index.js";
+import type { DocumentRecord } from "#src/client/records.js";
+import {
+  parseProof,
+  verifyProof,
+  type Anchors,
+  type ChunkClaim,
+  type Proof,
+  type ProofReport,
+} from "#src/client/verify/index.js";
 import { toHex } from "#src/core/bytes.js";
 import {
   Forked,
@@ -127,6 +135,38 @@ describe("proofs in files", () => {
     assert.deepEqual(cut.bytes, patternBytes(30_000, 3).slice(18_000, 27_000));
     const withoutValue = verifyProof({ ...state, value: undefined });
     assert.match(withoutValue.notShown.join(), /The value itself/);
+  });
+
+  it("say what of a chunk's proof the root given does not vouch for", async () => {
+    const { manifest: hash } = verifyProof(chunk).claim as ChunkClaim;
+    const { chunksRoot } = (await db.manifest(hash)) as DocumentRecord;
+    const alone = await db.proofs.chunk({ manifest: hash, index: 2 });
+    const commit = (await db.snapshot("main")).commitHash!;
+    const inCommit = await db.proofs.chunk({ manifest: hash, index: 2, place: { commit } });
+    const [list, ledger, place, checkpoint] = [/^That the manifest/, /^That the ledger/, /^That the commit/, /genuine/];
+    const cases: [ChunkProof, Anchors, open: RegExp[]][] = [
+      [alone, { root: chunksRoot }, [list]],
+      [alone, { root: hash }, []],
+      [inCommit, { root: chunksRoot }, [list, ledger]],
+      [inCommit, { root: hash }, [ledger]],
+      [inCommit, { root: chunk.ledgerRoot }, [place]],
+      [inCommit, { root: commit }, []],
+      [chunk, { root: chunksRoot }, [list, ledger, checkpoint]],
+      [chunk, { root: hash }, [ledger, checkpoint]],
+      [chunk, { root: chunk.ledgerRoot }, [checkpoint]],
+      [chunk, { root: commit }, [checkpoint]],
+      // The key vouches for all of it.
+      [chunk, { root: chunksRoot, verifierKey }, []],
+      [chunk, { root: chunksRoot, checkpoint: chunk.chain!.log!.checkpoint }, []],
+    ];
+    for (const [index, [proof, anchors, open]] of cases.entries()) {
+      const { verdict, notShown } = verifyProof(proof, anchors);
+      assert.equal(verdict, "shown");
+      for (const pattern of [list, ledger, place, checkpoint]) {
+        const isSaid = notShown.some((sentence) => pattern.test(sentence));
+        assert.equal(isSaid, open.includes(pattern), `case ${index}: ${pattern.source}`);
+      }
+    }
   });
 
   it("are held against the checkpoint that the caller has seen", () => {
