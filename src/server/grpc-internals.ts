@@ -19,6 +19,7 @@ interface CallInternals {
   readonly call?: CallInternals;
   readonly nextCall?: CallInternals;
   readonly stream?: ServerHttp2Stream;
+  readonly cancelled?: boolean;
 }
 
 /**
@@ -60,14 +61,32 @@ function dropOverlongTimeout(headers: IncomingHttpHeaders): void {
   if (timeoutMs > MAX_TIMER_MS) delete headers["grpc-timeout"];
 }
 
-/** The HTTP/2 stream of a call; undefined where it cannot be reached. */
-function streamOf(call: object): ServerHttp2Stream | undefined {
+interface StreamHolder {
+  readonly stream: ServerHttp2Stream;
+  readonly cancelled?: boolean;
+}
+
+/** The part of a call that holds its HTTP/2 stream; undefined where it cannot be reached. */
+function innermost(call: object): StreamHolder | undefined {
   let inner: CallInternals | undefined = (call as CallInternals).call;
   // Interceptors wrap the call that holds the stream.
   for (let depth = 0; inner !== undefined && inner.stream === undefined && depth < 8; depth += 1)
     inner = inner.nextCall;
-  const stream = inner?.stream;
-  return stream === undefined || typeof stream.close !== "function" ? undefined : stream;
+  return typeof inner?.stream?.close === "function" ? (inner as StreamHolder) : undefined;
+}
+
+function streamOf(call: object): ServerHttp2Stream | undefined {
+  return innermost(call)?.stream;
+}
+
+/**
+ * True where a call is over before its handler was reached: grpc-js tells of an end only whom it has given the call, and
+ * gives it to a handler all the same when the end of the requests comes later.
+ * @returns false also where it was not possible to tell
+ */
+export function hasEnded(call: object): boolean {
+  const inner = innermost(call);
+  return inner !== undefined && (inner.cancelled === true || inner.stream.destroyed || inner.stream.closed);
 }
 
 /**

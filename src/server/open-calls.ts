@@ -7,7 +7,7 @@ import { randomBytes } from "node:crypto";
 import { setMaxListeners } from "node:events";
 import { NeleusError } from "../core/errors.js";
 import type { CallContext } from "../service/implementation.js";
-import { resetStream } from "./grpc-internals.js";
+import { hasEnded, resetStream } from "./grpc-internals.js";
 
 /** What calls of every kind have in common. */
 export interface SurfaceCall {
@@ -46,6 +46,16 @@ export class OpenCall implements CallContext {
     this.#lingerMs = options.lingerMs;
     this.#onOver = options.onOver;
     options.call.once("cancelled", () => this.#onEnd());
+    if (hasEnded(options.call)) this.#onEnd();
+  }
+
+  /**
+   * To be asked before any work is done for the call.
+   * @throws NeleusError - it has ended, or its deadline has passed though no timer has had its turn to say so
+   */
+  throwIfEnded(): void {
+    if (Date.now() >= Number(this.#call.getDeadline())) this.abort(this.#whyEnded());
+    if (this.#endedBy !== undefined) throw this.#endedBy;
   }
 
   /** Made when it is first asked for: that costs a tenth of a small call, and small calls do not ask. */

@@ -30,6 +30,7 @@ export async function runCall(environment: CallEnvironment, parts: CallParts): P
   const open = environment.calls.open(parts.call, parts.path);
   let code = 0;
   try {
+    open.throwIfEnded();
     await parts.body(open);
   } catch (error) {
     const status = statusOf(environment, open, error);

@@ -12,6 +12,7 @@ import {
   type BlobServiceBatchGetResponseSchema,
   type BlobServiceDownloadRequest,
   type BlobServiceDownloadResponseSchema,
+  type BlobServiceFindMissingRequest,
   type UploadHeader,
 } from "../../gen/neleus/v1/blob_pb.js";
 import { slicePlan, type ByteRange, type SlicePart } from "../core/blob/index.js";
@@ -24,6 +25,9 @@ import type { CallContext, ServiceImplementation } from "./implementation.js";
 import { Pace } from "./pace.js";
 import { receive } from "./receive.js";
 import { blobHashField, countWithin, forField, integerField, invalid, uploadIdField } from "./request.js";
+
+/** Hashes that FindMissing looks up between two looks at the clock. */
+const FIND_MISSING_STEP = 64;
 
 /** What is counted for an item of BatchGet beside its bytes. */
 const ITEM_OVERHEAD_BYTES = 8;
@@ -47,11 +51,7 @@ export function blobService(environment: ServiceEnvironment): ServiceImplementat
 
     download: (request, context) => download(environment, request, context),
 
-    async findMissing(request) {
-      const hashes = hashesField(request.hashes);
-      const database = await openDatabase(environment, request);
-      return { missing: await database.blobs.findMissing(hashes) };
-    },
+    findMissing: (request, context) => findMissing(environment, request, context),
 
     async batchPut(request) {
       countWithin(request.blobs.length, { field: "blobs", name: "batch_blobs", value: MAX_BATCH_BLOBS });
@@ -83,6 +83,22 @@ export function blobService(environment: ServiceEnvironment): ServiceImplementat
       }
     },
   };
+}
+
+async function findMissing(
+  environment: ServiceEnvironment,
+  request: BlobServiceFindMissingRequest,
+  context: CallContext,
+): Promise<{ missing: BlobHash[] }> {
+  const hashes = hashesField(request.hashes);
+  const database = await openDatabase(environment, request);
+  const pace = new Pace(context.signal);
+  const missing: BlobHash[] = [];
+  for (let start = 0; start < hashes.length; start += FIND_MISSING_STEP) {
+    if (pace.isDue) await pace.rest();
+    missing.push(...(await database.blobs.findMissing(hashes.slice(start, start + FIND_MISSING_STEP))));
+  }
+  return { missing };
 }
 
 async function beginUpload(environment: ServiceEnvironment, header: UploadHeader): Promise<Upload> {

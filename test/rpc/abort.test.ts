@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { toBinary, create } from "@bufbuild/protobuf";
-import { BlobServiceUploadRequestSchema } from "#gen/neleus/v1/blob_pb.js";
+import { BlobService, BlobServiceUploadRequestSchema } from "#gen/neleus/v1/blob_pb.js";
 import { NeleusError } from "#src/core/errors.js";
 import type { RunningServer } from "#src/server/index.js";
 import type { CallContext } from "#src/service/implementation.js";
@@ -22,8 +22,9 @@ import {
   PREFACE,
   resetFrame,
 } from "./support/raw-frames.js";
-import { deferred, eventually, serve, type Deferred } from "./support/running.js";
+import { connectTo, deferred, eventually, serve, type Deferred } from "./support/running.js";
 
+const { stat } = BlobService.method;
 const UPLOAD = "/neleus.v1.BlobService/Upload";
 const DOWNLOAD = "/neleus.v1.BlobService/Download";
 const PART = toBinary(
@@ -201,3 +202,56 @@ function startClient(t: TestContext, address: string, what: string): ChildProces
   t.after(() => child.kill("SIGKILL"));
   return child;
 }
+
+describe("a call that is over before its handler was reached", () => {
+  const STAT = "/neleus.v1.BlobService/Stat";
+
+  test("is no work: its deadline passed before its request was complete", async (t) => {
+    let handled = 0;
+    const services = fakeServices({
+      blob: {
+        stat: async () => {
+          handled += 1;
+          return {};
+        },
+      },
+    });
+    const server = await serve(t, { services });
+    const client = connectRaw(t, server.address);
+    const call = client.call(STAT, { headers: { "grpc-timeout": "40m" } }).send(Buffer.alloc(0));
+    await delay(120);
+    call.end();
+    assert.equal((await call.ended).status, 4);
+    await eventually(() => server.counters().openCalls === 0, "the end of the call");
+    assert.equal(handled, 0);
+    assert.equal((await client.call(STAT).send(Buffer.alloc(0)).end().ended).status, 0);
+    assert.equal(handled, 1);
+  });
+
+  test("is no work: the server was busy when its deadline passed", async (t) => {
+    let handled = 0;
+    const services = fakeServices({
+      blob: {
+        stat: async ({ database }) => {
+          handled += 1;
+          // Everything else that has arrived waits for this.
+          for (const endMs = performance.now() + 150; database === "busy" && performance.now() < endMs;);
+          return {};
+        },
+      },
+    });
+    const server = await serve(t, { services });
+    const transport = connectTo(t, server.address);
+    await transport.unary(stat, {});
+    handled = 0;
+    const busy = transport.unary(stat, { database: "busy" });
+    const late = [1, 2, 3].map(() => transport.unary(stat, {}, { timeoutMs: 50 }));
+    for (const outcome of await Promise.allSettled(late)) {
+      assert.equal(outcome.status, "rejected");
+      assert.equal((outcome.reason as NeleusError).code, "DEADLINE_EXCEEDED");
+    }
+    await busy;
+    await eventually(() => server.counters().openCalls === 0, "the end of the calls");
+    assert.equal(handled, 1);
+  });
+});

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
-import { endRequests, prepareConnections, resetStream, setStreamWindow } from "#src/server/grpc-internals.js";
+import { endRequests, hasEnded, prepareConnections, resetStream, setStreamWindow } from "#src/server/grpc-internals.js";
 import { fakeServices } from "../rpc/support/fakes.js";
 import { connectRaw } from "../rpc/support/raw-client.js";
 import { eventually, MemoryLogger, serve } from "../rpc/support/running.js";
@@ -58,6 +58,7 @@ describe("private fields of grpc-js", () => {
     assert.equal(setStreamWindow(stranger, WINDOW_BYTES), false);
     assert.equal(prepareConnections(stranger, WINDOW_BYTES), false);
     assert.equal(endRequests({}, 1), false);
+    assert.equal(hasEnded({}), false);
     assert.equal(resetStream({}), false);
     assert.equal(resetStream({ call: { nextCall: { nextCall: {} } } }), false);
   });
