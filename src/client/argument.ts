@@ -41,11 +41,22 @@ export function textsByName(value: unknown, field: string): Record<string, strin
   return texts;
 }
 
+/** True for the same names with the same texts. */
+export function sameTexts(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {
+  const names = Object.keys(a);
+  return names.length === Object.keys(b).length && names.every((name) => Object.hasOwn(b, name) && a[name] === b[name]);
+}
+
 /** The 32 bytes of a hash. @throws InvalidArgument - another length, or text that is not hex */
 export function hashBytes(hash: HashArgument, field: string): Digest {
   const bytes = typeof hash === "string" ? checkArgument(field, () => fromHex(hash)) : hash;
   if (bytes instanceof Uint8Array && bytes.length === 32) return new Uint8Array(bytes);
   throw new InvalidArgument(`${field}: a hash is 32 bytes, or 64 digits of hex`, { field });
+}
+
+/** The bytes of an expected commit: none is the empty string. */
+export function expectedCommitBytes(expected: HashArgument | null): Uint8Array {
+  return expected === null ? new Uint8Array(0) : hashBytes(expected, "expectedCommit");
 }
 
 /** A count or offset. @throws InvalidArgument - not an integer of `least` … 2^53 − 1 */

@@ -57,8 +57,9 @@ export interface Database extends Documents {
   /** A view of a state whose commit or root the caller names and so trusts; it is not looked up in the log. */
   at(place: { readonly commit: HashArgument } | { readonly root: HashArgument }): StateView;
   /**
-   * Makes a commit of what is staged, checks that it says what was asked, and that the head has it under a verified
-   * checkpoint: one round trip more.
+   * Makes a commit of what is staged, and checks that it says what was asked, that the head has it under a verified
+   * checkpoint and had not before, and that its ledger holds the manifests named: two round trips more, and one for each
+   * manifest. Not shown: that its state is the one that was staged, since others may stage meanwhile.
    */
   commit(head: string, request: CommitRequest, options?: CallOptions): Promise<Committed>;
 
@@ -223,7 +224,10 @@ export interface CommitRequest {
   /** Milliseconds since 1970; absent: the server's clock. */
   readonly timeMs?: number | undefined;
   readonly meta?: Readonly<Record<string, string>> | undefined;
-  /** Manifests to add to the ledger of this commit. */
+  /**
+   * Manifests to add to the ledger of this commit. Each is shown to be in it, unless it is of a document without chunks:
+   * that it is there is then the server's word.
+   */
   readonly manifests?: readonly HashArgument[] | undefined;
   /** The head's commit must be this (null: there must be none), or nothing happens: `Conflict`. */
   readonly expectedCommit?: HashArgument | null | undefined;

@@ -7,7 +7,7 @@ import { putBlob, VerifiedBlob } from "./blob.js";
 import { getBlobs, missingBlobs, putBlobs } from "./blob-batch.js";
 import { getCapabilities } from "./capabilities.js";
 import { CommitView } from "./commit-view.js";
-import { createCommit, VerifiedCommits } from "./commits.js";
+import { VerifiedCommits } from "./commits.js";
 import { callOptions, Connection } from "./connection.js";
 import type {
   BlobHandle,
@@ -24,6 +24,7 @@ import type {
   StateView,
   Trust,
 } from "./contract.js";
+import { createCommit } from "./create-commit.js";
 import { getManifest, listChunks } from "./documents.js";
 import { VerifiedHeadState } from "./head-state.js";
 import { VerifiedHeads } from "./heads.js";
@@ -159,9 +160,9 @@ class VerifyingDatabase implements Database {
   }
 
   async commit(head: string, request: CommitRequest, options: CallOptions = {}): Promise<Committed> {
-    const { commits } = this;
+    const { commits, proofs } = this;
     const snapshot = (name: string, call: CallOptions): Promise<Snapshot> => this.snapshot(name, call);
-    return createCommit({ ...this.#context, commits, snapshot }, head, { ...request, ...callOptions(options) });
+    return createCommit({ ...this.#context, commits, proofs, snapshot }, head, { ...request, ...callOptions(options) });
   }
 
   blob(hash: HashArgument): BlobHandle {

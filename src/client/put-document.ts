@@ -16,9 +16,8 @@ import {
   type DocumentHeaderSchema,
   type ManifestServicePutDocumentRequest,
 } from "../../gen/neleus/v1/manifest_pb.js";
-import { checkArgument, countArgument, textArgument, textsByName } from "./argument.js";
+import { checkArgument, countArgument, sameTexts, textArgument, textsByName } from "./argument.js";
 import { dataMessage, finishMessage } from "./blob.js";
-import { sameMeta } from "./commits.js";
 import type { Connection } from "./connection.js";
 import type { FollowedLog } from "./log.js";
 import { isDocument, receivedManifest } from "./object.js";
@@ -145,5 +144,5 @@ function wrongMember(
   // Nobody was asked to sign it.
   if (manifest.object.signatures !== undefined) return "signatures";
   if (asked.timeMs !== undefined && manifest.timeMs !== asked.timeMs) return "time";
-  return sameMeta(manifest.object.meta ?? {}, asked.meta ?? {}) ? undefined : "meta";
+  return sameTexts(manifest.object.meta ?? {}, asked.meta ?? {}) ? undefined : "meta";
 }

@@ -223,13 +223,18 @@ export function defineAnswerTrials(thoroughness: Thoroughness): void {
       harmless: /^0\.position/,
       call: 2,
     }));
-    trial("a commit that is made", () => ({
-      run: async (db) => {
-        const made = await db.commit("main", { author: "a", message: "made", meta: { m: "1" } });
-        return [made.commit, receipt(made.receipt)];
-      },
+    const making = async (db: Database): Promise<unknown> => {
+      const made = await db.commit("main", { author: "a", message: "made", meta: { m: "1" }, manifests: [document] });
+      return [made.commit, receipt(made.receipt)];
+    };
+    trial("the head before a commit", () => ({ run: making, isStateless: false, harmless: NOTHING }));
+    trial("a commit that is made", () => ({ run: making, isStateless: false, harmless: WORD, call: 2 }));
+    trial("the head after a commit", () => ({ run: making, isStateless: false, harmless: NOTHING, call: 3 }));
+    trial("that a commit's ledger holds a document", () => ({
+      run: making,
       isStateless: false,
-      harmless: WORD,
+      harmless: /^0\.proof\.slice$/,
+      call: 4,
     }));
     trial("a head that is made", () => ({
       run: async (db) => receipt(await db.heads.create(`made-${(made += 1)}`)),
