@@ -29,7 +29,7 @@ class Liar {
     unary: async (method, request, options) => {
       const pass: Pass = (changed = request) => inner.unary(method, changed as typeof request, options);
       const lie = this.lies.get(method.name);
-      return (await (lie === undefined ? pass() : lie(request as Record<string, unknown>, pass))) as never;
+      return (await (lie === undefined ? pass() : lie(request, pass))) as never;
     },
     serverStream: inner.serverStream.bind(inner),
     clientStream: inner.clientStream.bind(inner),
