@@ -1,6 +1,7 @@
 // What services are made of: the databases they serve, and who they say they are.
 import type { Database } from "../database/index.js";
 import { databaseField } from "./request.js";
+import type { WorkBudgetLimits } from "./work-budget.js";
 
 /** What the services stand on. */
 export interface ServiceEnvironment {
@@ -11,6 +12,8 @@ export interface ServiceEnvironment {
   readonly database: (name: string) => Promise<Database>;
   /** Version of the server, SemVer. */
   readonly version: string;
+  /** What large reads may hold together. Default: as core/limits.ts has it. */
+  readonly workBudget?: Partial<WorkBudgetLimits> | undefined;
 }
 
 /**

@@ -13,7 +13,7 @@ import type {
 } from "../../gen/neleus/v1/state_pb.js";
 import { StateService } from "../../gen/neleus/v1/state_pb.js";
 import { compareBytes } from "../core/bytes.js";
-import { MAX_BATCH_KEYS, MAX_INLINE_VALUE_BYTES } from "../core/limits.js";
+import { BATCH_KEY_WORK_BYTES, MAX_BATCH_KEYS, MAX_INLINE_VALUE_BYTES } from "../core/limits.js";
 import { get } from "../core/map/index.js";
 import type { KeyCondition, StateChange, StateOperation } from "../database/index.js";
 import { openDatabase, type ServiceEnvironment } from "./environment.js";
@@ -35,8 +35,10 @@ import {
   mapRootField,
 } from "./request.js";
 import { readWithWitness } from "./reveal-message.js";
+import { WorkBudget } from "./work-budget.js";
 
 export function stateService(environment: ServiceEnvironment): ServiceImplementation<typeof StateService> {
+  const budget = new WorkBudget(environment.workBudget);
   return {
     async get(request) {
       const at = selectorField(request.at, "at");
@@ -48,7 +50,7 @@ export function stateService(environment: ServiceEnvironment): ServiceImplementa
       return { position: readPosition(point), nodes, ...(value === undefined ? {} : { value }) };
     },
 
-    batchGet: (request, context) => batchGet(environment, request, context),
+    batchGet: (request, context) => batchGet({ ...environment, budget }, request, context),
 
     async apply(request) {
       const head = headField(request.head, "head");
@@ -65,24 +67,30 @@ export function stateService(environment: ServiceEnvironment): ServiceImplementa
 }
 
 async function* batchGet(
-  environment: ServiceEnvironment,
+  environment: ServiceEnvironment & { readonly budget: WorkBudget },
   request: StateServiceBatchGetRequest,
   context: CallContext,
 ): AsyncGenerator<MessageInitShape<typeof StateServiceBatchGetResponseSchema>, void, undefined> {
   const at = selectorField(request.at, "at");
   const keys = keysField(request.keys);
   const database = await openDatabase(environment, request);
-  const point = await resolveAt(await database.view(), at);
-  let position: { position?: ReturnType<typeof readPosition> } = { position: readPosition(point) };
-  for await (const content of keysStream({
-    database,
-    map: point.state,
-    keys,
-    pace: new Pace(context.signal),
-    loadValue: request.omitValues ? undefined : (cell) => inlineValue(database, cell),
-  })) {
-    yield { ...position, ...content };
-    position = {};
+  // The nodes of all keys are held until the last of them has been read, and the witness until it has been taken.
+  const release = await environment.budget.take(keys.length * BATCH_KEY_WORK_BYTES, context.signal);
+  try {
+    const point = await resolveAt(await database.view(), at);
+    let position: { position?: ReturnType<typeof readPosition> } = { position: readPosition(point) };
+    for await (const content of keysStream({
+      database,
+      map: point.state,
+      keys,
+      pace: new Pace(context.signal),
+      loadValue: request.omitValues ? undefined : (cell) => inlineValue(database, cell),
+    })) {
+      yield { ...position, ...content };
+      position = {};
+    }
+  } finally {
+    release();
   }
 }
 
