@@ -54,16 +54,18 @@ export function verifyNodes<T>(reader: Reader<T>, nodes: readonly NodeReveal[]):
 }
 
 /**
- * Runs a check of core over received bytes.
+ * Runs a check of core over received bytes. What they are is said by a function where the words cost something: most
+ * bytes are right.
  * @throws VerificationFailed - for what is Malformed there; anything else is passed on
  */
-export function verifying<T>(what: string, check: () => T): T {
+export function verifying<T>(what: string | (() => string), check: () => T): T {
   try {
     return check();
   } catch (error) {
     if (!(error instanceof Malformed)) throw error;
     const { facts } = error;
-    throw new VerificationFailed(`${what}: ${error.message}`, { facts }, { cause: error });
+    const name = typeof what === "string" ? what : what();
+    throw new VerificationFailed(`${name}: ${error.message}`, { facts }, { cause: error });
   }
 }
 

@@ -40,7 +40,8 @@ class Value extends Entry implements StateValue {
 
 /** The entry of a key and its proved cell, both copied. @throws VerificationFailed - the cell is no state cell */
 export function stateEntry(key: Uint8Array, cell: Uint8Array): StateEntry {
-  const { hash, size, ext } = verifying(`the cell of key ${toHex(key)}`, () => stateCell.decode(cell));
+  const name = (): string => `the cell of key ${toHex(key)}`;
+  const { hash, size, ext } = verifying(name, () => stateCell.decode(cell));
   return new Entry({ key: new Uint8Array(key), hash, sizeBytes: size, extension: ext ?? {} });
 }
 
