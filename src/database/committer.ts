@@ -10,7 +10,8 @@
 //
 // A lost race (another process was first) runs the whole round again on the new tail, verdicts included: a mutation may
 // have failed because of one before it that never became durable. Nobody is answered before the flush, and a checkpoint
-// is signed after it. A round that fails leaves nothing.
+// is signed after it. A round that fails leaves nothing; one that is durable and then cannot be signed is there all the
+// same, and its writers are told so.
 //
 // Cost: a mutation is CPU of this thread, so a round is bounded in mutations and bytes, and reads run in between.
 import { Unavailable, assert } from "../core/errors.js";
@@ -75,7 +76,8 @@ export class Committer {
 
   /**
    * Runs a mutation and resolves once it is durable and in the log. Mutations run in the order of the calls.
-   * @throws what the mutation throws; Unavailable - closed, disk full, or other processes won every race
+   * @throws what the mutation throws; Unavailable - closed, disk full, or other processes won every race; with the fact
+   *   `outcome: applied` the write is durable and only its receipt could not be signed
    */
   commit<T>(mutate: Mutation<T>): Promise<Outcome<T>> {
     if (this.#closed) return Promise.reject(new Unavailable("the database is closed"));
@@ -185,17 +187,37 @@ class Round {
 
   /** Answers everybody. Only once the round is durable. */
   settle(): void {
-    const receipt: Receipt = {
-      logIndex: this.#written.size - 1,
-      checkpoint: this.#options.log.checkpoint(this.#written),
-    };
+    const receipt = this.#receipt();
     for (const [index, verdict] of this.#verdicts.entries()) {
       const ticket = this.#tickets[index];
       assert(ticket !== undefined, "one verdict for each ticket");
       if ("error" in verdict) ticket.reject(verdict.error);
+      else if (receipt instanceof Unavailable) ticket.reject(receipt);
       else ticket.resolve({ value: verdict.value, receipt });
     }
   }
+
+  /** What confirms the round, or what to say where it cannot be signed. */
+  #receipt(): Receipt | Unavailable {
+    const logIndex = this.#written.size - 1;
+    try {
+      return { logIndex, checkpoint: this.#options.log.checkpoint(this.#written) };
+    } catch (cause) {
+      return unsigned(logIndex, cause);
+    }
+  }
+}
+
+/** The flush cannot be taken back: whoever took this for a write that failed, and repeated it, would write twice. */
+function unsigned(logIndex: number, cause: unknown): Unavailable {
+  return new Unavailable(
+    "the write was applied and is durable, but its receipt could not be signed",
+    {
+      hint: "read back what it changed before you try again",
+      facts: { outcome: "applied", log_index: String(logIndex) },
+    },
+    { cause },
+  );
 }
 
 /** Waits a random while, longer with each attempt, so that two processes do not meet again and again. */

@@ -3,7 +3,8 @@
 //
 // What holds throughout:
 // - A write that moves a ref resolves once it is durable, atomic and in the log, and says where (`Receipt`). A write
-//   that fails has changed nothing.
+//   that fails has changed nothing, unless it is Unavailable with the fact `outcome: applied`: then only its receipt,
+//   which is signed after the flush, could not be made.
 // - Reads go through a `View`: refs, roots and log as they were at one instant. What hangs on them never changes, so an
 //   answer may take as long as it likes.
 // - Arrays handed in are not kept once the promise has settled, and not changed; the caller leaves them alone until

@@ -53,6 +53,9 @@ function statusOf(environment: CallEnvironment, open: OpenCall, error: unknown):
     logger.log("error", message, { request_id: requestId, path, ...errorFields(thrown) });
   const logFailure = (failure: { readonly error: unknown }): void => log("internal error", failure.error);
   if (error instanceof NeleusError && error.code === "CORRUPT") log("stored bytes do not match their hash", error);
+  // The caller is told what became of the write; why it could not be signed is the operator's to know.
+  if (error instanceof NeleusError && error.facts["outcome"] === "applied")
+    log("a durable write was not signed", error);
   try {
     const status = toStatus(error, { requestId, logFailure });
     return wireStatus(open.endedBy === undefined ? status : toStatus(open.endedBy, { requestId, logFailure }));

@@ -8,6 +8,7 @@ import { hashBlob } from "#src/core/blob/index.js";
 import { utf8 } from "#src/core/bytes.js";
 import { Conflict } from "#src/core/errors.js";
 import { parseVerifierKey, verifyCheckpoint } from "#src/core/log/index.js";
+import { CheckpointSigner } from "#src/database/checkpoint-signer.js";
 import { Database } from "#src/database/index.js";
 import type { KeyCondition } from "#src/database/index.js";
 import { patternBytes } from "./support/bytes.js";
@@ -184,6 +185,37 @@ describe("a round", () => {
     assert.deepEqual([after.logSize, after.refs], [before.logSize, before.refs]);
     await db.states.apply("main", { operations: [{ ...put("k", "2"), condition: "absent" }] });
     assert.deepEqual(await readAll(db), { k: "2" });
+  });
+
+  it("that is durable and cannot be signed says to each of its writers what became of its write", async (t) => {
+    const { db } = await openFaulty();
+    const signing = t.mock.method(CheckpointSigner.prototype, "checkpoint", () => {
+      throw new Error("the key is gone");
+    });
+    const [first, refused, commit] = await Promise.allSettled([
+      db.states.apply("main", { operations: [put("k", "1")] }),
+      db.states.apply("main", { operations: [{ ...put("k", "2"), condition: "absent" }] }),
+      db.commits.create({ head: "main", author: "a", message: "" }),
+    ]);
+    for (const result of [first, commit]) {
+      assert.equal(result?.status, "rejected");
+      const error = await expectError(Promise.reject(result.reason as Error), {
+        code: "UNAVAILABLE",
+        message: /was applied and is durable/,
+        facts: { outcome: "applied", log_index: "1" },
+      });
+      assert.match(error.hint ?? "", /read back/);
+      assert.match((error.cause as Error).message, /the key is gone/);
+    }
+    // What would have been refused anyway is refused, and has changed nothing.
+    assert.equal(refused?.status, "rejected");
+    await expectError(Promise.reject(refused.reason as Error), { code: "CONFLICT" });
+    signing.mock.restore();
+    assert.deepEqual(await readAll(db), { k: "1" });
+    assert.ok((await (await db.view()).head("main")).commit !== undefined);
+    const { receipt } = await db.states.apply("main", { operations: [put("k", "3")] });
+    assert.equal(receipt.logIndex, 2);
+    verifyCheckpoint(receipt.checkpoint, parseVerifierKey(db.log.verifierKey));
   });
 
   it("that loses the race runs again on what the winner wrote, verdicts included", async () => {

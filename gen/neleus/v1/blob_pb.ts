@@ -702,7 +702,8 @@ export const BlobService: GenService<{
     output: typeof BlobServiceDownloadResponseSchema;
   },
   /**
-   * Which of these blobs the database does not hold, so that a client sends only those.
+   * Which of these blobs the database does not hold, so that a client sends only those. They are looked up, not hashed: a
+   * damaged one counts as held until it is read, and storing it again mends it.
    *
    * RESOURCE_EXHAUSTED: too many hashes.
    *
