@@ -1,27 +1,26 @@
 // Proofs to be handed to others: fetched, and verified before they are returned.
-import { create } from "@bufbuild/protobuf";
 import { equalBytes } from "../core/bytes.js";
 import { IncompleteProof, InvalidArgument, VerificationFailed } from "../core/errors.js";
-import { commitHash, manifestHash, mapRoot, type Digest } from "../core/hashes.js";
+import { commitHash, manifestHash, mapRoot, type Digest, type MapRoot } from "../core/hashes.js";
 import { requireName } from "../core/object/index.js";
 import {
   ProofService,
-  RangeProofSchema,
   type ChunkProof,
-  type NodeReveal,
-  type ProofServiceProveRangeResponse,
   type RangeProof,
   type Snapshot,
   type StateProof,
 } from "../../gen/neleus/v1/proof_pb.js";
 import { checkArgument, countArgument, hashBytes, keyBounds, keyBytes } from "./argument.js";
 import type { Connection } from "./connection.js";
+import { gatheredRange } from "./gathered-range.js";
 import type { FollowedLog } from "./log.js";
 import { receivedPart } from "./received.js";
 import type { CommitRecord, HashArgument, Key } from "./records.js";
 import type { Commits, ProofPlace, Proofs } from "./sections.js";
 import type { CallOptions } from "./transport.js";
 import { checkProof, type Proof, type ProofClaim } from "./verify/index.js";
+import { RANGE_PROOF_TYPE } from "./verify/range-proof.js";
+import { requireType, stateChain } from "./verify/state-proof.js";
 
 /** What proofs are made of. */
 export interface ProofsContext {
@@ -68,7 +67,8 @@ export class VerifiedProofs implements Proofs {
       return receivedPart((await connection.unary(ProofService.method.proveState, message, options)).proof, "proof");
     });
     requireClaim(claimOf(proof), (claim) => claim.kind === "state" && equalBytes(claim.key, bytes));
-    await this.#requireState(place, mapRoot(proof.root), options);
+    const expected = await this.#expectedState(place, options);
+    if (expected !== undefined) requireSameState(mapRoot(proof.root), expected);
     return proof;
   }
 
@@ -84,16 +84,17 @@ export class VerifiedProofs implements Proofs {
       throw new InvalidArgument("to: is not above from, so the range is empty", { field: "to" });
     const { from, to } = bounds;
     const request = { database: connection.database, at: { at: place.at }, from, ...(to === undefined ? {} : { to }) };
-    const proof = await this.#verified(place, options, (knownCheckpoint) => {
-      const message = { ...request, knownCheckpoint };
-      return gathered(connection.serverStream(ProofService.method.proveRange, message, options));
+    const expected = await this.#expectedState(place, options);
+    const requireHeader = (header: RangeProof, root: MapRoot): void => {
+      requireType(header.type, RANGE_PROOF_TYPE);
+      this.#requireChain(place, header);
+      if (expected !== undefined) requireSameState(root, expected);
+      stateChain(root, header);
+    };
+    return this.#verified(place, options, (knownCheckpoint) => {
+      const parts = connection.serverStream(ProofService.method.proveRange, { ...request, knownCheckpoint }, options);
+      return gatheredRange(parts, { bounds, requireHeader });
     });
-    requireClaim(
-      claimOf(proof),
-      (claim) => claim.kind === "range" && equalBytes(claim.from, from) && sameEnd(claim.to, to),
-    );
-    await this.#requireState(place, mapRoot(proof.root), options);
-    return proof;
   }
 
   async chunk(
@@ -129,22 +130,36 @@ export class VerifiedProofs implements Proofs {
   ): Promise<P> {
     if (place?.head === undefined) {
       const proof = await request("");
-      if (proof.chain === undefined) return proof;
-      throw new VerificationFailed("the proof holds the chain of a head that was not asked for");
+      this.#requireChain(place, proof);
+      return proof;
     }
-    const { name, staged } = place.head;
     const { answer } = await this.#context.log.read(request, ({ chain }) => chain?.log, options);
-    if (answer.chain?.head === name && answer.staged === staged) return answer;
-    throw new VerificationFailed(`the proof is not of what is ${staged ? "staged" : "committed"} on head "${name}"`);
+    this.#requireChain(place, answer);
+    return answer;
   }
 
-  /** The state that the proof is of must be the one that the caller named. A head's is held by its chain. */
-  async #requireState(place: Place, root: Digest, options: CallOptions): Promise<void> {
-    if (place.trusted === undefined) return;
-    const isCommit = place.at.case === "commit";
-    const expected = isCommit ? (await this.#commit(place.trusted, options)).stateRoot : place.trusted;
-    if (!equalBytes(root, expected))
-      throw new VerificationFailed("the proof is of another root than the one asked for");
+  /** Where a head was named, the proof holds its chain, under a checkpoint that the pinned key has signed; else none. */
+  #requireChain(
+    place: Place | undefined,
+    { chain, staged }: { readonly chain?: Snapshot | undefined; readonly staged: boolean },
+  ): void {
+    if (place?.head === undefined) {
+      if (chain === undefined) return;
+      throw new VerificationFailed("the proof holds the chain of a head that was not asked for");
+    }
+    const { head } = place;
+    const log = receivedPart(chain?.log, "log proof");
+    this.#context.log.trust.key.open(log.checkpoint);
+    if (chain?.head === head.name && staged === head.staged) return;
+    throw new VerificationFailed(
+      `the proof is not of what is ${head.staged ? "staged" : "committed"} on head "${head.name}"`,
+    );
+  }
+
+  /** The state that a proof must be of, where the caller named it. A head's is held by its chain. */
+  async #expectedState(place: Place, options: CallOptions): Promise<MapRoot | undefined> {
+    if (place.trusted === undefined) return undefined;
+    return place.at.case === "commit" ? (await this.#commit(place.trusted, options)).stateRoot : mapRoot(place.trusted);
   }
 
   #commit(hash: Digest, options: CallOptions): Promise<CommitRecord> {
@@ -170,24 +185,6 @@ function requireClaim(claim: ProofClaim, isAsked: (claim: ProofClaim) => boolean
   if (!isAsked(claim)) throw new VerificationFailed("the proof is of something else than what was asked for");
 }
 
-function sameEnd(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
-  return a === undefined || b === undefined ? a === b : equalBytes(a, b);
-}
-
-/** A range proof put together: the first part holds everything but nodes, the others nodes alone. */
-async function gathered(parts: AsyncIterable<ProofServiceProveRangeResponse>): Promise<RangeProof> {
-  let header: RangeProof | undefined;
-  const nodes: NodeReveal[] = [];
-  for await (const part of parts) {
-    const proof = receivedPart(part.proof, "proof");
-    for (const node of proof.nodes) nodes.push(node);
-    if (header === undefined) header = proof;
-    else if (!isNodesAlone(proof)) throw new VerificationFailed("a later part of the proof holds more than nodes");
-  }
-  return create(RangeProofSchema, { ...receivedPart(header, "proof"), nodes });
-}
-
-function isNodesAlone(proof: RangeProof): boolean {
-  const { type, root, from, to, chain, staged } = proof;
-  return type === "" && root.length === 0 && from.length === 0 && to === undefined && chain === undefined && !staged;
+function requireSameState(root: MapRoot, expected: MapRoot): void {
+  if (!equalBytes(root, expected)) throw new VerificationFailed("the proof is of another root than the one asked for");
 }
