@@ -3,7 +3,7 @@
 // grpc-js is given bytes; messages are encoded and decoded here. Its habits that are mended: leaving a stream early does
 // not cancel it, read-ahead counts messages and not bytes, and errors are texts.
 import "../wire/text-encoding.js";
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import type {
   DescMessage,
   DescMethod,
@@ -32,6 +32,7 @@ import {
 } from "../core/limits.js";
 import { ClientCall } from "./client-call.js";
 import { ReceiveBudget } from "../wire/receive-budget.js";
+import { decodeWithReveals } from "../wire/reveal-codec.js";
 import { parseServerAddress, type ServerAddress } from "./grpc-address.js";
 import { errorFromGrpc } from "./grpc-failure.js";
 import { sendRequests } from "./grpc-send.js";
@@ -256,7 +257,7 @@ function encode<M extends DescMessage>(schema: M, message: MessageInitShape<M>):
 /** @throws VerificationFailed - the server sent something else */
 function decode<M extends DescMessage>(schema: M, bytes: Buffer): MessageShape<M> {
   try {
-    return fromBinary(schema, bytes, { readUnknownFields: false });
+    return decodeWithReveals(schema, bytes);
   } catch (cause) {
     const message = `the server's answer is no ${schema.name}: ${(cause as Error).message}`;
     throw new VerificationFailed(message, { evidence: bytes }, { cause });

@@ -7,6 +7,8 @@ import { stateCell, type StateCellExtension } from "../core/object/index.js";
 import type { StateEntry, StateValue } from "./contract.js";
 import { verifying, wrongHash } from "./received.js";
 
+const NO_EXTENSION: StateCellExtension = Object.freeze({});
+
 class Entry implements StateEntry {
   readonly key: Uint8Array;
   readonly hash: BlobHash;
@@ -42,7 +44,7 @@ class Value extends Entry implements StateValue {
 export function stateEntry(key: Uint8Array, cell: Uint8Array): StateEntry {
   const name = (): string => `the cell of key ${toHex(key)}`;
   const { hash, size, ext } = verifying(name, () => stateCell.decode(cell));
-  return new Entry({ key: new Uint8Array(key), hash, sizeBytes: size, extension: ext ?? {} });
+  return new Entry({ key: new Uint8Array(key), hash, sizeBytes: size, extension: ext ?? NO_EXTENSION });
 }
 
 /** The entry with bytes that are known to be its value. */

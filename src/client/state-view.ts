@@ -71,9 +71,12 @@ export class VerifiedStateView implements StateView {
     const bounds = keyBounds(range);
     const limit = range.limit === undefined ? undefined : countArgument(range.limit, "limit", 1);
     if (bounds === undefined || this.#isEmpty) return;
-    const withValues = range.values === true;
-    for await (const { entry, value } of this.#scanned(bounds, { limit, withValues, call: range })) {
-      if (entry !== undefined) yield withValues ? await this.#loaded(entry, value, range) : entry;
+    if (range.values !== true) {
+      for await (const entries of this.#pieces(bounds, { limit, call: range })) yield* entries;
+      return;
+    }
+    for await (const { entry, value } of this.#withValues(bounds, { limit, call: range })) {
+      if (entry !== undefined) yield await this.#loaded(entry, value, range);
     }
   }
 
@@ -133,10 +136,31 @@ export class VerifiedStateView implements StateView {
     queue.finish();
   }
 
-  async *#scanned(
+  /** The entries without values, as many at a time as a message brings. */
+  async *#pieces(bounds: KeyBounds, how: ScanOptions): AsyncGenerator<Iterable<StateEntry>, void, undefined> {
+    const page = new ScanPage(this.#map, bounds, how.limit);
+    for await (const message of this.#scanMessages(bounds, { ...how, withValues: false })) {
+      requireNoValues(message.values);
+      yield page.push(message);
+    }
+    page.finish();
+  }
+
+  async *#withValues(bounds: KeyBounds, how: ScanOptions): AsyncGenerator<Proved, void, undefined> {
+    const page = new ScanPage(this.#map, bounds, how.limit);
+    const queue = new ValueQueue();
+    for await (const message of this.#scanMessages(bounds, { ...how, withValues: true })) {
+      for (const entry of page.push(message)) queue.add({ key: entry.key, entry });
+      yield* queue.accept(message.values);
+    }
+    page.finish();
+    queue.finish();
+  }
+
+  #scanMessages(
     bounds: KeyBounds,
-    how: { readonly limit: number | undefined; readonly withValues: boolean; readonly call: CallOptions },
-  ): AsyncGenerator<Proved, void, undefined> {
+    how: ScanOptions & { readonly withValues: boolean },
+  ): AsyncIterable<StateServiceScanResponse> {
     const { limit, withValues } = how;
     const { from, to } = bounds;
     const request = {
@@ -147,18 +171,7 @@ export class VerifiedStateView implements StateView {
       ...(limit === undefined ? {} : { limit: BigInt(limit) }),
       withValues,
     };
-    const page = new ScanPage(this.#map, bounds, limit);
-    const queue = new ValueQueue();
-    for await (const message of this.#connection.serverStream(StateService.method.scan, request, how.call)) {
-      for (const entry of page.push(message)) {
-        if (withValues) queue.add({ key: entry.key, entry });
-        else yield { key: entry.key, entry, value: undefined };
-      }
-      if (withValues) yield* queue.accept(message.values);
-      else requireNoValues(message.values);
-    }
-    page.finish();
-    queue.finish();
+    return this.#connection.serverStream(StateService.method.scan, request, how.call);
   }
 
   /** The entry with its value, which came along or is fetched now. */
@@ -171,6 +184,11 @@ export class VerifiedStateView implements StateView {
     const blob = new VerifiedBlob(this.#connection, entry.hash);
     return valueOf(entry, await blob.bytesOfSize(entry.sizeBytes, callOptions(options)));
   }
+}
+
+interface ScanOptions {
+  readonly limit: number | undefined;
+  readonly call: CallOptions;
 }
 
 /** One page of a scan: the header says which range it proves, the witness that it does. */

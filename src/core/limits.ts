@@ -53,7 +53,7 @@ export const MAX_UPLOAD_DATA_BYTES = MiB;
 /** Largest gRPC message sent or received, in bytes. */
 export const MAX_MESSAGE_BYTES = 4 * MiB;
 /** Largest message that a stream of ours sends, in bytes, framing aside: one oversize item may stand alone. */
-export const STREAM_MESSAGE_BYTES = 256 * KiB;
+export const STREAM_MESSAGE_BYTES = 64 * KiB;
 /** Most operations in one Apply, and most keys in one BatchGet of state. */
 export const MAX_BATCH_KEYS = 10_000;
 /** Most inline value bytes in one Apply. */

@@ -364,6 +364,8 @@ export interface Database {
   readonly directory: { readonly path: string; readonly config: DatabaseConfig } | undefined;
   /** Map nodes, for the drivers of core/map. Each was held against its digest when it came from the store. */
   readonly nodes: NodeSource;
+  /** The same for scans: leaves are not kept in memory once they have been passed. */
+  readonly nodesInPassing: NodeSource;
   readonly blobs: Blobs;
   readonly uploads: Uploads;
   readonly documents: Documents;

@@ -15,7 +15,7 @@ import { toHex } from "../core/bytes.js";
 import { AlreadyExists, Corrupt, NotFound, Unsupported } from "../core/errors.js";
 import { mapRoot } from "../core/hashes.js";
 import { MapKind, buildMap, emptyMap } from "../core/map/index.js";
-import type { MapNode } from "../core/map/index.js";
+import type { MapNode, NodeSource } from "../core/map/index.js";
 import { LOG_KEYS_KEY, logKeysCell, stagedCell, stagedKey } from "../core/object/index.js";
 import { ConditionFailed, createDirectory, openDirectory } from "../store/index.js";
 import type { DatabaseDirectory, Store, StoreUsage, SyncReader } from "../store/index.js";
@@ -89,6 +89,7 @@ class OpenDatabase implements Contract {
   readonly verifyOnRead: boolean;
   readonly directory: Contract["directory"];
   readonly nodes: StoreNodes;
+  readonly nodesInPassing: NodeSource;
   readonly blobs: DatabaseBlobs;
   readonly uploads: DatabaseUploads;
   readonly documents: DatabaseDocuments;
@@ -122,6 +123,7 @@ class OpenDatabase implements Contract {
     requireOwnKey(new StoredRefs(nodes, { kind: MapKind.refs, root: logStore.tail().refsRoot }), signer.verifierKey);
 
     this.nodes = nodes;
+    this.nodesInPassing = nodes.inPassing;
     this.#committer = committer;
     this.#newView = () => new DatabaseView(logStore.tail(), { nodes, objects, log: logStore });
     this.blobs = new DatabaseBlobs({ store, rows, checking, newUploadId });

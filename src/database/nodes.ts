@@ -30,6 +30,14 @@ export class StoreNodes implements NodeSource {
   #old = new Map<string, MapNode>();
   #youngBytes = 0;
 
+  /**
+   * The same nodes for reads that pass each leaf once: leaves are not kept. A long scan would drop everything else from
+   * the cache, and every leaf of it would live long enough to become the old garbage of the heap.
+   */
+  readonly inPassing: NodeSource = {
+    load: (digest) => present(this.#find(digest, isInner), digest),
+  };
+
   constructor(options: StoreNodesOptions) {
     this.#rows = options.rows;
     this.#checking = options.checking;
@@ -37,17 +45,15 @@ export class StoreNodes implements NodeSource {
   }
 
   load(digest: Digest): MapNode {
-    const node = this.find(digest);
-    if (node !== undefined) return node;
-    const hash = toHex(digest);
-    throw new Corrupt(`map node ${hash} is missing, and something refers to it`, {
-      hint: "restore the database from a backup",
-      facts: { hash, kind: "node" },
-    });
+    return present(this.find(digest), digest);
   }
 
   /** The node, or undefined where there is none. @throws Corrupt - it is not what its digest says */
   find(digest: Digest): MapNode | undefined {
+    return this.#find(digest, isAlwaysKept);
+  }
+
+  #find(digest: Digest, isKept: (node: MapNode) => boolean): MapNode | undefined {
     const name = cacheName(digest);
     const kept = this.#young.get(name) ?? this.#old.get(name);
     if (kept !== undefined) {
@@ -60,7 +66,7 @@ export class StoreNodes implements NodeSource {
       this.#checking === "verified"
         ? verifyNode(stored, digest)
         : fromStore(`map node ${toHex(digest)}`, () => decodeNode(stored, { digest }));
-    this.#keep(name, node);
+    if (isKept(node)) this.#keep(name, node);
     return node;
   }
 
@@ -81,6 +87,24 @@ export class StoreNodes implements NodeSource {
     this.#young.set(name, node);
     this.#youngBytes += node.stored.length + NODE_OVERHEAD_BYTES;
   }
+}
+
+function isAlwaysKept(): boolean {
+  return true;
+}
+
+function isInner(node: MapNode): boolean {
+  return node.level > 0;
+}
+
+/** @throws Corrupt - the node is missing */
+function present(node: MapNode | undefined, digest: Digest): MapNode {
+  if (node !== undefined) return node;
+  const hash = toHex(digest);
+  throw new Corrupt(`map node ${hash} is missing, and something refers to it`, {
+    hint: "restore the database from a backup",
+    facts: { hash, kind: "node" },
+  });
 }
 
 /** A digest as the key of a JavaScript Map: one character a byte. */

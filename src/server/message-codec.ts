@@ -10,6 +10,7 @@ import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/prot
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { BlobServiceDownloadResponseSchema } from "../../gen/neleus/v1/blob_pb.js";
 import { InvalidArgument, LimitExceeded, NeleusError } from "../core/errors.js";
+import { encodeWithReveals } from "../wire/reveal-codec.js";
 import { encodeDownload } from "./download-codec.js";
 
 /** Most fields of one request, elements of repeated and nested ones counted each: well above what any service takes. */
@@ -104,6 +105,8 @@ export function encodeResponse<M extends DescMessage>(schema: M, message: Messag
     const encoded = encodeDownload(message as MessageInitShape<typeof BlobServiceDownloadResponseSchema>);
     if (encoded !== undefined) return encoded;
   }
+  const withReveals = encodeWithReveals(schema, message);
+  if (withReveals !== undefined) return withReveals;
   const bytes = toBinary(schema, create(schema, message));
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -57,10 +57,10 @@ export async function* rangeStream(
   const { database, map, range, pace, loadValue } = options;
   const message = new RevealMessage();
   let ordinal = 0;
-  for (const part of proveScanSync(database.nodes, map, range)) {
+  for (const part of proveScanSync(database.nodesInPassing, map, range)) {
     if (pace.isDue) await pace.rest();
     for (const reveal of part.reveals) message.addReveal(reveal);
-    for (const entry of loadValue === undefined ? [] : part.entries) {
+    for (const entry of loadValue === undefined ? [] : part.entries()) {
       if (pace.isDue) await pace.rest();
       const value = await loadValue?.(entry);
       if (value !== undefined) {

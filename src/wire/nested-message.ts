@@ -5,6 +5,8 @@
 // The general encoder copies the data twice, since it does not know the length of the inner message before it has written
 // it. This one copies it once.
 
+import { varintBytes, writeVarint } from "./varint.js";
+
 /** A field of the inner message. */
 export interface InnerField {
   /** 1 … 15. */
@@ -47,22 +49,6 @@ function writeField(target: Buffer, { number, value }: InnerField, offset: numbe
   const start = writeVarint(target, value.length, offset + 1);
   target.set(value, start);
   return start + value.length;
-}
-
-function varintBytes(value: number): number {
-  let length = 1;
-  // Division, not shifts: offsets pass 32 bits.
-  for (let rest = value; rest > 0x7f; rest = Math.floor(rest / 0x80)) length += 1;
-  return length;
-}
-
-/** @returns the offset after it */
-function writeVarint(target: Buffer, value: number, offset: number): number {
-  let rest = value;
-  let end = offset;
-  for (; rest > 0x7f; rest = Math.floor(rest / 0x80)) target[end++] = (rest % 0x80) | 0x80;
-  target[end++] = rest;
-  return end;
 }
 
 /** True where a message holds fields that its schema does not know, which an encoder by hand would lose. */

@@ -17,8 +17,10 @@ export interface ServerProcess {
   openSockets(): number;
   /** Uploads in progress on disk. */
   walEntries(): string[];
-  /** Greatest resident size so far, in bytes. */
+  /** Greatest resident size so far, in bytes, mapped files included. */
   peakBytes(): number;
+  /** Resident memory that is the process's own, in bytes: without mapped files, whose pages the kernel takes back at will. */
+  ownBytes(): number;
   stop(): Promise<void>;
 }
 
@@ -55,12 +57,18 @@ export async function startServerProcess(context: TestContext, given?: string): 
     openSockets: () => descriptors(pid).filter((target) => target.startsWith("socket:")).length,
     walEntries: () => readdirSync(join(directory, "wal"), { recursive: true }).map(String).sort(),
     peakBytes: () => peakBytes(pid),
+    ownBytes: () => statusBytes(pid, "RssAnon"),
   };
 }
 
 /** `VmHWM` of a process, in bytes. Linux only. */
 export function peakBytes(pid: number | "self"): number {
-  const [, kibibytes = "0"] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
+  return statusBytes(pid, "VmHWM");
+}
+
+function statusBytes(pid: number | "self", name: "VmHWM" | "RssAnon"): number {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  const [, kibibytes = "0"] = new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(status) ?? [];
   return Number(kibibytes) * 1024;
 }
 

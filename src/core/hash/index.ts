@@ -31,6 +31,15 @@ export function hashBatch(tag: Tag, messages: readonly Uint8Array[]): Uint8Array
   return engine().hashBatch(tagPrefix(tag), messages);
 }
 
+/**
+ * The same for messages that lie one behind the other in one array: message i is bytes starts[i] … starts[i + 1] − 1, so
+ * `starts` has one element more than there are messages. Makes no object a message.
+ */
+export function hashRanges(tag: Tag, bytes: Uint8Array, starts: readonly number[]): Uint8Array {
+  assert((starts.at(-1) ?? 0) <= bytes.length, "the messages lie within the bytes");
+  return engine().hashRanges(tagPrefix(tag), bytes, starts);
+}
+
 /** `H_merkle_node(left ‖ right)` for each 64-byte pair, in order, as one array of 32 bytes a pair. */
 export function hashPairs(pairs: Uint8Array): Uint8Array {
   assert(pairs.length % 64 === 0, "pairs are 64 bytes each");

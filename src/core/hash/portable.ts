@@ -47,6 +47,11 @@ export class PortableEngine implements HashEngine {
     return digests;
   }
 
+  hashRanges(prefix: Uint8Array, bytes: Uint8Array, starts: readonly number[]): Uint8Array {
+    const messages = starts.slice(1).map((end, index) => bytes.subarray(starts[index], end));
+    return this.hashBatch(prefix, messages);
+  }
+
   hashPairs(pairs: Uint8Array): Uint8Array {
     const prefix = tagPrefix("merkle_node:");
     const digests = new Uint8Array(pairs.length / 2);

@@ -3,6 +3,7 @@
 // Positions count the entries that are here; of a whole node they are its indices. Plain arrays of offsets, no object an
 // entry: a scan reads a million of them a second.
 import { Malformed } from "../errors.js";
+import { hashRanges } from "../hash/index.js";
 import type { Digest } from "../hashes.js";
 import { EntryFrame, readEntry } from "./entry.js";
 
@@ -67,9 +68,9 @@ export class EntryTable {
     return this.bytes.subarray(this.#starts[position], this.#starts[position + 1]);
   }
 
-  /** Appends every entry's bytes to a list, in order. */
-  collectEntryBytes(list: Uint8Array[]): void {
-    for (let position = 0; position < this.size; position += 1) list.push(this.entryBytes(position));
+  /** `H_state_leaf` of each entry, 32 bytes an entry. */
+  leafHashes(): Uint8Array {
+    return hashRanges("state_leaf:", this.bytes, this.#starts);
   }
 
   /** Sum of the children's totals; the number of entries at level 0. */

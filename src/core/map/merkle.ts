@@ -88,21 +88,23 @@ export class TreeHashes {
   /** Where each layer starts, in hashes, and behind them where the root lies. */
   readonly #layerStarts: number[] = [];
 
-  constructor(entries: readonly Uint8Array[]) {
-    this.#count = entries.length;
-    if (entries.length === 0) {
+  /** From the hashes of the entries, 32 bytes an entry. */
+  constructor(leaves: Uint8Array) {
+    const count = leaves.length / DIGEST_BYTES;
+    this.#count = count;
+    if (count === 0) {
       this.#hashes = emptyEntriesRoot();
       this.#layerStarts.push(0);
       return;
     }
     let hashCount = 0;
-    for (let size = entries.length; ; size = (size + 1) >> 1) {
+    for (let size = count; ; size = (size + 1) >> 1) {
       this.#layerStarts.push(hashCount);
       hashCount += size;
       if (size === 1) break;
     }
     this.#hashes = new Uint8Array(hashCount * DIGEST_BYTES);
-    this.#hashes.set(leafHashes(entries));
+    this.#hashes.set(leaves);
     for (let layer = 1; layer < this.#layerStarts.length; layer += 1) this.#joinLayer(layer);
   }
 

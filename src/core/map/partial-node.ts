@@ -5,12 +5,13 @@
 // of kernel calls for a whole proof. The entries are copied into one array a batch: what a verifier hands out holds no
 // message alive, and nobody can change it after it was checked.
 import { IncompleteProof, Malformed, VerificationFailed } from "../errors.js";
+import { hashRanges } from "../hash/index.js";
 import type { Digest } from "../hashes.js";
 import { MAX_ENTRY_BYTES, MAX_LEVEL, MAX_NODE_ENTRIES } from "../limits.js";
 import { EntryTable } from "./entry-table.js";
 import type { MapKind } from "./kind.js";
 import { isMapKind } from "./kind.js";
-import { PartialRoots, emptyEntriesRoot, leafHashes } from "./merkle.js";
+import { PartialRoots, emptyEntriesRoot } from "./merkle.js";
 import { nodeDigests } from "./node.js";
 import type { Reveal } from "./reveal.js";
 import type { CheckableNode } from "./view.js";
@@ -109,10 +110,8 @@ interface CheckedForm {
  * @throws VerificationFailed - a rule of FORMATS §4 is broken; `evidence` is the reveal
  */
 export function openReveals(reveals: readonly Reveal[]): PartialNode[] {
-  const forms = checkForms(reveals);
-  const entries: Uint8Array[] = [];
-  for (const form of forms) form.entries.collectEntryBytes(entries);
-  const roots = new PartialRoots(entries.length);
+  const { forms, bytes, starts } = checkForms(reveals);
+  const roots = new PartialRoots(starts.length - 1);
   let firstEntry = 0;
   for (const { reveal, indices } of forms) {
     // The one node without entries has a tree of its own: its root stands in as a sibling.
@@ -122,7 +121,7 @@ export function openReveals(reveals: readonly Reveal[]): PartialNode[] {
     }
     firstEntry += indices.length;
   }
-  const digests = nodeDigests(reveals, roots.run(leafHashes(entries)));
+  const digests = nodeDigests(reveals, roots.run(hashRanges("state_leaf:", bytes, starts)));
   return forms.map((form, position) => new PartialNode(form, digests.subarray(position * 32, position * 32 + 32)));
 }
 
@@ -135,7 +134,8 @@ export function refusal(why: string, reveal: Reveal, cause?: unknown): Verificat
   );
 }
 
-function checkForms(reveals: readonly Reveal[]): CheckedForm[] {
+/** The forms, and where all their entries lie: one behind the other, so that they are hashed at once. */
+function checkForms(reveals: readonly Reveal[]): { forms: CheckedForm[]; bytes: Uint8Array; starts: number[] } {
   let sizeBytes = 0;
   for (const reveal of reveals) {
     checkNumbers(reveal);
@@ -146,18 +146,19 @@ function checkForms(reveals: readonly Reveal[]): CheckedForm[] {
     }
   }
   const bytes = new Uint8Array(sizeBytes);
-  let end = 0;
-  return reveals.map((reveal) => {
-    const starts = [end];
+  const starts = [0];
+  const forms = reveals.map((reveal) => {
+    const first = starts.length - 1;
     for (const entry of reveal.entries) {
+      const end = starts.at(-1) ?? 0;
       bytes.set(entry, end);
-      end += entry.length;
-      starts.push(end);
+      starts.push(end + entry.length);
     }
-    const entries = readShown(reveal, bytes, starts);
+    const entries = readShown(reveal, bytes, starts.slice(first));
     checkTotal(reveal, entries);
-    return { reveal, kind: reveal.kind as MapKind, indices: [...reveal.indices], entries };
+    return { reveal, kind: reveal.kind as MapKind, indices: reveal.indices.slice(), entries };
   });
+  return { forms, bytes, starts };
 }
 
 function checkNumbers(reveal: Reveal): void {

@@ -1,7 +1,7 @@
 // Notes what an algorithm touches in whole nodes: that is the witness (FORMATS §4).
 import type { Digest } from "../hashes.js";
 import type { MapNode } from "./node.js";
-import type { Reveal } from "./reveal.js";
+import { allIndices, type Reveal } from "./reveal.js";
 import type { NodeView } from "./view.js";
 
 /** Collects the nodes that are read, in the order of the first touch. Give it to a driver. */
@@ -84,16 +84,47 @@ class RecordedNode implements NodeView {
   }
 
   reveal(): Reveal {
-    const { kind, level, count, total } = this.#node;
-    const indices: number[] = [];
-    const entries: Uint8Array[] = [];
-    for (let index = 0; index < count; index += 1) {
-      if (this.#touched[index] !== 1) continue;
-      indices.push(index);
-      entries.push(this.#node.entryBytes(index));
+    const { count } = this.#node;
+    const indices = this.#touchedIndices();
+    scratch.entries.length = 0;
+    for (const index of indices) scratch.entries.push(this.#node.entryBytes(index));
+    const siblings = indices.length === count ? NO_SIBLINGS : this.#node.tree.siblings(indices);
+    return new RevealOfNode(this.#node, { indices, entries: scratch.entries.slice(), siblings });
+  }
+
+  #touchedIndices(): readonly number[] {
+    scratch.indices.length = 0;
+    for (let index = 0; index < this.count; index += 1) {
+      if (this.#touched[index] === 1) scratch.indices.push(index);
     }
-    const isWhole = indices.length === count;
-    const siblings = isWhole ? new Uint8Array(0) : this.#node.tree.siblings(indices);
-    return { kind, level, count, total, indices, entries, siblings };
+    const all = scratch.indices.length === this.count ? allIndices(this.count) : undefined;
+    return all ?? scratch.indices.slice();
+  }
+}
+
+const NO_SIBLINGS = new Uint8Array(0);
+
+// Reveals live until their message is sent. Lists that grow in a literal, and objects from one, would be noticed by the
+// engine (V8) as outliving its young generation and from then on be made in the old one, where they pile up: 20 MiB in a
+// long scan. Hence copies of a list that is used again, which are also of the exact size, and a class.
+const scratch: { readonly indices: number[]; readonly entries: Uint8Array[] } = { indices: [], entries: [] };
+
+class RevealOfNode implements Reveal {
+  readonly kind: number;
+  readonly level: number;
+  readonly count: number;
+  readonly total: number;
+  readonly indices: readonly number[];
+  readonly entries: readonly Uint8Array[];
+  readonly siblings: Uint8Array;
+
+  constructor(node: MapNode, shown: Pick<Reveal, "indices" | "entries" | "siblings">) {
+    this.kind = node.kind;
+    this.level = node.level;
+    this.count = node.count;
+    this.total = node.total;
+    this.indices = shown.indices;
+    this.entries = shown.entries;
+    this.siblings = shown.siblings;
   }
 }

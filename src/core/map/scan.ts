@@ -19,12 +19,39 @@ interface Step extends OpenNode {
   readonly end: number;
 }
 
+/** Entries of one leaf, one behind the other. A proof is made of the leaf, so a server needs no object an entry. */
+export class EntryRun {
+  readonly #node: NodeView;
+  readonly #first: number;
+  readonly #end: number;
+
+  constructor(node: NodeView, first: number, end: number) {
+    this.#node = node;
+    this.#first = first;
+    this.#end = end;
+  }
+
+  /** Appends the entries to a list, in order. */
+  collect(list: Entry[]): void {
+    for (let index = this.#first; index < this.#end; index += 1) {
+      list.push({ key: this.#node.key(index), cell: this.#node.cell(index) });
+    }
+  }
+}
+
+/** The entries of several runs. */
+export function entriesOfRuns(runs: readonly EntryRun[]): Entry[] {
+  const entries: Entry[] = [];
+  for (const run of runs) run.collect(entries);
+  return entries;
+}
+
 /**
- * Hands the entries of the range to `onEntries` in order, the shown part of a leaf at a time; a call may bring none.
+ * Hands the entries of the range to `onRun` in order, the shown part of a leaf at a time; a call may bring none.
  * After the first call, and when the reader is done, all nodes read so far have been touched as much as they ever will.
  * @throws Malformed - a bad range
  */
-export function* scan(map: MapAt, range: KeyRange, onEntries: (entries: readonly Entry[]) => void): Reader<void> {
+export function* scan(map: MapAt, range: KeyRange, onRun: (run: EntryRun) => void): Reader<void> {
   requireRange(range);
   const { from, to } = range;
   const path: Step[] = [];
@@ -37,7 +64,7 @@ export function* scan(map: MapAt, range: KeyRange, onEntries: (entries: readonly
     const first = isOnLeftEdge && from.length > 0 ? node.seek(from) : 0;
     if (first === node.count) {
       touchLast(node);
-      onEntries([]);
+      onRun(new EntryRun(node, first, first));
       return;
     }
     if (isOnLeftEdge && first > 0) left = { node, index: first - 1 };
@@ -51,17 +78,11 @@ export function* scan(map: MapAt, range: KeyRange, onEntries: (entries: readonly
         left?.node.touch(left.index, left.index + 1);
       }
       isOnLeftEdge = false;
-      onEntries(entriesOf(node, first, successor));
+      onRun(new EntryRun(node, first, successor));
       if (successor < node.count) return;
     }
     want = nextChild(path);
   }
-}
-
-function entriesOf(node: NodeView, first: number, end: number): Entry[] {
-  const entries: Entry[] = [];
-  for (let index = first; index < end; index += 1) entries.push({ key: node.key(index), cell: node.cell(index) });
-  return entries;
 }
 
 /** The next node in order, leaving those that are done. */

@@ -6,15 +6,25 @@ import type { MapChange, MapPair } from "./diff.js";
 import { diff } from "./diff.js";
 import { Recorder } from "./recorder.js";
 import type { Reveal } from "./reveal.js";
-import { scan } from "./scan.js";
+import { EntryRun, entriesOfRuns, scan } from "./scan.js";
 import type { AsyncNodeSource, NodeSource } from "./source.js";
 import { stepsAsync, stepsSync } from "./source.js";
 import type { Entry, KeyRange, MapAt, Reader } from "./view.js";
 
 /** A piece of a scan, with the part of the witness that makes it certain. */
-export interface ScanPart {
-  readonly entries: readonly Entry[];
+export class ScanPart {
   readonly reveals: readonly Reveal[];
+  readonly #runs: readonly EntryRun[];
+
+  constructor(runs: readonly EntryRun[], reveals: readonly Reveal[]) {
+    this.#runs = runs;
+    this.reveals = reveals;
+  }
+
+  /** Made anew for each call. */
+  entries(): Entry[] {
+    return entriesOfRuns(this.#runs);
+  }
 }
 
 /** A piece of a diff, with the parts of both witnesses that make it certain. */
@@ -26,7 +36,7 @@ export interface DiffPart {
 
 /** The entries of a range, in pieces. */
 export function* scanSync(source: NodeSource, map: MapAt, range: KeyRange): Generator<readonly Entry[], void> {
-  for (const { found } of piecesSync(source, scanProgress(map, range))) yield found;
+  for (const { found } of piecesSync(source, scanProgress(map, range))) yield entriesOfRuns(found);
 }
 
 /** The same over a source that takes waiting for. */
@@ -35,13 +45,13 @@ export async function* scanAsync(
   map: MapAt,
   range: KeyRange,
 ): AsyncGenerator<readonly Entry[], void> {
-  for await (const { found } of piecesAsync(source, scanProgress(map, range))) yield found;
+  for await (const { found } of piecesAsync(source, scanProgress(map, range))) yield entriesOfRuns(found);
 }
 
 /** A scan with its witness. */
 export function* proveScanSync(source: NodeSource, map: MapAt, range: KeyRange): Generator<ScanPart, void> {
   const progress = scanProgress(map, range, new Recorder());
-  for (const { found, reveals } of piecesSync(source, progress)) yield { entries: found, reveals };
+  for (const { found, reveals } of piecesSync(source, progress)) yield new ScanPart(found, reveals);
 }
 
 /** The same over a source that takes waiting for. */
@@ -51,7 +61,7 @@ export async function* proveScanAsync(
   range: KeyRange,
 ): AsyncGenerator<ScanPart, void> {
   const progress = scanProgress(map, range, new Recorder());
-  for await (const { found, reveals } of piecesAsync(source, progress)) yield { entries: found, reveals };
+  for await (const { found, reveals } of piecesAsync(source, progress)) yield new ScanPart(found, reveals);
 }
 
 /** The changes between two maps, in pieces. */
@@ -69,9 +79,9 @@ export async function* proveDiffAsync(source: AsyncNodeSource, pair: MapPair): A
   for await (const piece of piecesAsync(source, diffProgress(pair, new Recorder()))) yield diffPart(piece);
 }
 
-function scanProgress(map: MapAt, range: KeyRange, recorder?: Recorder): Progress<Entry> {
+function scanProgress(map: MapAt, range: KeyRange, recorder?: Recorder): Progress<EntryRun> {
   // Until a scan emits, nodes on its left edge may still be touched.
-  return new Progress((onFound) => scan(map, range, onFound), { recorder, isSettledFromStart: false });
+  return new Progress((onFound) => scan(map, range, (run) => onFound([run])), { recorder, isSettledFromStart: false });
 }
 
 function diffProgress(pair: MapPair, recorder?: Recorder): Progress<MapChange> {

@@ -135,7 +135,7 @@ export class ScanVerifier {
 
   /** @throws Malformed - a bad range */
   constructor(map: MapAt, range: KeyRange) {
-    this.#witness = new WitnessReader(scan(map, range, (entries) => this.#entries.push(...entries)));
+    this.#witness = new WitnessReader(scan(map, range, (run) => run.collect(this.#entries)));
   }
 
   /** True once the end of the range has been shown. */

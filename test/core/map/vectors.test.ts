@@ -80,7 +80,7 @@ function checkScans(map: SampleMap, vector: MapVector): void {
     const found: Entry[] = [];
     const { reveals } = prove(
       map,
-      scan(map, range, (entries) => found.push(...entries)),
+      scan(map, range, (run) => run.collect(found)),
     );
     assert.equal(found.length, wanted.keys);
     assert.deepEqual(plain(reveals), plain(expected), `witness of the scan from ${wanted.from}`);

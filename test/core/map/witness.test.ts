@@ -39,10 +39,10 @@ function questions(map: SampleMap): Question[] {
       read: () =>
         collected<KeyAnswer>((found) => getMany(map, [key(0.1), absent(0.2), utf8("~")], (one) => found.push(one))),
     },
-    { name: "a range", read: () => collected<Entry>((found) => scan(map, range, (some) => found.push(...some))) },
+    { name: "a range", read: () => collected<Entry>((found) => scan(map, range, (run) => run.collect(found))) },
     {
       name: "a range to the end",
-      read: () => collected<Entry>((found) => scan(map, { from: key(0.97) }, (some) => found.push(...some))),
+      read: () => collected<Entry>((found) => scan(map, { from: key(0.97) }, (run) => run.collect(found))),
     },
     { name: "a count", read: () => count(map, { from: key(0.2), to: absent(0.6) }) },
     { name: "a count of all", read: () => count(map, { from: new Uint8Array(0) }) },

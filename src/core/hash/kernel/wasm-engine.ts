@@ -21,11 +21,74 @@ const CHUNKS_IN_GROUP = BLOB_GROUP_BYTES / CHUNK_BYTES;
 const BLOCK_BYTES = 64;
 const PAIR_BYTES = 64;
 const DIGEST_BYTES = 32;
+const NO_BYTES = new Uint8Array(0);
 
 /** The kernel's engine, or undefined where it cannot run. */
 export function loadWasmEngine(): HashEngine | undefined {
   const kernel = instantiate(decodeBase64(KERNEL_BASE64));
   return kernel === undefined ? undefined : new WasmEngine(kernel);
+}
+
+/** Messages to be copied into the window. */
+interface Messages {
+  readonly count: number;
+  lengthOf(index: number): number;
+  copy(index: number, target: Uint8Array, offset: number): void;
+  view(index: number): Uint8Array;
+}
+
+class MessageList implements Messages {
+  readonly count: number;
+  readonly #messages: readonly Uint8Array[];
+
+  constructor(messages: readonly Uint8Array[]) {
+    this.count = messages.length;
+    this.#messages = messages;
+  }
+
+  lengthOf(index: number): number {
+    return this.view(index).length;
+  }
+
+  copy(index: number, target: Uint8Array, offset: number): void {
+    target.set(this.view(index), offset);
+  }
+
+  view(index: number): Uint8Array {
+    return this.#messages[index] ?? NO_BYTES;
+  }
+}
+
+/** Short messages are copied byte by byte: a view of each would cost more than that, and be left as garbage. */
+const COPIED_BY_BYTE_BYTES = 128;
+
+/** Messages one behind the other. */
+class MessageRanges implements Messages {
+  readonly count: number;
+  readonly #bytes: Uint8Array;
+  readonly #starts: readonly number[];
+
+  constructor(bytes: Uint8Array, starts: readonly number[]) {
+    this.count = Math.max(starts.length - 1, 0);
+    this.#bytes = bytes;
+    this.#starts = starts;
+  }
+
+  lengthOf(index: number): number {
+    return (this.#starts[index + 1] ?? 0) - (this.#starts[index] ?? 0);
+  }
+
+  copy(index: number, target: Uint8Array, offset: number): void {
+    const bytes = this.#bytes;
+    const start = this.#starts[index] ?? 0;
+    const length = this.lengthOf(index);
+    if (length > COPIED_BY_BYTE_BYTES) target.set(this.view(index), offset);
+    else for (let byte = 0; byte < length; byte += 1) target[offset + byte] = bytes[start + byte] ?? 0;
+  }
+
+  view(index: number): Uint8Array {
+    return this.#bytes.subarray(this.#starts[index], this.#starts[index + 1]);
+  }
 }
 
 class WasmEngine implements HashEngine {
@@ -62,37 +125,47 @@ class WasmEngine implements HashEngine {
   }
 
   hashBatch(prefix: Uint8Array, messages: readonly Uint8Array[]): Uint8Array {
-    const digests = new Uint8Array(messages.length * DIGEST_BYTES);
-    let packed = 0;
+    return this.#hashMessages(prefix, new MessageList(messages));
+  }
+
+  hashRanges(prefix: Uint8Array, bytes: Uint8Array, starts: readonly number[]): Uint8Array {
+    return this.#hashMessages(prefix, new MessageRanges(bytes, starts));
+  }
+
+  #hashMessages(prefix: Uint8Array, messages: Messages): Uint8Array {
+    const digests = new Uint8Array(messages.count * DIGEST_BYTES);
+    let first = 0;
     let slot = 0;
-    let done = 0;
-    const flush = (): void => {
-      if (packed === 0) return;
-      this.#setPrefix(prefix);
-      this.#kernel.messages(packed);
-      digests.set(this.#output(packed), done * DIGEST_BYTES);
-      done += packed;
-      packed = 0;
-      slot = 0;
-    };
-    for (const message of messages) {
-      const length = prefix.length + message.length;
-      if (length > CHUNK_BYTES) {
-        flush();
-        digests.set(this.hashPrefixed(prefix, message), done * DIGEST_BYTES);
-        done += 1;
-        continue;
-      }
-      // Its blocks and room for the zeros after it: at least a block, so `packed` stays in bounds as well.
+    for (let index = 0; index < messages.count; index += 1) {
+      const length = prefix.length + messages.lengthOf(index);
+      // Its blocks and room for the zeros after it: at least a block, so no more are packed than there are lengths.
       const slotBytes = (length + 2 * BLOCK_BYTES - 1) & -BLOCK_BYTES;
-      if (slot + slotBytes > this.#input.length) flush();
-      this.#input.set(message, slot + prefix.length);
-      this.#lengths[packed] = length;
-      packed += 1;
-      slot += slotBytes;
+      const isShort = length <= CHUNK_BYTES;
+      if (!isShort || slot + slotBytes > this.#input.length) {
+        this.#hashPacked(prefix, { digests, first, end: index });
+        first = index;
+        slot = 0;
+      }
+      if (isShort) {
+        messages.copy(index, this.#input, slot + prefix.length);
+        this.#lengths[index - first] = length;
+        slot += slotBytes;
+      } else {
+        digests.set(this.hashPrefixed(prefix, messages.view(index)), index * DIGEST_BYTES);
+        first = index + 1;
+      }
     }
-    flush();
+    this.#hashPacked(prefix, { digests, first, end: messages.count });
     return digests;
+  }
+
+  /** Hashes the messages that were packed, number `first` … `end` − 1, into their places. */
+  #hashPacked(prefix: Uint8Array, batch: { readonly digests: Uint8Array; first: number; end: number }): void {
+    const { digests, first, end } = batch;
+    if (first === end) return;
+    this.#setPrefix(prefix);
+    this.#kernel.messages(end - first);
+    digests.set(this.#output(end - first), first * DIGEST_BYTES);
   }
 
   hashPairs(pairs: Uint8Array): Uint8Array {
