@@ -37,7 +37,7 @@ function general<M extends DescMessage>(schema: M, encoded: Uint8Array): Message
 }
 
 /** Both decoders agree: on the message, or in refusing. */
-function requireSameReading<M extends DescMessage>(schema: M, encoded: Uint8Array): void {
+function requireSameReading(schema: DescMessage, encoded: Uint8Array): void {
   const expected = general(schema, encoded);
   if (expected === undefined) {
     assert.throws(() => decodeWithReveals(schema, encoded));
