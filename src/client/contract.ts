@@ -59,7 +59,8 @@ export interface Database extends Documents {
   /**
    * Makes a commit of what is staged, and checks that it says what was asked, that the head has it under a verified
    * checkpoint and had not before, and that its ledger holds the manifests named: two round trips more, and one for each
-   * manifest. Not shown: that its state is the one that was staged, since others may stage meanwhile.
+   * manifest. That its state is the one that was staged is checked where `expectedRoot` says which: others may stage
+   * meanwhile.
    */
   commit(head: string, request: CommitRequest, options?: CallOptions): Promise<Committed>;
 
@@ -231,6 +232,11 @@ export interface CommitRequest {
   readonly manifests?: readonly HashArgument[] | undefined;
   /** The head's commit must be this (null: there must be none), or nothing happens: `Conflict`. */
   readonly expectedCommit?: HashArgument | null | undefined;
+  /**
+   * The staged root must be this, and so the state root of the commit, or nothing happens: `Conflict`. As `Applied.root`
+   * or a snapshot's `staged.stateRoot` has it.
+   */
+  readonly expectedRoot?: HashArgument | undefined;
 }
 
 export interface Committed {

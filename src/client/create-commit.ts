@@ -2,8 +2,8 @@
 //
 // The head is looked at before and after, under verified checkpoints, so an earlier commit of the same words cannot pass
 // for the new one; the manifests named are shown to be in its ledger. Cost: two round trips more, and one for each
-// manifest. What is not shown: that the state is the one staged, as others may stage meanwhile, and what else the ledger
-// holds.
+// manifest. What is not shown: that the state is the one staged, where the caller does not say which root that is, as
+// others may stage meanwhile; and what else the ledger holds.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { equalBytes, toHex } from "../core/bytes.js";
 import { NeleusError, VerificationFailed, type ErrorCode } from "../core/errors.js";
@@ -58,6 +58,7 @@ export async function createCommit(
     meta: textsByName(asked.meta ?? {}, "meta"),
     manifests,
     ...(asked.expectedCommit === undefined ? {} : { expectedCommit: expectedCommitBytes(asked.expectedCommit) }),
+    ...(asked.expectedRoot === undefined ? {} : { expectedRoot: hashBytes(asked.expectedRoot, "expectedRoot") }),
   };
   const call = callOptions(asked);
   const { commitHash: before } = await context.snapshot(head, call);
@@ -90,7 +91,10 @@ function wrongMember(commit: Commit, asked: CommitRequest, origin: string): stri
   if (commit.signatures !== undefined) return "signatures";
   const { database } = commit;
   if (database !== undefined && !equalBytes(database, parseOrigin(origin).databaseId)) return "database";
-  const { expectedCommit } = asked;
+  const { expectedCommit, expectedRoot } = asked;
+  if (expectedRoot !== undefined && !equalBytes(commit.stateRoot, hashBytes(expectedRoot, "expectedRoot"))) {
+    return "state root";
+  }
   const [parent, ...others] = commit.parents;
   // This makes no merges.
   if (others.length > 0) return "parents";

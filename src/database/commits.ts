@@ -16,13 +16,14 @@ import {
   stagedKey,
 } from "../core/object/index.js";
 import type { Commit } from "../core/object/index.js";
+import { requireHashBytes } from "./boundary.js";
 import type { Committer } from "./committer.js";
 import type { CommitOptions, Commits, Committed, ExpectedCommit, StoredCommit, View } from "./contract.js";
 import type { Draft } from "./draft.js";
 import { ledgerEditsOf } from "./manifests.js";
 import { objectRow } from "./objects.js";
 import type { StoredObjects } from "./objects.js";
-import { checkExpectedCommit, requireCommit, requireHead, requireHeadName } from "./refs.js";
+import { checkExpectedCommit, requireCommit, requireHead, requireHeadName, requireStagedRoot } from "./refs.js";
 import { requireMeta, requireSomeText, requireText, requireTime } from "./text.js";
 
 /** Bytes of manifests that are read and hashed before others have their turn. */
@@ -42,6 +43,7 @@ interface PreparedCommit {
   readonly fields: Pick<Commit, "author" | "message" | "time" | "database" | "meta">;
   readonly ledgerEdits: readonly Edit[];
   readonly expected: ExpectedCommit | undefined;
+  readonly expectedRoot: Uint8Array | undefined;
 }
 
 export class DatabaseCommits implements Commits {
@@ -63,10 +65,11 @@ export class DatabaseCommits implements Commits {
     const hashes = options.manifests ?? [];
     if (hashes.length > MAX_BATCH_KEYS) throw tooManyManifests(hashes.length);
     const expected = checkExpectedCommit(options.expectedCommit);
+    const expectedRoot = options.expectedRoot && requireHashBytes("expected_root", options.expectedRoot);
     const ledgerEdits = await this.#ledgerEdits(hashes);
     const hasMeta = meta !== undefined && Object.keys(meta).length > 0;
     const fields = { author, message, time, database: databaseId, ...(hasMeta ? { meta } : {}) };
-    const prepared = { head, fields, ledgerEdits, expected };
+    const prepared = { head, fields, ledgerEdits, expected, expectedRoot };
     const { value, receipt } = await committer.commit(({ draft }) => commitTo(draft, prepared));
     return { commit: value, receipt };
   }
@@ -119,11 +122,12 @@ export class DatabaseCommits implements Commits {
   }
 }
 
-/** Runs in a round. @throws NotFound - kind `head` @throws Conflict - the head's commit is not the expected one */
+/** Runs in a round. @throws NotFound - kind `head` @throws Conflict - the head's commit or staged root is not the expected one */
 function commitTo(draft: Draft, prepared: PreparedCommit): StoredCommit {
   const { head: name, fields, expected } = prepared;
   const head = requireHead(draft, name);
   requireCommit(head, expected);
+  requireStagedRoot(head, prepared.expectedRoot);
   const stateRoot = head.stagedState;
   const manifests = draft.edit({ kind: MapKind.ledger, root: head.stagedLedger }, prepared.ledgerEdits);
   const parents = head.commit === undefined ? [] : [head.commit];

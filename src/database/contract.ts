@@ -291,6 +291,8 @@ export interface CommitOptions {
   /** Hashes of manifests to add to the ledger of this commit; at most 10,000. */
   readonly manifests?: readonly Uint8Array[] | undefined;
   readonly expectedCommit?: ExpectedCommit | undefined;
+  /** The staged root must be this: the state root of the commit. */
+  readonly expectedRoot?: Uint8Array | undefined;
 }
 
 /** The head's commit must be this one, or there must be none. */

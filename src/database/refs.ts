@@ -2,7 +2,7 @@
 //
 //   heads/<name>   [commit hash]               absent while the head has no commit
 //   states/<name>  [state root, ledger root]   staged; a head exists while it has this
-import { toHex, utf8 } from "../core/bytes.js";
+import { equalBytes, toHex, utf8 } from "../core/bytes.js";
 import { Conflict, InvalidArgument } from "../core/errors.js";
 import type { CommitHash } from "../core/hashes.js";
 import { count, get, readSync, scanSync } from "../core/map/index.js";
@@ -114,6 +114,17 @@ export function requireCommit(head: Head, expected: ExpectedCommit | undefined):
     field: "expected_commit",
     hint: "somebody was first: read the head again, and decide anew",
     facts: { kind: "commit", head: head.name, current_commit: current, expected: wanted },
+  });
+}
+
+/** @throws Conflict - the head's staged root is another one (`facts.current_root`) */
+export function requireStagedRoot(head: Head, expected: Uint8Array | undefined): void {
+  const { name, stagedState } = head;
+  if (expected === undefined || equalBytes(expected, stagedState)) return;
+  throw new Conflict(`the staged root of head "${name}" is ${toHex(stagedState)}, not the expected one`, {
+    field: "expected_root",
+    hint: "somebody was first: read again at the current root, and decide anew",
+    facts: { kind: "root", head: name, current_root: toHex(stagedState), expected: toHex(expected) },
   });
 }
 

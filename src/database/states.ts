@@ -16,7 +16,7 @@ import type { DatabaseBlobs, HashedContent } from "./blobs.js";
 import { fromStore, requireHashBytes } from "./boundary.js";
 import type { Committer, MutationContext } from "./committer.js";
 import type { Applied, ApplyOptions, BlobRef, StateOperation, States } from "./contract.js";
-import { requireHead, requireHeadName } from "./refs.js";
+import { requireHead, requireHeadName, requireStagedRoot } from "./refs.js";
 
 /** An operation that was checked, ready to be run in a round. */
 interface PreparedOperation {
@@ -92,14 +92,7 @@ export class DatabaseStates implements States {
 function applyTo({ draft }: MutationContext, apply: PreparedApply): MapRoot {
   const head = requireHead(draft, apply.head);
   const { stagedState, stagedLedger } = head;
-  const { expectedRoot } = apply;
-  if (expectedRoot !== undefined && !equalBytes(expectedRoot, stagedState)) {
-    throw new Conflict(`the staged root of head "${apply.head}" is ${toHex(stagedState)}, not the expected one`, {
-      field: "expected_root",
-      hint: "somebody was first: read again at the current root, and decide anew",
-      facts: { kind: "root", head: apply.head, current_root: toHex(stagedState), expected: toHex(expectedRoot) },
-    });
-  }
+  requireStagedRoot(head, apply.expectedRoot);
   const map: MapAt = { kind: MapKind.state, root: stagedState };
   requireConditions(draft, map, apply);
   const root = draft.edit(map, apply.operations);

@@ -19,6 +19,7 @@ import {
   invalid,
   limitField,
   manifestHashField,
+  mapRootField,
   metaField,
   nonEmptyTextField,
   textField,
@@ -46,6 +47,8 @@ export function commitService(environment: ServiceEnvironment): ServiceImplement
         meta: metaField(request.meta, "meta"),
         manifests: request.manifests.map((hash, index) => manifestHashField(hash, `manifests[${index}]`)),
         expectedCommit: expectedCommitField(request.expectedCommit, "expected_commit"),
+        expectedRoot:
+          request.expectedRoot === undefined ? undefined : mapRootField(request.expectedRoot, "expected_root"),
       };
       const database = await openDatabase(environment, request);
       const { commit, receipt } = await database.commits.create(options);

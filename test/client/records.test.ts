@@ -43,7 +43,17 @@ onEachTransport("commits are chained", async ({ client }) => {
   await assert.rejects(db.commit("main", { author: "\ud800", message: "m" }), InvalidArgument);
   await assert.rejects(db.commit("main", { author: "a", message: "m", expectedCommit: null }), Conflict);
   await assert.rejects(db.commit("main", { author: "a", message: "m", expectedCommit: made[1]! }), Conflict);
-  const next = await db.commit("main", { author: "a", message: "m", expectedCommit: made[0]! });
+  const { root } = await db.state("main").put("staged", "1");
+  await db.state("main").put("staged", "2");
+  await assert.rejects(db.commit("main", { author: "a", message: "m", expectedRoot: root }), Conflict);
+  const { stateRoot } = (await db.snapshot("main")).staged;
+  const next = await db.commit("main", {
+    author: "a",
+    message: "m",
+    expectedCommit: made[0]!,
+    expectedRoot: toHex(stateRoot),
+  });
+  assert.deepEqual(next.commit.stateRoot, stateRoot);
   assert.equal(toHex(next.commit.parents[0]!), made[0]);
   await db.close();
 });

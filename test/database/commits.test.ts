@@ -259,6 +259,25 @@ describe("commits", () => {
     assert.equal((await db.view()).logSize, 3);
   });
 
+  it("are made only of the staged root expected", async () => {
+    const { db } = await inMemory();
+    const options = { head: "main", author: "a", message: "" };
+    const { root } = await db.states.apply("main", { operations: [put("a", "1")] });
+    const empty = emptyMap(MapKind.state).digest;
+    await expectError(db.commits.create({ ...options, expectedRoot: empty }), {
+      code: "CONFLICT",
+      field: "expected_root",
+      facts: { kind: "root", head: "main", current_root: toHex(root), expected: toHex(empty) },
+    });
+    await expectError(db.commits.create({ ...options, expectedRoot: new Uint8Array(31) }), {
+      code: "INVALID_ARGUMENT",
+      field: "expected_root",
+    });
+    assert.equal((await db.view()).logSize, 2);
+    const { commit } = await db.commits.create({ ...options, expectedRoot: root, expectedCommit: "none" });
+    assert.deepEqual(commit.object.stateRoot, root);
+  });
+
   it("refuse texts and times out of range", async () => {
     const { db } = await inMemory();
     const valid = { head: "main", author: "a", message: "" };

@@ -15,7 +15,7 @@ import type { CommitRecord } from "#src/client/records.js";
 import type { Transport } from "#src/client/transport.js";
 import { toHex } from "#src/core/bytes.js";
 import { NotFound, VerificationFailed } from "#src/core/errors.js";
-import { commitHash } from "#src/core/hashes.js";
+import { commitHash, mapRoot } from "#src/core/hashes.js";
 import { decodeCommit, encodeCommit, type Commit } from "#src/core/object/index.js";
 import { openFixture, type Fixture } from "../client/support/fixture.js";
 
@@ -84,6 +84,7 @@ scene("a commit with anything changed or added names the member", async ({ liar,
     ["meta", () => ({ meta: { a: "c" } })],
     ["signatures", () => ({ signatures: [signature] })],
     ["database", () => ({ database: new Uint8Array(16) })],
+    ["state root", () => ({ stateRoot: mapRoot(new Uint8Array(32)) })],
     ["parents", ({ parents }) => ({ parents: [...parents, first] })],
     ["parents", ({ parents }) => ({ parents: [...parents, none] })],
     ["parents", ({ parents }) => ({ parents: [first, ...parents] })],
@@ -99,8 +100,14 @@ scene("a commit with anything changed or added names the member", async ({ liar,
         commit: encodeCommit({ ...object, ...change(object) }),
       });
     });
-    const { commitHash: head } = await db.snapshot("main");
-    const asked = { ...WORDS, timeMs: 5, meta: { a: "b" }, expectedCommit: head! };
+    const { commitHash: expectedCommit, staged } = await db.snapshot("main");
+    const asked = {
+      ...WORDS,
+      timeMs: 5,
+      meta: { a: "b" },
+      expectedCommit: expectedCommit!,
+      expectedRoot: staged.stateRoot,
+    };
     await assert.rejects(db.commit("main", asked), wrongMember(member), member);
   }
   // A merge is not asked for either where no parent is expected.
@@ -139,6 +146,15 @@ scene("a commit that was made on another head", async ({ liar, db }) => {
   await db.commit("side", WORDS);
   liar.lies.set(CREATE, (request, pass) => pass({ ...request, head: "main" }));
   await assert.rejects(db.commit("side", WORDS), VerificationFailed);
+});
+
+scene("a commit of another state than the one that was staged", async ({ liar, db, other }) => {
+  const { root } = await db.state("main").put("k", "mine");
+  liar.lies.set(CREATE, async (request, pass) => {
+    await other.state("main").put("k", "theirs");
+    return pass({ ...request, expectedRoot: undefined });
+  });
+  await assert.rejects(db.commit("main", { ...WORDS, expectedRoot: root }), wrongMember("state root"));
 });
 
 scene("manifests that the server leaves out of the ledger", async ({ liar, db, other }) => {

@@ -113,6 +113,8 @@ describe("CommitService.Create", () => {
     const conflict = await fails(ask({ expectedCommit: new Uint8Array(0) }), CONFLICT);
     assert.equal(conflict.facts["current_commit"], toHex(first));
     await fails(ask({ expectedCommit: utf8Of("x") }), { ...INVALID, field: "expected_commit" });
+    await fails(ask({ expectedRoot: UNKNOWN }), CONFLICT);
+    await fails(ask({ expectedRoot: new Uint8Array(0) }), { ...INVALID, field: "expected_root" });
     assert.equal(await harness.fingerprint(), before);
     assert.ok(await ask({ expectedCommit: first }));
   });
