@@ -82,8 +82,27 @@ async function getBlob(
   const rangeText = textOption(options, "range");
   const range = rangeText === undefined ? {} : parseRange(rangeText);
   const blob = (await session.client()).blob(hash);
-  const written = await writeOutput(path, blob.stream({ ...range, signal: session.signal }), session.output);
+  const content = namingRange(blob.stream({ ...range, signal: session.signal }), rangeText);
+  const written = await writeOutput(path, content, session.output);
   if (path !== "-") await session.output.result({ hash, size: written }, () => `${written} bytes written to ${path}`);
+}
+
+/** The parts of a stream; an error about either end of the range names the option that was typed. */
+async function* namingRange(
+  content: AsyncIterable<Uint8Array>,
+  rangeText: string | undefined,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    yield* content;
+  } catch (cause) {
+    const isOfRange = cause instanceof InvalidArgument && (cause.field === "start" || cause.field === "end");
+    if (!isOfRange || rangeText === undefined) throw cause;
+    const { hint, facts } = cause;
+    const details = { field: "range", ...(hint === undefined ? {} : { hint }), facts };
+    throw new InvalidArgument(`--range "${rangeText}": ${cause.message.replace(/^(start|end): /, "")}`, details, {
+      cause,
+    });
+  }
 }
 
 async function statBlob(session: Session, args: readonly string[]): Promise<void> {

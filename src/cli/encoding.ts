@@ -38,15 +38,27 @@ export function decodeText(text: string, encoding: KeyEncoding, field: string): 
   return new Uint8Array(bytes);
 }
 
-/** A key as the user would write it. Bytes that are no text in utf8 are written as `hex:…`; with --json a member beside it says so. */
-export function formatKey(key: Uint8Array, encoding: KeyEncoding): string {
+/** A key in an encoding; undefined where it is no text in utf8. */
+export function encodeKey(key: Uint8Array, encoding: KeyEncoding): string | undefined {
   if (encoding === "hex") return toHex(key);
   if (encoding === "base64") return Buffer.from(key).toString("base64");
   try {
     return fromUtf8(key);
   } catch {
-    return `hex:${toHex(key)}`;
+    return undefined;
   }
+}
+
+/** Text that must not stand on a line for itself: what begins like our own mark, and controls, line ends among them. */
+const NEEDS_HEX = /^hex:|[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
+
+/**
+ * A key for people, on one line, and never as another key is written: bytes that are no text in utf8, text with control
+ * characters, and text that itself begins with `hex:` are all written as `hex:…`.
+ */
+export function formatKey(key: Uint8Array, encoding: KeyEncoding): string {
+  const text = encodeKey(key, encoding);
+  return text === undefined || (encoding === "utf8" && NEEDS_HEX.test(text)) ? `hex:${toHex(key)}` : text;
 }
 
 /** 32 bytes of hex. @throws InvalidArgument */
@@ -66,16 +78,18 @@ export function parseCount(text: string, field: string, least = 0): number {
   return value;
 }
 
-/** `A:B`, first byte included and end excluded; either may be left out. @throws InvalidArgument */
+/** `A:B`, first byte included and end excluded; either may be left out. @throws InvalidArgument - also: A is not below B */
 export function parseRange(text: string): { readonly start: number; readonly end?: number } {
   const match = /^([0-9]*):([0-9]*)$/.exec(text);
   if (match === null)
     throw new InvalidArgument(`--range takes A:B, bytes A to B − 1, not "${text}"`, { field: "range" });
-  const [, start = "", end = ""] = match;
-  return {
-    start: start === "" ? 0 : parseCount(start, "range"),
-    ...(end === "" ? {} : { end: parseCount(end, "range") }),
-  };
+  const [, startText = "", endText = ""] = match;
+  const start = startText === "" ? 0 : parseCount(startText, "range");
+  if (endText === "") return { start };
+  const end = parseCount(endText, "range");
+  // 0:0 is the one range of an empty blob.
+  if (start < end || end === 0) return { start, end };
+  throw new InvalidArgument(`--range "${text}" holds nothing: ${start} is not below ${end}`, { field: "range" });
 }
 
 /** A small file's bytes, or stdin's for `-`. @throws NotFound, InvalidArgument - with the path */

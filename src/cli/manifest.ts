@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import type { ManifestRecord } from "../client/records.js";
 import { toHex } from "../core/bytes.js";
 import { decode } from "../core/codec/index.js";
+import { chunkCountOf } from "../core/document/index.js";
 import { fileContent } from "./blob.js";
 import { collect, group, leaf, listOption, requiredOption, textOption } from "./command.js";
 import { parseCount, parseHash } from "./encoding.js";
@@ -62,17 +63,21 @@ async function putDocument(session: Session, _args: readonly string[], options: 
     signal: session.signal,
   });
   const { manifest } = stored;
+  // The client has cut the content itself and compared the list, so the count follows from size and chunking.
+  const chunks = chunkCountOf(manifest.blob.sizeBytes, manifest.chunking);
   await session.output.result(
     {
       manifest: stored.hash,
       kind: manifest.kind,
       blob: manifest.blob.hash,
       size: manifest.blob.sizeBytes,
-      chunks: manifest.chunksRoot,
+      chunks,
+      chunks_root: manifest.chunksRoot,
       head,
       log_index: stored.receipt?.logIndex,
     },
-    () => `${toHex(stored.hash)}  document, ${manifest.blob.sizeBytes} bytes, chunk list ${toHex(manifest.chunksRoot)}`,
+    () =>
+      `${toHex(stored.hash)}  document, ${manifest.blob.sizeBytes} bytes, ${chunks} ${chunks === 1 ? "chunk" : "chunks"}`,
   );
 }
 

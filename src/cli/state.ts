@@ -7,7 +7,7 @@ import { InvalidArgument, NotFound } from "../core/errors.js";
 import { MAX_INLINE_VALUE_BYTES } from "../core/limits.js";
 import { fileContent } from "./blob.js";
 import { group, leaf, textOption } from "./command.js";
-import { decodeText, formatKey, parseCount, parseKey, type KeyEncoding } from "./encoding.js";
+import { decodeText, encodeKey, formatKey, parseCount, parseKey, type KeyEncoding } from "./encoding.js";
 import { printableText, toJsonText, type Printable } from "./output.js";
 import { writeOutput } from "./output-file.js";
 import type { Session } from "./session.js";
@@ -30,11 +30,8 @@ export function registerState(program: Command): void {
 
 /** A key in JSON: as text of the asked encoding, or in hex, which the member beside it then says. */
 export function keyMembers(key: Uint8Array, encoding: KeyEncoding): Record<string, Printable> {
-  const text = formatKey(key, encoding);
-  if (encoding === "utf8" && text.startsWith("hex:") && toHex(key) === text.slice(4)) {
-    return { key: toHex(key), key_encoding: "hex" };
-  }
-  return { key: text };
+  const text = encodeKey(key, encoding);
+  return text === undefined ? { key: toHex(key), key_encoding: "hex" } : { key: text };
 }
 
 function appliedResult(head: string, applied: Applied): Record<string, Printable> {
@@ -214,7 +211,7 @@ async function printEntry(session: Session, entry: StateEntry, withValues: boole
       ...(value === undefined ? {} : { value: Buffer.from(value).toString("base64") }),
     },
     () => {
-      const line = `${printableText(formatKey(entry.key, session.keyEncoding))}  ${toHex(entry.hash)}  ${entry.sizeBytes}`;
+      const line = `${formatKey(entry.key, session.keyEncoding)}  ${toHex(entry.hash)}  ${entry.sizeBytes}`;
       return value === undefined
         ? line
         : `${line}  ${printableText(JSON.stringify(Buffer.from(value).toString("utf8")))}`;

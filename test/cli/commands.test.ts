@@ -102,7 +102,8 @@ test("the same commands against a server, and a large value by itself", async (c
       ...remote,
     ]),
   );
-  assert.deepEqual([document["kind"], document["blob"]], ["document", hash]);
+  assert.deepEqual([document["kind"], document["blob"], document["chunks"]], ["document", hash, 4]);
+  assert.match(String(document["chunks_root"]), HASH);
   const manifest = String(document["manifest"]);
   const chunks = (await neleus(cwd, ["manifest", "chunks", manifest, ...remote])).stdout.trim().split("\n");
   assert.equal(chunks.length, 4);
@@ -263,6 +264,47 @@ test("wrong use and bad input: the code, the field, what to do, and nothing on s
   }
   assert.deepEqual(readdirSync(cwd).sort(), before, "nothing was left behind");
   assert.equal(existsSync(join(cwd, "out")), false);
+});
+
+test("a wrong range is told in the words of the option", async (context) => {
+  const cwd = folder(context);
+  await neleus(cwd, ["db", "init", "./neleus_db"]);
+  const { hash } = json(await neleus(cwd, ["blob", "put", "-", "--json"], "hello")) as { hash: string };
+  for (const range of ["2:9", "9:12", "5:2", "3:3", "5:", "a:b", "1", "99999999999999999999:"]) {
+    const run = await neleus(cwd, ["blob", "get", hash, "out", "--range", range, "--json"]);
+    const { error } = JSON.parse(run.stderr) as { error: { code: string; field: string; message: string } };
+    assert.deepEqual([run.code, error.code, error.field], [64, "INVALID_ARGUMENT", "range"], range);
+    assert.match(error.message, /^--range /);
+  }
+  const empty = json(await neleus(cwd, ["blob", "put", "-", "--json"], "")) as { hash: string };
+  assert.equal(json(await neleus(cwd, ["blob", "get", empty.hash, "out", "--range", "0:0", "--json"]))["size"], 0);
+});
+
+test("no two keys are printed alike, and each on one line", async (context) => {
+  const cwd = folder(context);
+  await neleus(cwd, ["db", "init", "./neleus_db"]);
+  const keys = ["00ff", "hex:00ff", "hex:", "a\nb", "a\\nb", "\u001b[31mred", "plain", "hexa"].map((text, index) =>
+    index === 0 ? text : Buffer.from(text).toString("hex"),
+  );
+  for (const key of keys) await neleus(cwd, ["state", "set", "main", key, "-", "--key-encoding", "hex"], "x");
+  const lines = (await neleus(cwd, ["state", "scan", "main"])).stdout.trim().split("\n");
+  const printed = lines.map((line) => line.split("  ")[0] ?? "");
+  const read = printed.map((text) =>
+    text.startsWith("hex:") ? text.slice(4) : Buffer.from(text, "utf8").toString("hex"),
+  );
+  assert.deepEqual(read.sort(), [...keys].sort());
+  assert.ok(printed.includes("plain") && printed.includes("hexa") && printed.includes("a\\nb"));
+  // JSON has no need of that: text is text, and what is none says so.
+  const entries = (await neleus(cwd, ["state", "scan", "main", "--json"])).stdout
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as { key: string; key_encoding?: string });
+  const text = entries.filter(({ key_encoding }) => key_encoding === undefined).map(({ key }) => key);
+  assert.deepEqual(text.sort(), ["hex:00ff", "hex:", "a\nb", "a\\nb", "\u001b[31mred", "plain", "hexa"].sort());
+  assert.deepEqual(
+    entries.filter(({ key_encoding }) => key_encoding === "hex").map(({ key }) => key),
+    ["00ff"],
+  );
 });
 
 test("keys that are no text, and completion", async (context) => {

@@ -198,7 +198,7 @@ describe("a round", () => {
       db.commits.create({ head: "main", author: "a", message: "" }),
     ]);
     for (const result of [first, commit]) {
-      assert.equal(result?.status, "rejected");
+      assert.equal(result.status, "rejected");
       const error = await expectError(Promise.reject(result.reason as Error), {
         code: "UNAVAILABLE",
         message: /was applied and is durable/,
@@ -208,7 +208,7 @@ describe("a round", () => {
       assert.match((error.cause as Error).message, /the key is gone/);
     }
     // What would have been refused anyway is refused, and has changed nothing.
-    assert.equal(refused?.status, "rejected");
+    assert.equal(refused.status, "rejected");
     await expectError(Promise.reject(refused.reason as Error), { code: "CONFLICT" });
     signing.mock.restore();
     assert.deepEqual(await readAll(db), { k: "1" });
