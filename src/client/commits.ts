@@ -1,5 +1,5 @@
 // Commits fetched by hash, and walked along first parents.
-import { toHex } from "../core/bytes.js";
+import { equalBytes, toHex } from "../core/bytes.js";
 import { IncompleteProof, VerificationFailed } from "../core/errors.js";
 import { commitHash, type CommitHash } from "../core/hashes.js";
 import { CommitService } from "../../gen/neleus/v1/commit_pb.js";
@@ -10,6 +10,24 @@ import { receivedCommit } from "./object.js";
 import type { CommitRecord, HashArgument } from "./records.js";
 import type { Commits } from "./sections.js";
 import type { CallOptions } from "./transport.js";
+
+/** Commits of others that may have been made on a head while a write to it was under way, before it and after it each. */
+const MAX_OTHER_COMMITS = 1_000;
+
+/** True where a commit is found on the way down along first parents, not too far below. */
+export async function isInChain(
+  commits: Commits,
+  chain: { readonly start: CommitHash; readonly sought: CommitHash },
+  options: CallOptions,
+): Promise<boolean> {
+  const { start, sought } = chain;
+  if (equalBytes(start, sought)) return true;
+  for await (const { parents } of commits.log({ commit: start }, { ...options, limit: MAX_OTHER_COMMITS })) {
+    const [parent] = parents;
+    if (parent !== undefined && equalBytes(parent, sought)) return true;
+  }
+  return false;
+}
 
 export class VerifiedCommits implements Commits {
   readonly #connection: Connection;

@@ -21,6 +21,7 @@ import {
   textsByName,
 } from "./argument.js";
 import { chunkCount } from "./chunk-place.js";
+import { isInChain } from "./commits.js";
 import { callOptions, type Connection } from "./connection.js";
 import type { Committed, CommitRequest, Snapshot } from "./contract.js";
 import { getManifest } from "./documents.js";
@@ -104,9 +105,6 @@ function wrongMember(commit: Commit, asked: CommitRequest, origin: string): stri
   return isExpected ? undefined : "parents";
 }
 
-/** Commits of others that may have been made on a head while ours was made and confirmed, before it and after it each. */
-const MAX_OTHER_COMMITS = 1_000;
-
 /**
  * The refs under a verified checkpoint must have the commit: as the newest of its head or below what others added, and
  * above the one that was the newest before it was asked for.
@@ -118,28 +116,15 @@ async function requireNewOnHead(
 ): Promise<void> {
   const { head, commit, before } = made;
   const { commitHash: newest } = await context.snapshot(head, options);
-  const hasIt = newest !== undefined && (await isInChain(context, { start: newest, sought: commit.hash }, options));
+  const hasIt =
+    newest !== undefined && (await isInChain(context.commits, { start: newest, sought: commit.hash }, options));
   if (!hasIt) throw notMade(made, `head "${head}" does not have the commit ${toHex(commit.hash)} that was made on it`);
   if (before === undefined) return;
   const [parent] = commit.parents;
-  const isAbove = parent !== undefined && (await isInChain(context, { start: parent, sought: before }, options));
+  const isAbove =
+    parent !== undefined && (await isInChain(context.commits, { start: parent, sought: before }, options));
   if (isAbove) return;
   throw notMade(made, `the commit ${toHex(commit.hash)} does not extend what head "${head}" had before it was made`);
-}
-
-/** True where a commit is found on the way down along first parents. */
-async function isInChain(
-  { commits }: CommitContext,
-  chain: { readonly start: CommitHash; readonly sought: CommitHash },
-  options: CallOptions,
-): Promise<boolean> {
-  const { start, sought } = chain;
-  if (equalBytes(start, sought)) return true;
-  for await (const { parents } of commits.log({ commit: start }, { ...options, limit: MAX_OTHER_COMMITS })) {
-    const [parent] = parents;
-    if (parent !== undefined && equalBytes(parent, sought)) return true;
-  }
-  return false;
 }
 
 function notMade(

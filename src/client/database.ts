@@ -129,7 +129,12 @@ class VerifyingDatabase implements Database {
     };
     this.trust = trust;
     this.commits = new VerifiedCommits(connection, (head, call) => this.snapshot(head, call));
-    this.heads = new VerifiedHeads(connection, this.#log);
+    this.heads = new VerifiedHeads({
+      connection,
+      log: this.#log,
+      commits: this.commits,
+      snapshot: (head, call) => this.snapshot(head, call),
+    });
     this.proofs = new VerifiedProofs({ connection, log: this.#log, commits: this.commits });
   }
 

@@ -1,30 +1,42 @@
 // Heads: listed with the proof that there are no others, made and removed.
-import { utf8 } from "../core/bytes.js";
+import { toHex, utf8 } from "../core/bytes.js";
 import { VerificationFailed } from "../core/errors.js";
-import type { CommitHash, Digest } from "../core/hashes.js";
+import { commitHash, type CommitHash, type Digest } from "../core/hashes.js";
 import { MapKind, ScanVerifier, type Entry } from "../core/map/index.js";
 import { commitCell, parseRefKey, requireName, stagedCell } from "../core/object/index.js";
 import { CommitService } from "../../gen/neleus/v1/commit_pb.js";
 import type { NodeReveal } from "../../gen/neleus/v1/proof_pb.js";
 import { checkArgument, expectedCommitBytes, hashBytes } from "./argument.js";
-import type { Connection } from "./connection.js";
+import { isInChain } from "./commits.js";
+import { callOptions, type Connection } from "./connection.js";
+import type { Snapshot } from "./contract.js";
 import type { FollowedLog } from "./log.js";
 import { revealBatches, verifying } from "./received.js";
 import type { HashArgument, HeadRecord, Receipt } from "./records.js";
-import type { Heads } from "./sections.js";
+import type { Commits, Heads } from "./sections.js";
 import type { CallOptions } from "./transport.js";
 
 /** The ranges of refs that ListHeads proves: from the prefix to the first key after all that begin with it. */
 const HEADS = { from: utf8("heads/"), to: utf8("heads0") };
 const STATES = { from: utf8("states/"), to: utf8("states0") };
 
+/** What heads are listed and made with. */
+export interface HeadsContext {
+  readonly connection: Connection;
+  readonly log: FollowedLog;
+  readonly commits: Commits;
+  readonly snapshot: (head: string, options: CallOptions) => Promise<Snapshot>;
+}
+
 export class VerifiedHeads implements Heads {
+  readonly #context: HeadsContext;
   readonly #connection: Connection;
   readonly #log: FollowedLog;
 
-  constructor(connection: Connection, log: FollowedLog) {
-    this.#connection = connection;
-    this.#log = log;
+  constructor(context: HeadsContext) {
+    this.#context = context;
+    this.#connection = context.connection;
+    this.#log = context.log;
   }
 
   async list(options: CallOptions = {}): Promise<HeadRecord[]> {
@@ -48,15 +60,28 @@ export class VerifiedHeads implements Heads {
     options: CallOptions & { readonly commit?: HashArgument | undefined } = {},
   ): Promise<Receipt> {
     checkArgument("head", () => requireName(head));
-    const commit = options.commit === undefined ? {} : { commit: hashBytes(options.commit, "commit") };
+    const commit = options.commit === undefined ? undefined : commitHash(hashBytes(options.commit, "commit"));
     const { database } = this.#connection;
     const write = this.#log.beginWrite();
     const answer = await this.#connection.unary(
       CommitService.method.createHead,
-      { database, head, ...commit },
+      { database, head, ...(commit === undefined ? {} : { commit }) },
       options,
     );
-    return write.receipt(answer.receipt, options);
+    const receipt = await write.receipt(answer.receipt, options);
+    await this.#requireMade(head, commit, callOptions(options));
+    return receipt;
+  }
+
+  /** The refs under a verified checkpoint must have the head, at the commit it was made at or above what others added. */
+  async #requireMade(head: string, commit: CommitHash | undefined, options: CallOptions): Promise<void> {
+    const { commits, snapshot } = this.#context;
+    const { commitHash: newest } = await snapshot(head, options);
+    if (commit === undefined) return;
+    if (newest !== undefined && (await isInChain(commits, { start: newest, sought: commit }, options))) return;
+    throw new VerificationFailed(`head "${head}" is not at the commit ${toHex(commit)} that it was made at`, {
+      facts: { head, commit: toHex(commit) },
+    });
   }
 
   async delete(

@@ -34,12 +34,12 @@ export interface Heads {
   /** All heads, in order of name, with the proof that there are no others checked. */
   list(options?: CallOptions): Promise<HeadRecord[]>;
   /**
-   * Makes a head, empty or at a commit.
+   * Makes a head, empty or at a commit, and checks under a verified checkpoint that it is there, at that commit.
    * @throws AlreadyExists - there is one of that name
    */
   create(head: string, options?: CallOptions & { readonly commit?: HashArgument | undefined }): Promise<Receipt>;
   /**
-   * Removes a head.
+   * Removes a head. That it is gone is the server's word: `list` proves it.
    * @throws Conflict - its commit is not the expected one
    */
   delete(

@@ -186,6 +186,25 @@ scene("manifests that the server leaves out of the ledger", async ({ liar, db, o
   await assert.rejects(db.commit("bare", { ...WORDS, manifests: [two!] }), VerificationFailed);
 });
 
+scene("a head that is not made, or at another commit", async ({ liar, db, other }) => {
+  const { hash: first } = await other.commit("main", WORDS);
+  const { hash: second } = await other.commit("main", WORDS);
+  const create = CommitService.method.createHead.name;
+  liar.lies.set(create, (request, pass) => pass({ ...request, head: "elsewhere" }));
+  await assert.rejects(db.heads.create("head"), NotFound);
+  for (const [index, commit] of [first, undefined].entries()) {
+    liar.lies.set(create, (request, pass) => pass({ ...request, commit }));
+    await assert.rejects(db.heads.create(`head-${index}`, { commit: second }), VerificationFailed);
+  }
+  // Others may have gone on from there meanwhile.
+  liar.lies.set(create, async (_, pass) => {
+    const answer = await pass();
+    await other.commit("shared", WORDS);
+    return answer;
+  });
+  await db.heads.create("shared", { commit: second });
+});
+
 scene("other writers before and after are no lie", async ({ liar, db, other }) => {
   for (const [before, after] of [
     [0, 1],

@@ -29,7 +29,6 @@ export function defineAnswerTrials(thoroughness: Thoroughness): void {
     let document: Uint8Array;
     let blob: Uint8Array;
     let commits: string[];
-    let made = 0;
 
     before(async () => {
       fixture = await openFixture("in process");
@@ -237,9 +236,15 @@ export function defineAnswerTrials(thoroughness: Thoroughness): void {
       call: 4,
     }));
     trial("a head that is made", () => ({
-      run: async (db) => receipt(await db.heads.create(`made-${(made += 1)}`)),
+      run: async (db) => receipt(await db.heads.create("made")),
       isStateless: false,
       harmless: WORD,
+    }));
+    trial("a head that is made at a commit", () => ({
+      run: async (db) => receipt(await db.heads.create("made-at", { commit: commits[0]! })),
+      isStateless: false,
+      harmless: NOTHING,
+      call: 2,
     }));
     trial("a document that is put", () => ({
       run: async (db) => {
