@@ -1,8 +1,9 @@
 // Manifests, and the chunks of documents: listed with the proof that none is left out.
 import { hashBlob } from "../core/blob/index.js";
-import { equalBytes } from "../core/bytes.js";
-import { IncompleteProof, InvalidArgument, VerificationFailed } from "../core/errors.js";
+import { equalBytes, toHex } from "../core/bytes.js";
+import { IncompleteProof, InvalidArgument, LimitExceeded, VerificationFailed } from "../core/errors.js";
 import { manifestHash, type BlobHash, type ManifestHash } from "../core/hashes.js";
+import { MAX_CHUNK_BYTES } from "../core/limits.js";
 import { MapKind, ScanVerifier, type Entry } from "../core/map/index.js";
 import { chunkCell, chunkKey, parseChunkKey } from "../core/object/index.js";
 import {
@@ -170,11 +171,24 @@ class VerifiedChunk implements Chunk {
   async bytes(options: CallOptions = {}): Promise<Uint8Array> {
     const { offset, sizeBytes } = this;
     const { blob } = this.#document;
+    if (sizeBytes > MAX_CHUNK_BYTES) throw this.#tooLarge();
     const range = { ...callOptions(options), start: offset, end: offset + sizeBytes };
     const document = new VerifiedBlob(this.#connection, blob.hash);
     const bytes = sizeBytes === 0 ? new Uint8Array(0) : await document.bytesOfSize(blob.sizeBytes, range);
     const actual = hashBlob(bytes);
     if (!equalBytes(actual, this.hash)) throw wrongHash(`chunk ${this.index},`, { expected: this.hash, actual, bytes });
     return bytes;
+  }
+
+  /** No server here cuts such a chunk, but a manifest from elsewhere may list one. */
+  #tooLarge(): LimitExceeded {
+    const { blob } = this.#document;
+    return new LimitExceeded(
+      `chunk ${this.index}: ${this.sizeBytes} bytes are more than the ${MAX_CHUNK_BYTES} to be loaded at once`,
+      {
+        hint: `stream that part of the blob ${toHex(blob.hash)}`,
+        facts: { limit: "chunk_bytes", value: String(MAX_CHUNK_BYTES) },
+      },
+    );
   }
 }

@@ -118,6 +118,9 @@ export interface Chunk {
   readonly sizeBytes: number;
   /** Where it starts in the document. */
   readonly offset: number;
-  /** The chunk's bytes: a verified slice of the document that also hashes to the chunk's hash. One round trip. */
+  /**
+   * The chunk's bytes: a verified slice of the document that also hashes to the chunk's hash. One round trip.
+   * @throws LimitExceeded - over 16 MiB, which no server here cuts: stream that part of the document's blob
+   */
   bytes(options?: CallOptions): Promise<Uint8Array>;
 }
