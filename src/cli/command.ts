@@ -2,6 +2,7 @@
 // in a session whose failures become one typed error and an exit code.
 import type { Command, CommanderError } from "commander";
 import { InvalidArgument } from "../core/errors.js";
+import { inOptions } from "./option-names.js";
 import { reportError } from "./output.js";
 import { Session, type Globals } from "./session.js";
 
@@ -68,7 +69,7 @@ async function runInSession(globals: Globals, run: (session: Session) => Promise
   } catch (error) {
     process.exitCode = interrupt.signal.aborted
       ? 130
-      : reportError(error, { json: globals.json === true, notices: session?.output.takeNotices() });
+      : reportError(inOptions(error), { json: globals.json === true, notices: session?.output.takeNotices() });
   } finally {
     session?.output.flushNotices();
     await session?.close();

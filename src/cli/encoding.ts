@@ -78,6 +78,16 @@ export function parseCount(text: string, field: string, least = 0): number {
   return value;
 }
 
+/** Longest time that a timer takes, in seconds: about 24.8 days. */
+const MAX_TIMER_SECONDS = Math.floor((2 ** 31 - 1) / 1000);
+
+/** A time in whole seconds from `least` on, in milliseconds, for a timer. @throws InvalidArgument */
+export function parseSeconds(text: string, field: string, least = 0): number {
+  const seconds = parseCount(text, field, least);
+  if (seconds <= MAX_TIMER_SECONDS) return seconds * 1000;
+  throw new InvalidArgument(`--${field} takes at most ${MAX_TIMER_SECONDS} seconds, not ${text}`, { field });
+}
+
 /** `A:B`, first byte included and end excluded; either may be left out. @throws InvalidArgument - also: A is not below B */
 export function parseRange(text: string): { readonly start: number; readonly end?: number } {
   const match = /^([0-9]*):([0-9]*)$/.exec(text);

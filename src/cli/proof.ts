@@ -5,10 +5,10 @@ import { ChunkProofSchema, RangeProofSchema, StateProofSchema } from "../../gen/
 import type { ProofPlace } from "../client/sections.js";
 import { parseProof, verifyProof, type ProofReport } from "../client/verify/index.js";
 import { toHex } from "../core/bytes.js";
-import { NotAnchored } from "../core/errors.js";
+import { InvalidArgument, NotAnchored } from "../core/errors.js";
 import { group, leaf, textOption } from "./command.js";
 import { formatTime } from "./commit.js";
-import { decodeText, parseCount, parseHash, parseKey, readInput } from "./encoding.js";
+import { decodeText, parseHash, parseKey, readInput } from "./encoding.js";
 import type { Session } from "./session.js";
 
 type Options = Readonly<Record<string, unknown>>;
@@ -69,7 +69,7 @@ async function proveChunk(session: Session, args: readonly string[], options: Op
   ).proofs.chunk(
     {
       manifest: parseHash(manifestText, "manifest"),
-      index: parseCount(indexText, "index"),
+      index: parseIndex(indexText),
       ...(head === undefined ? {} : { place: place(head, options) }),
     },
     { signal: session.signal },
@@ -77,14 +77,23 @@ async function proveChunk(session: Session, args: readonly string[], options: Op
   await printProof(session, toJson(ChunkProofSchema, proof, { alwaysEmitImplicit: true }));
 }
 
+/** An argument, and no option: the error must not name one. @throws InvalidArgument */
+function parseIndex(text: string): number {
+  const index = Number(text);
+  if (/^[0-9]+$/.test(text) && Number.isSafeInteger(index)) return index;
+  throw new InvalidArgument(`the index is a whole number from 0, not "${text}"`, { field: "index" });
+}
+
 async function verify(session: Session, args: readonly string[], options: Options): Promise<void> {
-  const root = textOption(options, "root");
+  const rootText = textOption(options, "root");
+  // Wrong use is told before the file is looked at.
+  const root = rootText === undefined ? undefined : parseHash(rootText, "root");
   const checkpointFile = textOption(options, "checkpoint");
   const verifierKey = session.globals.key;
   const { signal } = session;
   const decoder = new TextDecoder();
   const report = verifyProof(parseProof(decoder.decode(await readInput(args[0] ?? "", { field: "file", signal }))), {
-    ...(root === undefined ? {} : { root: parseHash(root, "root") }),
+    ...(root === undefined ? {} : { root }),
     ...(verifierKey === undefined ? {} : { verifierKey }),
     ...(checkpointFile === undefined
       ? {}

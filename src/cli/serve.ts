@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { NotFound } from "../core/errors.js";
 import { PROGRAM_VERSION } from "../core/version.js";
 import { leaf, textOption } from "./command.js";
-import { parseCount } from "./encoding.js";
+import { parseSeconds } from "./encoding.js";
 import { toJsonText } from "./output.js";
 import type { Session } from "./session.js";
 
@@ -21,8 +21,8 @@ export function registerServe(program: Command): void {
 async function serve(session: Session, _args: readonly string[], options: Options): Promise<void> {
   const directory = session.localDirectory("serve");
   const idle = textOption(options, "exitWhenIdle");
-  const exitWhenIdleMs = idle === undefined ? undefined : parseCount(idle, "exit-when-idle", 1) * 1000;
-  const graceMs = parseCount(textOption(options, "grace") ?? "10", "grace") * 1000;
+  const exitWhenIdleMs = idle === undefined ? undefined : parseSeconds(idle, "exit-when-idle", 1);
+  const graceMs = parseSeconds(textOption(options, "grace") ?? "10", "grace");
   const [{ Database }, { createServices }, { startServer }] = await Promise.all([
     import("../database/index.js"),
     import("../service/index.js"),

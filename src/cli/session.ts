@@ -42,6 +42,12 @@ export class Session {
     if (globals.db !== undefined && globals.server !== undefined) {
       throw new InvalidArgument("give --db or --server, not both", { field: "server" });
     }
+    if (globals.server === undefined && globals.database !== undefined && globals.database !== "default") {
+      throw new InvalidArgument(`a directory holds one database, and none named "${globals.database}"`, {
+        field: "database",
+        hint: "give the directory of the other one with --db; --database is for a --server",
+      });
+    }
   }
 
   get directory(): string {

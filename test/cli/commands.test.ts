@@ -280,6 +280,39 @@ test("a wrong range is told in the words of the option", async (context) => {
   assert.equal(json(await neleus(cwd, ["blob", "get", empty.hash, "out", "--range", "0:0", "--json"]))["size"], 0);
 });
 
+test("wrong input is told in the words of the command line", async (context) => {
+  const cwd = folder(context);
+  await neleus(cwd, ["db", "init", "./neleus_db"]);
+  writeFileSync(join(cwd, "file"), "x");
+  const commit = json(
+    await neleus(cwd, ["commit", "new", "--head", "main", "--author", "a", "--message", "m", "--json"]),
+  );
+  const hash = String(commit["commit"]);
+  const document = ["manifest", "put-doc", "--source", "s", "--file", "file", "--chunk-size", "9"];
+  const cases: [field: string, args: string[]][] = [
+    ["source", ["manifest", "put-doc", "--source", "", "--file", "file", "--chunk-size", "9"]],
+    ["chunk-size", [...document, "--chunk-size", "99999999999"]],
+    ["method", [...document, "--method", "semantic"]],
+    ["overlap", [...document, "--overlap", "9"]],
+    ["upload-id", ["blob", "put", "file", "--upload-id", "bad id"]],
+    ["manifest", ["commit", "new", "--head", "main", "--author", "a", "--message", "m", "--manifest", hash]],
+    ["key", ["checkpoint", "--key", "nonsense"]],
+    ["database", ["state", "get", "main", "k", "--database", "other"]],
+    ["exit-when-idle", ["serve", "--exit-when-idle", "99999999999"]],
+    ["grace", ["serve", "--grace", "99999999999"]],
+    ["index", ["proof", "chunk", hash, "-1"]],
+    ["root", ["verify", "file", "--root", "zz"]],
+  ];
+  for (const [field, args] of cases) {
+    const run = await neleus(cwd, [...args, "--json"]);
+    const { error } = JSON.parse(run.stderr) as { error: { code: string; field: string; message: string } };
+    assert.deepEqual([run.code, error.code, error.field, run.stdout], [64, "INVALID_ARGUMENT", field, ""], run.stderr);
+    assert.doesNotMatch(error.message, /header\.|chunking\.|upload_id|verifierKey|manifests\[/);
+  }
+  const log = await neleus(cwd, ["state", "scan", "main", "--database", "default"]);
+  assert.equal(log.code, 0);
+});
+
 test("no two keys are printed alike, and each on one line", async (context) => {
   const cwd = folder(context);
   await neleus(cwd, ["db", "init", "./neleus_db"]);
