@@ -49,6 +49,12 @@ export function encodeKey(key: Uint8Array, encoding: KeyEncoding): string | unde
   }
 }
 
+/** A key in JSON: as text of the asked encoding, or in hex, which the member beside it then says. */
+export function keyMembers(key: Uint8Array, encoding: KeyEncoding): { readonly [name: string]: string } {
+  const text = encodeKey(key, encoding);
+  return text === undefined ? { key: toHex(key), key_encoding: "hex" } : { key: text };
+}
+
 /** Text that must not stand on a line for itself: what begins like our own mark, and controls, line ends among them. */
 const NEEDS_HEX = /^hex:|[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
 

@@ -2,15 +2,16 @@
 import type { Command } from "commander";
 import type { Applied, StateEntry, StateValue } from "../client/contract.js";
 import { hashBlob } from "../core/blob/index.js";
-import { compareBytes, concatBytes, toHex } from "../core/bytes.js";
-import { InvalidArgument, NotFound } from "../core/errors.js";
+import { concatBytes, toHex } from "../core/bytes.js";
+import { NotFound } from "../core/errors.js";
 import { MAX_INLINE_VALUE_BYTES } from "../core/limits.js";
 import { fileContent } from "./blob.js";
 import { group, leaf, textOption } from "./command.js";
-import { decodeText, encodeKey, formatKey, parseCount, parseKey, type KeyEncoding } from "./encoding.js";
+import { formatKey, keyMembers, parseCount, parseKey } from "./encoding.js";
 import { printableText, toJsonText, type Printable } from "./output.js";
 import { writeOutput } from "./output-file.js";
 import type { Session } from "./session.js";
+import { rangeOptions, registerStateDiff } from "./state-diff.js";
 
 export function registerState(program: Command): void {
   const state = group(program, "state", "keys and values of a head");
@@ -26,12 +27,7 @@ export function registerState(program: Command): void {
     .option("--to <key>", "end, excluded")
     .option("--limit <n>", "at most this many keys")
     .option("--values", "print the values too (JSON: base64)");
-}
-
-/** A key in JSON: as text of the asked encoding, or in hex, which the member beside it then says. */
-export function keyMembers(key: Uint8Array, encoding: KeyEncoding): Record<string, Printable> {
-  const text = encodeKey(key, encoding);
-  return text === undefined ? { key: toHex(key), key_encoding: "hex" } : { key: text };
+  registerStateDiff(state);
 }
 
 function appliedResult(head: string, applied: Applied): Record<string, Printable> {
@@ -178,22 +174,13 @@ async function scanKeys(
   options: Readonly<Record<string, unknown>>,
 ): Promise<void> {
   const [head = ""] = args;
-  const bound = (name: string): Uint8Array | undefined => {
-    const text = textOption(options, name);
-    return text === undefined ? undefined : decodeText(text, session.keyEncoding, name);
-  };
-  const [prefix, from, to] = [bound("prefix"), bound("from"), bound("to")];
-  if (from !== undefined && to !== undefined && compareBytes(from, to) >= 0) {
-    throw new InvalidArgument("--from is not below --to: the range holds nothing", { field: "to" });
-  }
+  const range = rangeOptions(session, options);
   const limit = textOption(options, "limit");
   const withValues = options["values"] === true;
   const client = await session.client();
   const { staged } = await client.snapshot(head, { signal: session.signal });
   const entries = staged.scan({
-    ...(prefix === undefined ? {} : { prefix }),
-    ...(from === undefined ? {} : { from }),
-    ...(to === undefined ? {} : { to }),
+    ...range,
     ...(limit === undefined ? {} : { limit: parseCount(limit, "limit", 1) }),
     ...(withValues ? { values: true } : {}),
     signal: session.signal,

@@ -1,7 +1,7 @@
 // The state of a commit that the caller names: its bytes are fetched once, at the first read, and hashed.
 import type { CommitHash } from "../core/hashes.js";
 import type { Connection } from "./connection.js";
-import type { Found, ScanRange, StateEntry, StateValue, StateView, ValueOptions } from "./contract.js";
+import type { Found, KeyRange, ScanRange, StateEntry, StateValue, StateView, ValueOptions } from "./contract.js";
 import type { Key } from "./records.js";
 import type { Commits } from "./sections.js";
 import { VerifiedStateView } from "./state-view.js";
@@ -36,6 +36,10 @@ export class CommitView implements StateView {
   scan(range?: ScanRange): AsyncGenerator<StateEntry, void, undefined>;
   async *scan(range: ScanRange = {}): AsyncGenerator<StateEntry, void, undefined> {
     yield* (await this.#opened(range)).scan(range);
+  }
+
+  async count(range: KeyRange = {}): Promise<number> {
+    return (await this.#opened(range)).count(range);
   }
 
   async #opened(options: CallOptions): Promise<VerifiedStateView> {

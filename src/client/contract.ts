@@ -20,7 +20,7 @@ import type {
   Receipt,
   SignedCheckpoint,
 } from "./records.js";
-import type { Commits, Documents, Heads, Proofs } from "./sections.js";
+import type { Commits, Documents, Heads, ProofPlace, Proofs } from "./sections.js";
 import type { CallOptions } from "./transport.js";
 import type { TrustState } from "./options.js";
 
@@ -56,6 +56,12 @@ export interface Database extends Documents {
   snapshot(head: string, options?: SnapshotOptions): Promise<Snapshot>;
   /** A view of a state whose commit or root the caller names and so trusts; it is not looked up in the log. */
   at(place: { readonly commit: HashArgument } | { readonly root: HashArgument }): StateView;
+  /**
+   * What differs between two states, in order of key: provably all of it once the iteration ends, at the cost of the
+   * differences. Heads are read at a fresh snapshot each; a commit or root that is named is trusted, as in `at`.
+   * @throws NotFound - no such head, commit or root
+   */
+  diff(before: ProofPlace, after: ProofPlace, options?: DiffOptions): AsyncIterable<StateChange>;
   /**
    * Makes a commit of what is staged, and checks that it says what was asked, that the head has it under a verified
    * checkpoint and had not before, and that its ledger holds the manifests named: two round trips more, and one for each
@@ -110,6 +116,11 @@ export interface StateView {
   scan(range?: ScanRange & { readonly values?: false | undefined }): AsyncIterable<StateEntry>;
   scan(range: ScanRange & { readonly values: true }): AsyncIterable<StateValue>;
   scan(range?: ScanRange): AsyncIterable<StateEntry>;
+  /**
+   * How many keys a range holds: the witness of its two ends, whatever the number. It rests on totals that the builder of
+   * the map wrote; a scan shows them to be right.
+   */
+  count(range?: KeyRange): Promise<number>;
 }
 
 export interface ValueOptions extends CallOptions {
@@ -118,10 +129,13 @@ export interface ValueOptions extends CallOptions {
 }
 
 /** A range of keys: those with a prefix, or from (included) to (excluded); neither: all. */
-export interface ScanRange extends ValueOptions {
+export interface KeyRange extends CallOptions {
   readonly prefix?: Key | undefined;
   readonly from?: Key | undefined;
   readonly to?: Key | undefined;
+}
+
+export interface ScanRange extends KeyRange, ValueOptions {
   /** Most entries; the iteration then ends there, with everything up to the last entry proved complete. */
   readonly limit?: number | undefined;
   /** True to have the values too. */
@@ -142,6 +156,19 @@ export interface StateValue extends StateEntry {
   readonly bytes: Uint8Array;
   /** The value as text. @throws Malformed - the value is not UTF-8 */
   text(): string;
+}
+
+/** A key that two states do not have alike. Absent before: it is new; absent after: it is gone. */
+export interface StateChange {
+  readonly key: Uint8Array;
+  readonly before: StateEntry | undefined;
+  /** A `StateValue` where values were asked for and this one is at most 256 KiB. */
+  readonly after: StateEntry | StateValue | undefined;
+}
+
+export interface DiffOptions extends CallOptions {
+  /** True to have the values of keys as they are after, those of at most 256 KiB. */
+  readonly values?: boolean | undefined;
 }
 
 /** One key asked for. */

@@ -1,7 +1,7 @@
 // The verifying client: one class over any transport. Everything it returns has been checked up to the pinned key; the
 // contract says what each method promises.
 import { InvalidArgument, NeleusError, VerificationFailed } from "../core/errors.js";
-import { commitHash, mapRoot, type BlobHash } from "../core/hashes.js";
+import { commitHash, mapRoot, type BlobHash, type MapRoot } from "../core/hashes.js";
 import { hashBytes } from "./argument.js";
 import { putBlob, VerifiedBlob } from "./blob.js";
 import { getBlobs, missingBlobs, putBlobs } from "./blob-batch.js";
@@ -15,12 +15,14 @@ import type {
   CommitRequest,
   Committed,
   Database,
+  DiffOptions,
   FetchedBlob,
   HeadState,
   PutBlobOptions,
   SeenLog,
   Snapshot,
   SnapshotOptions,
+  StateChange,
   StateView,
   Trust,
 } from "./contract.js";
@@ -41,8 +43,9 @@ import type {
   ManifestRecord,
   StoredDocument,
 } from "./records.js";
-import type { Commits, Heads, Proofs, PutDocumentOptions } from "./sections.js";
+import type { Commits, Heads, ProofPlace, Proofs, PutDocumentOptions } from "./sections.js";
 import { takeSnapshot, type Freshness } from "./snapshot.js";
+import { diffRoots, diffRootsWithValues } from "./state-diff.js";
 import { VerifiedStateView } from "./state-view.js";
 import type { CallOptions, Transport } from "./transport.js";
 import { LogKey, LogTrust, type SignatureCheckMaker } from "./trust/index.js";
@@ -162,6 +165,22 @@ class VerifyingDatabase implements Database {
   at(place: { readonly commit: HashArgument } | { readonly root: HashArgument }): StateView {
     if ("root" in place) return new VerifiedStateView(this.#connection, mapRoot(hashBytes(place.root, "root")));
     return new CommitView(this.#connection, this.commits, commitHash(hashBytes(place.commit, "commit")));
+  }
+
+  async *diff(
+    before: ProofPlace,
+    after: ProofPlace,
+    options: DiffOptions = {},
+  ): AsyncGenerator<StateChange, void, undefined> {
+    const roots = { before: await this.#rootOf(before, options), after: await this.#rootOf(after, options) };
+    yield* (options.values === true ? diffRootsWithValues : diffRoots)(this.#connection, roots, options);
+  }
+
+  async #rootOf(place: ProofPlace, options: CallOptions): Promise<MapRoot> {
+    if ("root" in place) return mapRoot(hashBytes(place.root, "root"));
+    if ("commit" in place) return (await this.commits.get(place.commit, callOptions(options))).stateRoot;
+    if ("staged" in place) return (await this.snapshot(place.staged, callOptions(options))).staged.stateRoot;
+    return (await this.snapshot(place.head, callOptions(options))).stateRoot;
   }
 
   async commit(head: string, request: CommitRequest, options: CallOptions = {}): Promise<Committed> {

@@ -16,6 +16,7 @@ import type {
   Condition,
   ConditionOptions,
   Found,
+  KeyRange,
   HeadState,
   Operation,
   ScanRange,
@@ -66,6 +67,10 @@ export class VerifiedHeadState implements HeadState {
   scan(range?: ScanRange): AsyncGenerator<StateEntry, void, undefined>;
   async *scan(range: ScanRange = {}): AsyncGenerator<StateEntry, void, undefined> {
     yield* (await this.#staged(range)).scan(range);
+  }
+
+  async count(range: KeyRange = {}): Promise<number> {
+    return (await this.#staged(range)).count(range);
   }
 
   async put(key: Key, value: string | Uint8Array, options: ConditionOptions = {}): Promise<Applied> {

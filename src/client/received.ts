@@ -43,6 +43,16 @@ export function* revealBatches(nodes: readonly NodeReveal[]): Generator<Reveal[]
   }
 }
 
+/** The same one by one: each is narrowed when it is asked for. */
+export function* receivedReveals(nodes: readonly NodeReveal[]): Generator<Reveal, void, undefined> {
+  for (const reveals of revealBatches(nodes)) yield* reveals;
+}
+
+/** @throws VerificationFailed - there are values, and none were asked for */
+export function requireNoValues(values: readonly unknown[]): void {
+  if (values.length > 0) throw new VerificationFailed("the answer holds values that were not asked for");
+}
+
 /**
  * The answer of a read over a whole witness: `verifyWitness` for messages.
  * @throws VerificationFailed, IncompleteProof - see core/map

@@ -81,7 +81,7 @@ export interface Documents {
   ): AsyncIterable<Chunk>;
 }
 
-/** What a proof is of: a head's staged or committed state, a commit's, or that of a root. */
+/** What a proof or a difference is of: a head's staged or committed state, a commit's, or that of a root. */
 export type ProofPlace =
   | { readonly head: string }
   | { readonly staged: string }

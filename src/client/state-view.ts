@@ -4,13 +4,13 @@ import { compareBytes, equalBytes, toHex } from "../core/bytes.js";
 import { IncompleteProof, LimitExceeded, VerificationFailed } from "../core/errors.js";
 import type { MapRoot } from "../core/hashes.js";
 import { MAX_BATCH_KEYS } from "../core/limits.js";
-import { emptyMap, get, GetManyVerifier, MapKind, ScanVerifier, type MapAt } from "../core/map/index.js";
-import { StateService, type InlineValue, type StateServiceScanResponse } from "../../gen/neleus/v1/state_pb.js";
+import { count, emptyMap, get, GetManyVerifier, MapKind, ScanVerifier, type MapAt } from "../core/map/index.js";
+import { StateService, type StateServiceScanResponse } from "../../gen/neleus/v1/state_pb.js";
 import { countArgument, keyBounds, keyBytes, type KeyBounds } from "./argument.js";
 import { VerifiedBlob } from "./blob.js";
 import { callOptions, type Connection } from "./connection.js";
-import type { Found, ScanRange, StateEntry, StateValue, StateView, ValueOptions } from "./contract.js";
-import { receivedPart, revealBatches, verifying, verifyNodes } from "./received.js";
+import type { Found, KeyRange, ScanRange, StateEntry, StateValue, StateView, ValueOptions } from "./contract.js";
+import { receivedPart, requireNoValues, revealBatches, verifying, verifyNodes } from "./received.js";
 import type { Key } from "./records.js";
 import { checkedValue, stateEntry, valueOf } from "./state-entry.js";
 import type { CallOptions } from "./transport.js";
@@ -78,6 +78,16 @@ export class VerifiedStateView implements StateView {
     for await (const { entry, value } of this.#withValues(bounds, { limit, call: range })) {
       if (entry !== undefined) yield await this.#loaded(entry, value, range);
     }
+  }
+
+  async count(range: KeyRange = {}): Promise<number> {
+    const bounds = keyBounds(range);
+    if (bounds === undefined || this.#isEmpty) return 0;
+    const { database } = this.#connection;
+    const { from, to } = bounds;
+    const request = { database, at: this.#at, from, ...(to === undefined ? {} : { to }) };
+    const answer = await this.#connection.unary(StateService.method.count, request, range);
+    return verifyNodes(count(this.#map, bounds), answer.nodes);
   }
 
   get #isEmpty(): boolean {
@@ -248,10 +258,6 @@ class ScanPage {
     if (this.#limit !== undefined && isWithin) return;
     throw new VerificationFailed("the answer was cut at a key that is not within the range, or without a limit");
   }
-}
-
-function requireNoValues(values: readonly InlineValue[]): void {
-  if (values.length > 0) throw new VerificationFailed("the answer holds values that were not asked for");
 }
 
 function requireLoadable(entry: StateEntry, options: ValueOptions): void {

@@ -48,14 +48,15 @@ export function readWithWitness<T>(database: Database, reader: Reader<T>): { ans
 const REVEAL_OVERHEAD_BYTES = 32;
 const ITEM_OVERHEAD_BYTES = 4;
 
-/** The next message of a stream: reveals, and perhaps values of entries that they show. */
+/** The next message of a stream: reveals, of one map or two, and perhaps values of entries that they show. */
 export class RevealMessage {
   #nodes: NodeRevealInit[] = [];
+  #nodesOfSecond: NodeRevealInit[] = [];
   #values: InlineValueInit[] = [];
   #sizeBytes = 0;
 
   get isEmpty(): boolean {
-    return this.#nodes.length === 0 && this.#values.length === 0;
+    return this.#nodes.length + this.#nodesOfSecond.length + this.#values.length === 0;
   }
 
   /** True when the message is large enough to be sent. */
@@ -63,8 +64,9 @@ export class RevealMessage {
     return this.#sizeBytes >= STREAM_MESSAGE_BYTES;
   }
 
-  addReveal(reveal: Reveal): void {
-    this.#nodes.push(nodeReveal(reveal));
+  /** `side` 1: of the second of two maps. */
+  addReveal(reveal: Reveal, side: 0 | 1 = 0): void {
+    (side === 0 ? this.#nodes : this.#nodesOfSecond).push(nodeReveal(reveal));
     this.#sizeBytes += REVEAL_OVERHEAD_BYTES + reveal.siblings.length;
     for (const entry of reveal.entries) this.#sizeBytes += ITEM_OVERHEAD_BYTES + entry.length;
   }
@@ -81,9 +83,10 @@ export class RevealMessage {
   }
 
   /** What has been gathered; the next message begins empty. */
-  take(): { nodes: NodeRevealInit[]; values: InlineValueInit[] } {
-    const message = { nodes: this.#nodes, values: this.#values };
+  take(): { nodes: NodeRevealInit[]; nodesOfSecond: NodeRevealInit[]; values: InlineValueInit[] } {
+    const message = { nodes: this.#nodes, nodesOfSecond: this.#nodesOfSecond, values: this.#values };
     this.#nodes = [];
+    this.#nodesOfSecond = [];
     this.#values = [];
     this.#sizeBytes = 0;
     return message;

@@ -8,14 +8,17 @@ import type {
   StateServiceApplyRequest,
   StateServiceBatchGetRequest,
   StateServiceBatchGetResponseSchema,
+  StateServiceDiffRequest,
+  StateServiceDiffResponseSchema,
   StateServiceScanRequest,
   StateServiceScanResponseSchema,
 } from "../../gen/neleus/v1/state_pb.js";
 import { StateService } from "../../gen/neleus/v1/state_pb.js";
 import { compareBytes } from "../core/bytes.js";
 import { BATCH_KEY_WORK_BYTES, MAX_BATCH_KEYS, MAX_INLINE_VALUE_BYTES } from "../core/limits.js";
-import { get } from "../core/map/index.js";
+import { count, get } from "../core/map/index.js";
 import type { KeyCondition, StateChange, StateOperation } from "../database/index.js";
+import { diffStream } from "./diff-stream.js";
 import { openDatabase, type ServiceEnvironment } from "./environment.js";
 import type { CallContext, ServiceImplementation } from "./implementation.js";
 import { inlineValue } from "./inline-value.js";
@@ -63,6 +66,16 @@ export function stateService(environment: ServiceEnvironment): ServiceImplementa
     },
 
     scan: (request, context) => scan(environment, request, context),
+
+    async count(request) {
+      const at = selectorField(request.at, "at");
+      const range = rangeField(request);
+      const database = await openDatabase(environment, request);
+      const point = await resolveAt(await database.view(), at);
+      return { position: readPosition(point), nodes: readWithWitness(database, count(point.state, range)).nodes };
+    },
+
+    diff: (request, context) => diff(environment, request, context),
   };
 }
 
@@ -119,6 +132,30 @@ async function* scan(
     yield { ...header, ...content };
     header = {};
   }
+}
+
+async function* diff(
+  environment: ServiceEnvironment,
+  request: StateServiceDiffRequest,
+  context: CallContext,
+): AsyncGenerator<MessageInitShape<typeof StateServiceDiffResponseSchema>, void, undefined> {
+  const [from, to] = [selectorField(request.before, "before"), selectorField(request.after, "after")];
+  const database = await openDatabase(environment, request);
+  const view = await database.view();
+  const [before, after] = [await resolveAt(view, from), await resolveAt(view, to)];
+  let header: Pick<MessageInitShape<typeof StateServiceDiffResponseSchema>, "header"> = {
+    header: { before: readPosition(before), after: readPosition(after) },
+  };
+  for await (const content of diffStream({
+    database,
+    pair: { before: before.state, after: after.state },
+    pace: new Pace(context.signal),
+    loadValue: request.withValues ? (cell) => inlineValue(database, cell) : undefined,
+  })) {
+    yield { ...header, ...content };
+    header = {};
+  }
+  if (header.header !== undefined) yield header;
 }
 
 /** Keys of a BatchGet. @throws InvalidArgument - none, or not strictly ascending @throws LimitExceeded */

@@ -354,3 +354,43 @@ test("keys that are no text, and completion", async (context) => {
     assert.match(script.stdout, /put-doc/);
   }
 });
+
+test("keys counted, and what differs between two states", async (context) => {
+  const cwd = folder(context);
+  await neleus(cwd, ["db", "init", "./neleus_db"]);
+  for (const [key, value] of ["a/1", "a/2", "b/1"].map((name) => [name, name] as const)) {
+    await neleus(cwd, ["state", "set", "main", key, "-"], value);
+  }
+  const committed = json(
+    await neleus(cwd, ["commit", "new", "--head", "main", "--author", "a", "--message", "m", "--json"]),
+  );
+  const commit = `commit:${String(committed["commit"])}`;
+  await neleus(cwd, ["state", "del", "main", "a/1"]);
+  await neleus(cwd, ["state", "set", "main", "a/2", "-"], "other");
+  await neleus(cwd, ["state", "set", "main", "c", "-"], "new");
+
+  const counted = json(await neleus(cwd, ["state", "count", "main", "--json"]));
+  assert.deepEqual([counted["head"], counted["count"]], ["main", 3]);
+  assert.match(String(counted["root"]), HASH);
+  assert.equal((await neleus(cwd, ["state", "count", "main", "--prefix", "a/"])).stdout, "1\n");
+  assert.equal((await neleus(cwd, ["state", "count", "main", "--from", "b", "--to", "a"])).code, 64);
+
+  const lines = (await neleus(cwd, ["state", "diff", commit, "main", "--values", "--json"])).stdout
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  const described = (value: string): unknown => ({ hash: toHex(hashBlob(Buffer.from(value))), size: value.length });
+  const base64 = (value: string): string => Buffer.from(value).toString("base64");
+  assert.deepEqual(lines, [
+    { key: "a/1", change: "removed", before: described("a/1") },
+    { key: "a/2", change: "changed", before: described("a/2"), after: described("other"), value: base64("other") },
+    { key: "c", change: "added", after: described("new"), value: base64("new") },
+  ]);
+  const plain = await neleus(cwd, ["state", "diff", "head:main", "staged:main"]);
+  assert.deepEqual(plain.stdout, "- a/1  3 bytes\n~ a/2  3 -> 5 bytes\n+ c  3 bytes\n");
+  assert.equal((await neleus(cwd, ["state", "diff", "main", "main"])).stdout, "");
+  assert.equal((await neleus(cwd, ["state", "diff", "main", "root:12"])).code, 64);
+  const wrong = await neleus(cwd, ["state", "diff", "tag:main", "main", "--json"]);
+  assert.deepEqual([wrong.code, wrong.stdout], [64, ""]);
+  assert.equal((JSON.parse(wrong.stderr) as { error: { field: string } }).error.field, "before");
+});

@@ -14,6 +14,7 @@ import type { Database } from "#src/client/contract.js";
 import { openOver } from "#src/client/database.js";
 import type { DatabaseOptions } from "#src/client/options.js";
 import { NeleusError } from "#src/core/errors.js";
+import { emptyMap, MapKind } from "#src/core/map/index.js";
 import { patternBytes } from "../database/support/bytes.js";
 import { all, NATIVE, openFixture, type Fixture } from "../client/support/fixture.js";
 import { recorder, replay } from "./support/replay.js";
@@ -45,6 +46,7 @@ const LONG = patternBytes(MIB, 1);
 const MANY_HASHES = Array.from({ length: MIB / 34 }, (_, index) => patternBytes(32, index));
 /** Lists in lists, as deep as they go. */
 const DEEP = new Uint8Array(MIB).fill(0x81);
+const EMPTY = emptyMap(MapKind.state).digest;
 
 type Fields = Record<string, unknown>;
 
@@ -243,6 +245,19 @@ describe("what it costs to refuse", () => {
   );
   refusing("one bit in the last node of a message", scan, (answer) => {
     const { entries } = (answer["nodes"] as NodeReveal[]).at(-1)!;
+    entries[0]![5]! ^= 1;
+  });
+
+  refusing(
+    "many nodes in a count",
+    (db) => db.at({ root }).count({ prefix: "/7" }),
+    (answer) => (answer["nodes"] = MANY_NODES),
+  );
+  const diff = (db: Database): AsyncIterable<unknown> => db.diff({ root: EMPTY }, { root });
+  refusing("many nodes before in a difference", diff, (answer) => (answer["before"] = MANY_NODES));
+  refusing("many nodes after in a difference", diff, (answer) => (answer["after"] = MANY_NODES));
+  refusing("one bit in the last node of a difference", diff, (answer) => {
+    const { entries } = (answer["after"] as NodeReveal[]).at(-1)!;
     entries[0]![5]! ^= 1;
   });
 

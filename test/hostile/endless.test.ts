@@ -12,6 +12,7 @@ import type { Database } from "#src/client/contract.js";
 import type { DatabaseOptions } from "#src/client/options.js";
 import type { Transport } from "#src/client/transport.js";
 import { NeleusError, VerificationFailed } from "#src/core/errors.js";
+import { emptyMap, MapKind } from "#src/core/map/index.js";
 import { patternBytes } from "../database/support/bytes.js";
 import { all, openFixture, type Fixture } from "../client/support/fixture.js";
 
@@ -84,6 +85,18 @@ describe("answers without end", () => {
       StateService.method.batchGet,
       () => create(StateService.method.batchGet.output, { values: [{ entry: 0n, data: new Uint8Array(2) }] }),
       (db) => all(db.at({ root }).getMany(["k/1", "k/5"])),
+    ],
+    [
+      "a difference",
+      StateService.method.diff,
+      () => create(StateService.method.diff.output, { after: [node] }),
+      (db) => all(db.diff({ root: emptyMap(MapKind.state).digest }, { root })),
+    ],
+    [
+      "the values of a difference",
+      StateService.method.diff,
+      () => create(StateService.method.diff.output, { values: [{ entry: 0n, data: new Uint8Array(2) }] }),
+      (db) => all(db.diff({ root: emptyMap(MapKind.state).digest }, { root }, { values: true })),
     ],
     [
       "a proof of a range",

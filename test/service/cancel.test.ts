@@ -11,12 +11,14 @@ import { ManifestService } from "#gen/neleus/v1/manifest_pb.js";
 import { ProofService } from "#gen/neleus/v1/proof_pb.js";
 import { StateService } from "#gen/neleus/v1/state_pb.js";
 import { hashBlob } from "#src/core/blob/index.js";
+import { emptyMap, MapKind } from "#src/core/map/index.js";
 import { GrpcStatus } from "#src/service/index.js";
 import { patternBytes } from "../support/vectors.js";
 import { collect, fails, openHarness, utf8Of, type Harness } from "./harness.js";
 
 const CANCELLED = { code: "CANCELLED", status: GrpcStatus.CANCELLED } as const;
 const MAIN = { at: { case: "staged", value: "main" } } as const;
+const EMPTY = { at: { case: "root", value: emptyMap(MapKind.state).digest } } as const;
 const KEYS = Array.from({ length: 2500 }, (_, index) => utf8Of(`key/${String(index).padStart(300, "0")}`));
 
 /** Enough of everything that each stream has several messages. Returns a request for each. */
@@ -43,6 +45,7 @@ async function fill({ database }: Harness): Promise<Map<DescMethod, Message>> {
     [BlobService.method.batchGet, { hashes }],
     [StateService.method.scan, { at: MAIN, withValues: true }],
     [StateService.method.batchGet, { at: MAIN, keys: KEYS }],
+    [StateService.method.diff, { before: EMPTY, after: MAIN, withValues: true }],
     [CommitService.method.log, { start: { case: "head", value: "main" } }],
     [ManifestService.method.listChunks, { manifest: manifest.hash }],
     [ProofService.method.proveRange, { at: MAIN }],

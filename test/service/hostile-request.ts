@@ -125,6 +125,8 @@ function seldomAbsent(name: string): number {
     "method",
     "size",
     "at",
+    "before",
+    "after",
     "key",
     "head",
     "source",

@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file neleus/v1/state.proto.
  */
 export const file_neleus_v1_state: GenFile = /*@__PURE__*/
-  fileDesc("ChVuZWxldXMvdjEvc3RhdGUucHJvdG8SCW5lbGV1cy52MSIqCgtJbmxpbmVWYWx1ZRINCgVlbnRyeRgBIAEoBBIMCgRkYXRhGAIgASgMInAKFlN0YXRlU2VydmljZUdldFJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSIwoCYXQYAiABKAsyFy5uZWxldXMudjEuUmVhZFNlbGVjdG9yEgsKA2tleRgDIAEoDBISCgpvbWl0X3ZhbHVlGAQgASgIIogBChdTdGF0ZVNlcnZpY2VHZXRSZXNwb25zZRIpCghwb3NpdGlvbhgBIAEoCzIXLm5lbGV1cy52MS5SZWFkUG9zaXRpb24SJAoFbm9kZXMYAiADKAsyFS5uZWxldXMudjEuTm9kZVJldmVhbBISCgV2YWx1ZRgDIAEoDEgAiAEBQggKBl92YWx1ZSJ3ChtTdGF0ZVNlcnZpY2VCYXRjaEdldFJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSIwoCYXQYAiABKAsyFy5uZWxldXMudjEuUmVhZFNlbGVjdG9yEgwKBGtleXMYAyADKAwSEwoLb21pdF92YWx1ZXMYBCABKAgilwEKHFN0YXRlU2VydmljZUJhdGNoR2V0UmVzcG9uc2USKQoIcG9zaXRpb24YASABKAsyFy5uZWxldXMudjEuUmVhZFBvc2l0aW9uEiQKBW5vZGVzGAIgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwSJgoGdmFsdWVzGAMgAygLMhYubmVsZXVzLnYxLklubGluZVZhbHVlIpcBChhTdGF0ZVNlcnZpY2VBcHBseVJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSDAoEaGVhZBgCIAEoCRItCgpvcGVyYXRpb25zGAMgAygLMhkubmVsZXVzLnYxLlN0YXRlT3BlcmF0aW9uEhoKDWV4cGVjdGVkX3Jvb3QYBCABKAxIAIgBAUIQCg5fZXhwZWN0ZWRfcm9vdCKvAQoOU3RhdGVPcGVyYXRpb24SCwoDa2V5GAEgASgMEg8KBXZhbHVlGAIgASgMSAASIgoEYmxvYhgDIAEoCzISLm5lbGV1cy52MS5CbG9iUmVmSAASEAoGZGVsZXRlGAQgASgISAASFwoNZXhwZWN0ZWRfaGFzaBgFIAEoDEgBEhkKD2V4cGVjdGVkX2Fic2VudBgGIAEoCEgBQggKBmNoYW5nZUILCgljb25kaXRpb24iTgoZU3RhdGVTZXJ2aWNlQXBwbHlSZXNwb25zZRIMCgRyb290GAEgASgMEiMKB3JlY2VpcHQYAiABKAsyEi5uZWxldXMudjEuUmVjZWlwdCKpAQoXU3RhdGVTZXJ2aWNlU2NhblJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSIwoCYXQYAiABKAsyFy5uZWxldXMudjEuUmVhZFNlbGVjdG9yEgwKBGZyb20YAyABKAwSDwoCdG8YBCABKAxIAIgBARISCgVsaW1pdBgFIAEoBEgBiAEBEhMKC3dpdGhfdmFsdWVzGAYgASgIQgUKA190b0IICgZfbGltaXQijwEKGFN0YXRlU2VydmljZVNjYW5SZXNwb25zZRIlCgZoZWFkZXIYASABKAsyFS5uZWxldXMudjEuU2NhbkhlYWRlchIkCgVub2RlcxgCIAMoCzIVLm5lbGV1cy52MS5Ob2RlUmV2ZWFsEiYKBnZhbHVlcxgDIAMoCzIWLm5lbGV1cy52MS5JbmxpbmVWYWx1ZSJTCgpTY2FuSGVhZGVyEikKCHBvc2l0aW9uGAEgASgLMhcubmVsZXVzLnYxLlJlYWRQb3NpdGlvbhIRCgRuZXh0GAIgASgMSACIAQFCBwoFX25leHQygwMKDFN0YXRlU2VydmljZRJVCgNHZXQSIS5uZWxldXMudjEuU3RhdGVTZXJ2aWNlR2V0UmVxdWVzdBoiLm5lbGV1cy52MS5TdGF0ZVNlcnZpY2VHZXRSZXNwb25zZSIHkAIBqLwYAhJmCghCYXRjaEdldBImLm5lbGV1cy52MS5TdGF0ZVNlcnZpY2VCYXRjaEdldFJlcXVlc3QaJy5uZWxldXMudjEuU3RhdGVTZXJ2aWNlQmF0Y2hHZXRSZXNwb25zZSIHkAIBqLwYAjABElgKBUFwcGx5EiMubmVsZXVzLnYxLlN0YXRlU2VydmljZUFwcGx5UmVxdWVzdBokLm5lbGV1cy52MS5TdGF0ZVNlcnZpY2VBcHBseVJlc3BvbnNlIgSovBgDEloKBFNjYW4SIi5uZWxldXMudjEuU3RhdGVTZXJ2aWNlU2NhblJlcXVlc3QaIy5uZWxldXMudjEuU3RhdGVTZXJ2aWNlU2NhblJlc3BvbnNlIgeQAgGovBgCMAFCMwoNZGV2Lm5lbGV1cy52MVABWiBuZWxldXMuZGV2L2dvL25lbGV1cy92MTtuZWxldXN2MWIGcHJvdG8z", [file_neleus_v1_blob, file_neleus_v1_options, file_neleus_v1_proof]);
+  fileDesc("ChVuZWxldXMvdjEvc3RhdGUucHJvdG8SCW5lbGV1cy52MSIqCgtJbmxpbmVWYWx1ZRINCgVlbnRyeRgBIAEoBBIMCgRkYXRhGAIgASgMInAKFlN0YXRlU2VydmljZUdldFJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSIwoCYXQYAiABKAsyFy5uZWxldXMudjEuUmVhZFNlbGVjdG9yEgsKA2tleRgDIAEoDBISCgpvbWl0X3ZhbHVlGAQgASgIIogBChdTdGF0ZVNlcnZpY2VHZXRSZXNwb25zZRIpCghwb3NpdGlvbhgBIAEoCzIXLm5lbGV1cy52MS5SZWFkUG9zaXRpb24SJAoFbm9kZXMYAiADKAsyFS5uZWxldXMudjEuTm9kZVJldmVhbBISCgV2YWx1ZRgDIAEoDEgAiAEBQggKBl92YWx1ZSJ3ChtTdGF0ZVNlcnZpY2VCYXRjaEdldFJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSIwoCYXQYAiABKAsyFy5uZWxldXMudjEuUmVhZFNlbGVjdG9yEgwKBGtleXMYAyADKAwSEwoLb21pdF92YWx1ZXMYBCABKAgilwEKHFN0YXRlU2VydmljZUJhdGNoR2V0UmVzcG9uc2USKQoIcG9zaXRpb24YASABKAsyFy5uZWxldXMudjEuUmVhZFBvc2l0aW9uEiQKBW5vZGVzGAIgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwSJgoGdmFsdWVzGAMgAygLMhYubmVsZXVzLnYxLklubGluZVZhbHVlIpcBChhTdGF0ZVNlcnZpY2VBcHBseVJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSDAoEaGVhZBgCIAEoCRItCgpvcGVyYXRpb25zGAMgAygLMhkubmVsZXVzLnYxLlN0YXRlT3BlcmF0aW9uEhoKDWV4cGVjdGVkX3Jvb3QYBCABKAxIAIgBAUIQCg5fZXhwZWN0ZWRfcm9vdCKvAQoOU3RhdGVPcGVyYXRpb24SCwoDa2V5GAEgASgMEg8KBXZhbHVlGAIgASgMSAASIgoEYmxvYhgDIAEoCzISLm5lbGV1cy52MS5CbG9iUmVmSAASEAoGZGVsZXRlGAQgASgISAASFwoNZXhwZWN0ZWRfaGFzaBgFIAEoDEgBEhkKD2V4cGVjdGVkX2Fic2VudBgGIAEoCEgBQggKBmNoYW5nZUILCgljb25kaXRpb24iTgoZU3RhdGVTZXJ2aWNlQXBwbHlSZXNwb25zZRIMCgRyb290GAEgASgMEiMKB3JlY2VpcHQYAiABKAsyEi5uZWxldXMudjEuUmVjZWlwdCKpAQoXU3RhdGVTZXJ2aWNlU2NhblJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSIwoCYXQYAiABKAsyFy5uZWxldXMudjEuUmVhZFNlbGVjdG9yEgwKBGZyb20YAyABKAwSDwoCdG8YBCABKAxIAIgBARISCgVsaW1pdBgFIAEoBEgBiAEBEhMKC3dpdGhfdmFsdWVzGAYgASgIQgUKA190b0IICgZfbGltaXQijwEKGFN0YXRlU2VydmljZVNjYW5SZXNwb25zZRIlCgZoZWFkZXIYASABKAsyFS5uZWxldXMudjEuU2NhbkhlYWRlchIkCgVub2RlcxgCIAMoCzIVLm5lbGV1cy52MS5Ob2RlUmV2ZWFsEiYKBnZhbHVlcxgDIAMoCzIWLm5lbGV1cy52MS5JbmxpbmVWYWx1ZSJTCgpTY2FuSGVhZGVyEikKCHBvc2l0aW9uGAEgASgLMhcubmVsZXVzLnYxLlJlYWRQb3NpdGlvbhIRCgRuZXh0GAIgASgMSACIAQFCBwoFX25leHQidwoYU3RhdGVTZXJ2aWNlQ291bnRSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEiMKAmF0GAIgASgLMhcubmVsZXVzLnYxLlJlYWRTZWxlY3RvchIMCgRmcm9tGAMgASgMEg8KAnRvGAQgASgMSACIAQFCBQoDX3RvImwKGVN0YXRlU2VydmljZUNvdW50UmVzcG9uc2USKQoIcG9zaXRpb24YASABKAsyFy5uZWxldXMudjEuUmVhZFBvc2l0aW9uEiQKBW5vZGVzGAIgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwikQEKF1N0YXRlU2VydmljZURpZmZSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEicKBmJlZm9yZRgCIAEoCzIXLm5lbGV1cy52MS5SZWFkU2VsZWN0b3ISJgoFYWZ0ZXIYAyABKAsyFy5uZWxldXMudjEuUmVhZFNlbGVjdG9yEhMKC3dpdGhfdmFsdWVzGAQgASgIIrYBChhTdGF0ZVNlcnZpY2VEaWZmUmVzcG9uc2USJQoGaGVhZGVyGAEgASgLMhUubmVsZXVzLnYxLkRpZmZIZWFkZXISJQoGYmVmb3JlGAIgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwSJAoFYWZ0ZXIYAyADKAsyFS5uZWxldXMudjEuTm9kZVJldmVhbBImCgZ2YWx1ZXMYBCADKAsyFi5uZWxldXMudjEuSW5saW5lVmFsdWUiXQoKRGlmZkhlYWRlchInCgZiZWZvcmUYASABKAsyFy5uZWxldXMudjEuUmVhZFBvc2l0aW9uEiYKBWFmdGVyGAIgASgLMhcubmVsZXVzLnYxLlJlYWRQb3NpdGlvbjK8BAoMU3RhdGVTZXJ2aWNlElUKA0dldBIhLm5lbGV1cy52MS5TdGF0ZVNlcnZpY2VHZXRSZXF1ZXN0GiIubmVsZXVzLnYxLlN0YXRlU2VydmljZUdldFJlc3BvbnNlIgeQAgGovBgCEmYKCEJhdGNoR2V0EiYubmVsZXVzLnYxLlN0YXRlU2VydmljZUJhdGNoR2V0UmVxdWVzdBonLm5lbGV1cy52MS5TdGF0ZVNlcnZpY2VCYXRjaEdldFJlc3BvbnNlIgeQAgGovBgCMAESWAoFQXBwbHkSIy5uZWxldXMudjEuU3RhdGVTZXJ2aWNlQXBwbHlSZXF1ZXN0GiQubmVsZXVzLnYxLlN0YXRlU2VydmljZUFwcGx5UmVzcG9uc2UiBKi8GAMSWgoEU2NhbhIiLm5lbGV1cy52MS5TdGF0ZVNlcnZpY2VTY2FuUmVxdWVzdBojLm5lbGV1cy52MS5TdGF0ZVNlcnZpY2VTY2FuUmVzcG9uc2UiB5ACAai8GAIwARJbCgVDb3VudBIjLm5lbGV1cy52MS5TdGF0ZVNlcnZpY2VDb3VudFJlcXVlc3QaJC5uZWxldXMudjEuU3RhdGVTZXJ2aWNlQ291bnRSZXNwb25zZSIHkAIBqLwYAhJaCgREaWZmEiIubmVsZXVzLnYxLlN0YXRlU2VydmljZURpZmZSZXF1ZXN0GiMubmVsZXVzLnYxLlN0YXRlU2VydmljZURpZmZSZXNwb25zZSIHkAIBqLwYAjABQjMKDWRldi5uZWxldXMudjFQAVogbmVsZXVzLmRldi9nby9uZWxldXMvdjE7bmVsZXVzdjFiBnByb3RvMw", [file_neleus_v1_blob, file_neleus_v1_options, file_neleus_v1_proof]);
 
 /**
  * A value that travels with its proof. The caller hashes it against the cell.
@@ -467,6 +467,189 @@ export const ScanHeaderSchema: GenMessage<ScanHeader> = /*@__PURE__*/
   messageDesc(file_neleus_v1_state, 10);
 
 /**
+ * Asks how many keys a range holds.
+ *
+ * @generated from message neleus.v1.StateServiceCountRequest
+ */
+export type StateServiceCountRequest = Message<"neleus.v1.StateServiceCountRequest"> & {
+  /**
+   * Name of the database; empty means "default".
+   *
+   * @generated from field: string database = 1;
+   */
+  database: string;
+
+  /**
+   * What to read.
+   *
+   * @generated from field: neleus.v1.ReadSelector at = 2;
+   */
+  at?: ReadSelector | undefined;
+
+  /**
+   * First key of the range, included; empty means from the start.
+   *
+   * @generated from field: bytes from = 3;
+   */
+  from: Uint8Array;
+
+  /**
+   * End of the range, excluded; absent means to the end. Above from.
+   *
+   * @generated from field: optional bytes to = 4;
+   */
+  to?: Uint8Array | undefined;
+};
+
+/**
+ * Describes the message neleus.v1.StateServiceCountRequest.
+ * Use `create(StateServiceCountRequestSchema)` to create a new message.
+ */
+export const StateServiceCountRequestSchema: GenMessage<StateServiceCountRequest> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_state, 11);
+
+/**
+ * The number of keys in a range, by its witness alone.
+ *
+ * @generated from message neleus.v1.StateServiceCountResponse
+ */
+export type StateServiceCountResponse = Message<"neleus.v1.StateServiceCountResponse"> & {
+  /**
+   * Where the read was answered.
+   *
+   * @generated from field: neleus.v1.ReadPosition position = 1;
+   */
+  position?: ReadPosition | undefined;
+
+  /**
+   * Witness (kind 1). The caller runs the count over it.
+   *
+   * @generated from field: repeated neleus.v1.NodeReveal nodes = 2;
+   */
+  nodes: NodeReveal[];
+};
+
+/**
+ * Describes the message neleus.v1.StateServiceCountResponse.
+ * Use `create(StateServiceCountResponseSchema)` to create a new message.
+ */
+export const StateServiceCountResponseSchema: GenMessage<StateServiceCountResponse> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_state, 12);
+
+/**
+ * Asks what differs between two states.
+ *
+ * @generated from message neleus.v1.StateServiceDiffRequest
+ */
+export type StateServiceDiffRequest = Message<"neleus.v1.StateServiceDiffRequest"> & {
+  /**
+   * Name of the database; empty means "default".
+   *
+   * @generated from field: string database = 1;
+   */
+  database: string;
+
+  /**
+   * The state that changes are counted from.
+   *
+   * @generated from field: neleus.v1.ReadSelector before = 2;
+   */
+  before?: ReadSelector | undefined;
+
+  /**
+   * The state that they lead to.
+   *
+   * @generated from field: neleus.v1.ReadSelector after = 3;
+   */
+  after?: ReadSelector | undefined;
+
+  /**
+   * True to send along the values, of at most 256 KiB, that keys have after the change.
+   *
+   * @generated from field: bool with_values = 4;
+   */
+  withValues: boolean;
+};
+
+/**
+ * Describes the message neleus.v1.StateServiceDiffRequest.
+ * Use `create(StateServiceDiffRequestSchema)` to create a new message.
+ */
+export const StateServiceDiffRequestSchema: GenMessage<StateServiceDiffRequest> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_state, 13);
+
+/**
+ * A part of a difference. The nodes of a message need no others than those before them: what they show is certain at once.
+ *
+ * @generated from message neleus.v1.StateServiceDiffResponse
+ */
+export type StateServiceDiffResponse = Message<"neleus.v1.StateServiceDiffResponse"> & {
+  /**
+   * In the first message only. Two equal states are answered by a header alone.
+   *
+   * @generated from field: neleus.v1.DiffHeader header = 1;
+   */
+  header?: DiffHeader | undefined;
+
+  /**
+   * The witness of the state before goes on (kind 1).
+   *
+   * @generated from field: repeated neleus.v1.NodeReveal before = 2;
+   */
+  before: NodeReveal[];
+
+  /**
+   * The witness of the state after goes on (kind 1).
+   *
+   * @generated from field: repeated neleus.v1.NodeReveal after = 3;
+   */
+  after: NodeReveal[];
+
+  /**
+   * Values of changes shown so far. Their entry is the ordinal among the changes that leave the key present, from 0; each
+   * at most once, ascending.
+   *
+   * @generated from field: repeated neleus.v1.InlineValue values = 4;
+   */
+  values: InlineValue[];
+};
+
+/**
+ * Describes the message neleus.v1.StateServiceDiffResponse.
+ * Use `create(StateServiceDiffResponseSchema)` to create a new message.
+ */
+export const StateServiceDiffResponseSchema: GenMessage<StateServiceDiffResponse> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_state, 14);
+
+/**
+ * Opens a difference.
+ *
+ * @generated from message neleus.v1.DiffHeader
+ */
+export type DiffHeader = Message<"neleus.v1.DiffHeader"> & {
+  /**
+   * Where the state before was read.
+   *
+   * @generated from field: neleus.v1.ReadPosition before = 1;
+   */
+  before?: ReadPosition | undefined;
+
+  /**
+   * Where the state after was read.
+   *
+   * @generated from field: neleus.v1.ReadPosition after = 2;
+   */
+  after?: ReadPosition | undefined;
+};
+
+/**
+ * Describes the message neleus.v1.DiffHeader.
+ * Use `create(DiffHeaderSchema)` to create a new message.
+ */
+export const DiffHeaderSchema: GenMessage<DiffHeader> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_state, 15);
+
+/**
  * Keys are 1 to 1,024 bytes, ordered bytewise. A key's cell (FORMATS section 6) names a blob and its size; values are blobs.
  * Writes change a head's staged state; CommitService makes it a commit.
  *
@@ -524,6 +707,32 @@ export const StateService: GenService<{
     methodKind: "server_streaming";
     input: typeof StateServiceScanRequestSchema;
     output: typeof StateServiceScanResponseSchema;
+  },
+  /**
+   * How many keys a range holds, as the witness shows: the two paths to its ends, whatever the number. The caller adds up
+   * the totals in it; they are the word of whoever built the map, which only a rebuild checks.
+   *
+   * INVALID_ARGUMENT: from is not below to. Else as Get.
+   *
+   * @generated from rpc neleus.v1.StateService.Count
+   */
+  count: {
+    methodKind: "unary";
+    input: typeof StateServiceCountRequestSchema;
+    output: typeof StateServiceCountResponseSchema;
+  },
+  /**
+   * What differs between two states, in order of key, with the witnesses of both, sent as the comparison goes. Subtrees
+   * that both have are passed over on both sides, so the cost is that of the differences.
+   *
+   * Errors as of Get, for either side.
+   *
+   * @generated from rpc neleus.v1.StateService.Diff
+   */
+  diff: {
+    methodKind: "server_streaming";
+    input: typeof StateServiceDiffRequestSchema;
+    output: typeof StateServiceDiffResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_neleus_v1_state, 0);

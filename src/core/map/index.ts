@@ -36,4 +36,5 @@ export {
 } from "./stream.js";
 export type { DiffPart, ScanPart } from "./stream.js";
 export { DiffVerifier, GetManyVerifier, ScanVerifier, WitnessReader, verifyWitness } from "./verify.js";
+export type { DiffPiece } from "./verify.js";
 export type { Entry, KeyRange, MapAt, NodeView, Reader, Want } from "./view.js";

@@ -39,9 +39,14 @@ export class WitnessReader<T> {
     return this.#step.done === true;
   }
 
-  /** True while a node has arrived that is not yet wanted, because one of the other side comes first. */
-  get isWaiting(): boolean {
-    return this.#waiting[0].length + this.#waiting[1].length > 0;
+  /** The side of the node that is read next; 0 once the algorithm has all it needs. */
+  get wantedSide(): 0 | 1 {
+    return this.#step.done === true ? 0 : this.#step.value.side;
+  }
+
+  /** A node that has arrived and is not yet wanted, because one of the other side comes first. */
+  get waiting(): Reveal | undefined {
+    return (this.#waiting[0][0] ?? this.#waiting[1][0])?.reveal;
   }
 
   /**
@@ -115,6 +120,17 @@ function endOfBatch(reveals: readonly Reveal[], first: number): number {
     end += 1;
   }
   return end;
+}
+
+function* batchesOf(reveals: Iterable<Reveal>): Generator<Reveal[], void> {
+  let batch: Reveal[] = [];
+  for (const reveal of reveals) {
+    batch.push(reveal);
+    if (batch.length < BATCH_REVEALS) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
 }
 
 /**
@@ -192,6 +208,12 @@ export class GetManyVerifier {
   }
 }
 
+/** Reveals of both maps of a diff, as they arrive together. */
+export interface DiffPiece {
+  readonly before: Iterable<Reveal>;
+  readonly after: Iterable<Reveal>;
+}
+
 /** Checks a diff as it arrives. What it hands out is certain, in order and without gaps. */
 export class DiffVerifier {
   readonly #witness: WitnessReader<void>;
@@ -211,15 +233,40 @@ export class DiffVerifier {
    * whole: reveals that would have to wait for the next one are refused, so that none pile up.
    * @throws VerificationFailed, IncompleteProof - as `WitnessReader.push`
    */
-  push(piece: { readonly before: readonly Reveal[]; readonly after: readonly Reveal[] }): MapChange[] {
-    this.#witness.push(piece.before, 0);
-    this.#witness.push(piece.after, 1);
-    if (this.#witness.isWaiting) {
-      throw new VerificationFailed("the proof of a difference holds a node before it is needed", { evidence: piece });
+  push(piece: DiffPiece): MapChange[] {
+    return [...this.steps(piece)].flat();
+  }
+
+  /**
+   * The same in steps, each a few nodes and the changes that they make certain: nothing is looked at behind what is
+   * refused. To be iterated to its end.
+   * @throws VerificationFailed, IncompleteProof - as `push`
+   */
+  *steps(piece: DiffPiece): Generator<MapChange[], void> {
+    const sides = [batchesOf(piece.before), batchesOf(piece.after)] as const;
+    for (;;) {
+      const { wantedSide } = this.#witness;
+      const wanted = sides[wantedSide].next();
+      if (wanted.done !== true) this.#witness.push(wanted.value, wantedSide);
+      else {
+        const otherSide = wantedSide === 0 ? 1 : 0;
+        const other = sides[otherSide].next();
+        if (other.done === true) break;
+        // Where the comparison goes on it needs the side that has none left, so this one would have to wait.
+        this.#witness.push(other.value, otherSide);
+        this.#refuseWaiting();
+      }
+      const changes = this.#changes;
+      this.#changes = [];
+      yield changes;
     }
-    const changes = this.#changes;
-    this.#changes = [];
-    return changes;
+    this.#refuseWaiting();
+  }
+
+  #refuseWaiting(): void {
+    const { waiting } = this.#witness;
+    if (waiting === undefined) return;
+    throw new VerificationFailed("the proof of a difference holds a node before it is needed", { evidence: waiting });
   }
 
   /** @throws IncompleteProof - the stream ended before both maps were compared to the end */

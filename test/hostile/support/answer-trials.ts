@@ -26,6 +26,7 @@ export function defineAnswerTrials(thoroughness: Thoroughness): void {
     let fixture: Fixture;
     let options: DatabaseOptions;
     let root: Uint8Array;
+    let older: Uint8Array;
     let document: Uint8Array;
     let blob: Uint8Array;
     let commits: string[];
@@ -55,6 +56,13 @@ export function defineAnswerTrials(thoroughness: Thoroughness): void {
       document = stored.hash;
       blob = (await db.putBlob(patternBytes(70_000, 2))).hash;
       await db.putBlob(patternBytes(300_000, 3));
+      older = (await db.snapshot("main")).staged.stateRoot;
+      await db.state("main").apply([
+        { key: "key/14", delete: true },
+        { key: "key/1400", value: "changed" },
+        { key: "key/15", value: "new" },
+        { key: "key/2100", value: "changed too" },
+      ]);
       root = (await db.snapshot("main")).staged.stateRoot;
     });
     after(() => fixture.close());
@@ -128,6 +136,21 @@ export function defineAnswerTrials(thoroughness: Thoroughness): void {
       run: (db) => entries(view(db).scan({ from: "key/2", limit: 20, values: true })),
       // Any end that cuts off the same entries proves the same.
       harmless: /^0\.header\.(position|next)/,
+    }));
+
+    trial("a count", () => ({ run: (db) => view(db).count({ prefix: "key/2" }), harmless: /^0\.position/ }));
+    trial("a count of everything", () => ({ run: (db) => view(db).count(), harmless: /^0\.position/ }));
+    const changes = async (db: Database, values: boolean): Promise<unknown> =>
+      (await all(db.diff({ root: older }, { root }, { values }))).map(({ key, before, after }) => [
+        key,
+        before?.hash,
+        after?.hash,
+        after !== undefined && "bytes" in after ? after.bytes : undefined,
+      ]);
+    trial("a difference", () => ({ run: (db) => changes(db, false), harmless: /^0\.header\.(before|after)/ }));
+    trial("a difference with values", () => ({
+      run: (db) => changes(db, true),
+      harmless: /^0\.header\.(before|after)/,
     }));
 
     trial("a whole blob", () => ({ run: (db) => db.blob(blob).bytes(), harmless: NOTHING }));
