@@ -46,6 +46,18 @@ function dirty(): void {
   wasm!.groupChainingValues(new Uint8Array(WINDOW).fill(0xff), 5);
 }
 
+/** Messages one behind the other, somewhere within an array, hash as the same messages one by one. */
+function requireSameRanges(prefix: Uint8Array, messages: readonly Uint8Array[]): void {
+  const starts = [3];
+  for (const { length } of messages) starts.push((starts.at(-1) ?? 0) + length);
+  const bytes = new Uint8Array((starts.at(-1) ?? 0) + 5).fill(0xee);
+  messages.forEach((message, index) => bytes.set(message, starts[index]));
+  const copy = bytes.slice();
+  assert.deepEqual(wasm!.hashRanges(prefix, bytes, starts), portable.hashBatch(prefix, messages));
+  assert.deepEqual(portable.hashRanges(prefix, bytes, starts), portable.hashBatch(prefix, messages));
+  assert.deepEqual(bytes, copy, "messages are not written to");
+}
+
 describe("the kernel", () => {
   test("hashes every length to 5,000, after whatever lay in its memory", () => {
     const bytes = patternBytes(5000);
@@ -93,6 +105,7 @@ describe("the kernel", () => {
         const copies = messages.map((m) => m.slice());
         const prefix = tagPrefix(tag);
         assert.deepEqual(wasm.hashBatch(prefix, messages), portable.hashBatch(prefix, messages));
+        requireSameRanges(prefix, messages);
         assert.deepEqual(
           messages.map((m) => m.slice()),
           copies,
@@ -108,8 +121,13 @@ describe("the kernel", () => {
     const bytes = patternBytes(2000);
     const many = Array.from({ length: 9000 }, (_, index) => bytes.subarray(index % 251, (index % 251) + (index % 40)));
     const long = Array.from({ length: 600 }, (_, index) => bytes.subarray(index, index + 900 + (index % 113)));
-    for (const messages of [many, long]) {
+    const mixed = [...long.slice(0, 50), ...many.slice(0, 3000), bytes.subarray(0, 1500), ...long.slice(0, 300)];
+    // As many as fit to the byte, and the longest that are packed.
+    const exact = Array.from({ length: 4096 }, (_, index) => bytes.subarray(index % 7, (index % 7) + 1));
+    const chunks = Array.from({ length: 300 }, (_, index) => bytes.subarray(index, index + 1024 - prefix.length));
+    for (const messages of [many, long, mixed, exact, chunks]) {
       assert.deepEqual(wasm.hashBatch(prefix, messages), portable.hashBatch(prefix, messages));
+      requireSameRanges(prefix, messages);
     }
   });
 

@@ -21,74 +21,19 @@ const CHUNKS_IN_GROUP = BLOB_GROUP_BYTES / CHUNK_BYTES;
 const BLOCK_BYTES = 64;
 const PAIR_BYTES = 64;
 const DIGEST_BYTES = 32;
-const NO_BYTES = new Uint8Array(0);
+
+/**
+ * Room that a message takes in the window: its blocks, and zeros after it. At least a block, so that no more messages
+ * fit than there are lengths.
+ */
+function slotBytes(length: number): number {
+  return (length + 2 * BLOCK_BYTES - 1) & -BLOCK_BYTES;
+}
 
 /** The kernel's engine, or undefined where it cannot run. */
 export function loadWasmEngine(): HashEngine | undefined {
   const kernel = instantiate(decodeBase64(KERNEL_BASE64));
   return kernel === undefined ? undefined : new WasmEngine(kernel);
-}
-
-/** Messages to be copied into the window. */
-interface Messages {
-  readonly count: number;
-  lengthOf(index: number): number;
-  copy(index: number, target: Uint8Array, offset: number): void;
-  view(index: number): Uint8Array;
-}
-
-class MessageList implements Messages {
-  readonly count: number;
-  readonly #messages: readonly Uint8Array[];
-
-  constructor(messages: readonly Uint8Array[]) {
-    this.count = messages.length;
-    this.#messages = messages;
-  }
-
-  lengthOf(index: number): number {
-    return this.view(index).length;
-  }
-
-  copy(index: number, target: Uint8Array, offset: number): void {
-    target.set(this.view(index), offset);
-  }
-
-  view(index: number): Uint8Array {
-    return this.#messages[index] ?? NO_BYTES;
-  }
-}
-
-/** Short messages are copied byte by byte: a view of each would cost more than that, and be left as garbage. */
-const COPIED_BY_BYTE_BYTES = 128;
-
-/** Messages one behind the other. */
-class MessageRanges implements Messages {
-  readonly count: number;
-  readonly #bytes: Uint8Array;
-  readonly #starts: readonly number[];
-
-  constructor(bytes: Uint8Array, starts: readonly number[]) {
-    this.count = Math.max(starts.length - 1, 0);
-    this.#bytes = bytes;
-    this.#starts = starts;
-  }
-
-  lengthOf(index: number): number {
-    return (this.#starts[index + 1] ?? 0) - (this.#starts[index] ?? 0);
-  }
-
-  copy(index: number, target: Uint8Array, offset: number): void {
-    const bytes = this.#bytes;
-    const start = this.#starts[index] ?? 0;
-    const length = this.lengthOf(index);
-    if (length > COPIED_BY_BYTE_BYTES) target.set(this.view(index), offset);
-    else for (let byte = 0; byte < length; byte += 1) target[offset + byte] = bytes[start + byte] ?? 0;
-  }
-
-  view(index: number): Uint8Array {
-    return this.#bytes.subarray(this.#starts[index], this.#starts[index + 1]);
-  }
 }
 
 class WasmEngine implements HashEngine {
@@ -125,47 +70,70 @@ class WasmEngine implements HashEngine {
   }
 
   hashBatch(prefix: Uint8Array, messages: readonly Uint8Array[]): Uint8Array {
-    return this.#hashMessages(prefix, new MessageList(messages));
-  }
-
-  hashRanges(prefix: Uint8Array, bytes: Uint8Array, starts: readonly number[]): Uint8Array {
-    return this.#hashMessages(prefix, new MessageRanges(bytes, starts));
-  }
-
-  #hashMessages(prefix: Uint8Array, messages: Messages): Uint8Array {
-    const digests = new Uint8Array(messages.count * DIGEST_BYTES);
-    let first = 0;
+    const digests = new Uint8Array(messages.length * DIGEST_BYTES);
+    let packed = 0;
     let slot = 0;
-    for (let index = 0; index < messages.count; index += 1) {
-      const length = prefix.length + messages.lengthOf(index);
-      // Its blocks and room for the zeros after it: at least a block, so no more are packed than there are lengths.
-      const slotBytes = (length + 2 * BLOCK_BYTES - 1) & -BLOCK_BYTES;
-      const isShort = length <= CHUNK_BYTES;
-      if (!isShort || slot + slotBytes > this.#input.length) {
-        this.#hashPacked(prefix, { digests, first, end: index });
-        first = index;
-        slot = 0;
+    let done = 0;
+    const flush = (): void => {
+      if (packed === 0) return;
+      this.#setPrefix(prefix);
+      this.#kernel.messages(packed);
+      digests.set(this.#output(packed), done * DIGEST_BYTES);
+      done += packed;
+      packed = 0;
+      slot = 0;
+    };
+    for (const message of messages) {
+      const length = prefix.length + message.length;
+      if (length > CHUNK_BYTES) {
+        flush();
+        digests.set(this.hashPrefixed(prefix, message), done * DIGEST_BYTES);
+        done += 1;
+        continue;
       }
-      if (isShort) {
-        messages.copy(index, this.#input, slot + prefix.length);
-        this.#lengths[index - first] = length;
-        slot += slotBytes;
-      } else {
-        digests.set(this.hashPrefixed(prefix, messages.view(index)), index * DIGEST_BYTES);
-        first = index + 1;
-      }
+      if (slot + slotBytes(length) > this.#input.length) flush();
+      this.#input.set(message, slot + prefix.length);
+      this.#lengths[packed] = length;
+      packed += 1;
+      slot += slotBytes(length);
     }
-    this.#hashPacked(prefix, { digests, first, end: messages.count });
+    flush();
     return digests;
   }
 
-  /** Hashes the messages that were packed, number `first` … `end` − 1, into their places. */
-  #hashPacked(prefix: Uint8Array, batch: { readonly digests: Uint8Array; first: number; end: number }): void {
-    const { digests, first, end } = batch;
-    if (first === end) return;
-    this.#setPrefix(prefix);
-    this.#kernel.messages(end - first);
-    digests.set(this.#output(end - first), first * DIGEST_BYTES);
+  hashRanges(prefix: Uint8Array, bytes: Uint8Array, starts: readonly number[]): Uint8Array {
+    const count = Math.max(starts.length - 1, 0);
+    const digests = new Uint8Array(count * DIGEST_BYTES);
+    for (let first = 0; first < count;) {
+      const end = this.#measureBatch(prefix.length, starts, first);
+      if (end === first) {
+        const long = bytes.subarray(starts[first], starts[first + 1]);
+        digests.set(this.hashPrefixed(prefix, long), first * DIGEST_BYTES);
+        first += 1;
+        continue;
+      }
+      const packed = bytes.subarray(starts[first], starts[end]);
+      this.#setPrefix(prefix);
+      this.#input.set(packed, this.#input.length - packed.length);
+      this.#kernel.packedMessages(end - first, packed.length, prefix.length);
+      digests.set(this.#output(end - first), first * DIGEST_BYTES);
+      first = end;
+    }
+    return digests;
+  }
+
+  /** Writes down the lengths of the messages from `first` on that one call takes, and returns the one after them. */
+  #measureBatch(prefixBytes: number, starts: readonly number[], first: number): number {
+    const lengths = this.#lengths;
+    let slot = 0;
+    let end = first;
+    for (; end + 1 < starts.length; end += 1) {
+      const length = (starts[end + 1] ?? 0) - (starts[end] ?? 0);
+      slot += slotBytes(prefixBytes + length);
+      if (prefixBytes + length > CHUNK_BYTES || slot > this.#input.length) break;
+      lengths[end - first] = length;
+    }
+    return end;
   }
 
   hashPairs(pairs: Uint8Array): Uint8Array {

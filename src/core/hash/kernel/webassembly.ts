@@ -15,6 +15,7 @@ export interface KernelExports {
   groups(count: number, counter: number): void;
   prefixed(length: number): void;
   messages(count: number): void;
+  packedMessages(count: number, packedBytes: number, prefixBytes: number): void;
   parent(rootFlag: number): void;
   taggedPairs(count: number): void;
 }

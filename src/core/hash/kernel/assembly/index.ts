@@ -11,6 +11,7 @@ import {
   CHUNK_START,
   CHUNKS_IN_GROUP,
   INPUT,
+  INPUT_BYTES,
   LANE_VALUES,
   LANE_WORDS,
   LENGTHS,
@@ -19,7 +20,7 @@ import {
   PREFIX_MASK,
   ROOT,
 } from "./layout";
-import { hashFourChunks, hashMessages, hashParents, loadBlocks, resetValues, storeValues } from "./lanes";
+import { hashFourChunks, hashMessages, hashParents, loadBlocks, resetValues, slotBytes, storeValues } from "./lanes";
 import { hashChunk, hashParent } from "./scalar";
 
 export { INPUT, INPUT_BYTES, LENGTHS, MAX_MESSAGES, OUTPUT, PREFIX, PREFIX_MASK } from "./layout";
@@ -106,6 +107,29 @@ export function messages(count: i32): void {
   }
   const flags = CHUNK_END | ROOT;
   hashMessages(INPUT, count, LENGTHS, 0, 0, 0, flags, v128.load(PREFIX), v128.load(PREFIX_MASK), OUTPUT);
+}
+
+/**
+ * The same for messages that lie one behind the other, `packedBytes` in all, up to the end of the input area: LENGTHS
+ * holds their lengths without the prefix, of `prefixBytes`. Each is first moved down to its slot. Slots are larger than
+ * what they hold and all fit, so the start of a slot never passes the message that goes there.
+ */
+export function packedMessages(count: i32, packedBytes: i32, prefixBytes: i32): void {
+  let from = INPUT + INPUT_BYTES - <usize>packedBytes;
+  let slot = INPUT;
+  for (let index = 0; index < count; index += 1) {
+    const at = LENGTHS + ((<usize>index) << 2);
+    const length = load<i32>(at);
+    const to = slot + <usize>prefixBytes;
+    // Whole vectors: what is too much falls on the room for zeros behind the message.
+    for (let offset: usize = 0; offset < <usize>length; offset += 16) {
+      v128.store(to + offset, v128.load(from + offset));
+    }
+    store<i32>(at, length + prefixBytes);
+    from += <usize>length;
+    slot += <usize>slotBytes(length + prefixBytes);
+  }
+  messages(count);
 }
 
 /** Chaining value of the pair at INPUT; with `rootFlag` = ROOT the hash. */
