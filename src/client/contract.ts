@@ -185,8 +185,10 @@ export interface HeadState extends StateView {
   delete(key: Key, options?: ConditionOptions): Promise<Applied>;
   /**
    * All the operations or none, of different keys, at most 10,000. Values over 256 KiB are uploaded first, by
-   * themselves.
+   * themselves. What was recorded is checked before this returns: the client computes the new root itself, from the nodes
+   * of the old map that the operations touch; where those take over 1 MiB it compares the two states instead.
    * @throws Conflict - the expected root or a condition does not hold
+   * @throws VerificationFailed, IncompleteProof - something else was recorded
    */
   apply(operations: readonly Operation[], options?: ApplyOptions): Promise<Applied>;
 }
@@ -196,6 +198,8 @@ export type Condition = { readonly absent: true } | { readonly hash: HashArgumen
 
 export interface ConditionOptions extends CallOptions {
   readonly condition?: Condition | undefined;
+  /** As in `ApplyOptions`. */
+  readonly unverified?: boolean | undefined;
 }
 
 /** One change: put a value, put a blob that the database holds, or delete. */
@@ -207,14 +211,24 @@ export type Operation =
 export interface ApplyOptions extends CallOptions {
   /** The staged root must be this, or nothing happens: `Conflict`. */
   readonly expectedRoot?: HashArgument | undefined;
-  /** True: read the keys back under the new root and check that each says what was asked, before returning. */
-  readonly readBack?: boolean | undefined;
+  /**
+   * True: take the server's word for both roots. Saves the check of what was recorded, and what it takes on the wire: about
+   * 6 KB for one key among a million.
+   */
+  readonly unverified?: boolean | undefined;
 }
 
-/** A durable change. */
+/** A durable change, which the client has computed itself unless it was made `unverified`. */
 export interface Applied {
-  /** The new staged root, as the server says; reads at it are proved, and `readBack` checks it at once. */
+  /** The staged root that was changed: the expected one, where one was given, else as the server says. */
+  readonly beforeRoot: MapRoot;
+  /** The staged root after the change: `beforeRoot` with exactly the operations that were asked for. */
   readonly root: MapRoot;
+  /**
+   * The staged root of the head that the log contains in the leaf of the receipt: `root`, unless changes of other writers
+   * followed in the same leaf. Undefined where that leaf has the head removed, and where the change was `unverified`.
+   */
+  readonly loggedRoot: MapRoot | undefined;
   readonly receipt: Receipt;
 }
 

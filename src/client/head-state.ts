@@ -1,12 +1,13 @@
 // The staged state of a head: writes, and reads at a fresh verified snapshot each.
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { equalBytes, toHex } from "../core/bytes.js";
+import { compareBytes, equalBytes, toHex } from "../core/bytes.js";
 import { hashBlob } from "../core/blob/index.js";
-import { LimitExceeded, VerificationFailed } from "../core/errors.js";
-import { mapRoot, type BlobHash, type MapRoot } from "../core/hashes.js";
+import { InvalidArgument, LimitExceeded } from "../core/errors.js";
+import { mapRoot, type BlobHash } from "../core/hashes.js";
 import { MAX_BATCH_BYTES, MAX_BATCH_KEYS, MAX_INLINE_VALUE_BYTES } from "../core/limits.js";
 import { requireName } from "../core/object/index.js";
 import { StateService, type StateOperationSchema } from "../../gen/neleus/v1/state_pb.js";
+import { checkApplied, type AskedChange } from "./applied.js";
 import { checkArgument, countArgument, hashBytes, keyBytes, textOrBytes } from "./argument.js";
 import { putBlob } from "./blob.js";
 import type { Connection } from "./connection.js";
@@ -29,7 +30,6 @@ import type {
 import type { FollowedLog } from "./log.js";
 import { receivedHash } from "./received.js";
 import type { BlobReference, Key } from "./records.js";
-import { VerifiedStateView } from "./state-view.js";
 import type { CallOptions } from "./transport.js";
 
 /** What a head's state is made of. */
@@ -83,24 +83,31 @@ export class VerifiedHeadState implements HeadState {
 
   async apply(operations: readonly Operation[], options: ApplyOptions = {}): Promise<Applied> {
     const { connection, log } = this.#context;
-    const changes = operations.map((operation, index) => preparedChange(operation, `operations[${index}]`));
+    const changes = operations.map((operation, index) => preparedChange(operation, index));
     countArgument(changes.length, "operations", 1);
+    const sorted = requireDifferentKeys(changes);
     const expectedRoot =
-      options.expectedRoot === undefined ? {} : { expectedRoot: hashBytes(options.expectedRoot, "expectedRoot") };
+      options.expectedRoot === undefined ? undefined : hashBytes(options.expectedRoot, "expectedRoot");
     await this.#upload(changes, options);
     requireBatch(changes);
     const request = {
       database: connection.database,
       head: this.head,
       operations: changes.map(operationMessage),
-      ...expectedRoot,
+      ...(expectedRoot === undefined ? {} : { expectedRoot }),
+      wantTransition: options.unverified !== true,
     };
     const write = log.beginWrite();
     const answer = await connection.unary(StateService.method.apply, request, options);
-    const root = mapRoot(receivedHash(answer.root, "the new root"));
     const receipt = await write.receipt(answer.receipt, options);
-    if (options.readBack === true) await this.#readBack(root, changes, options);
-    return { root, receipt };
+    if (options.unverified === true) {
+      const beforeRoot = mapRoot(receivedHash(answer.beforeRoot, "the root before the change"));
+      return { beforeRoot, root: mapRoot(receivedHash(answer.root, "the new root")), loggedRoot: undefined, receipt };
+    }
+    const { head } = this;
+    const { knownLeaves } = write;
+    const asked = { head, changes: sorted.map(askedChange), expectedRoot, answer, receipt, knownLeaves };
+    return { ...(await checkApplied(connection, asked, options)), receipt };
   }
 
   async #staged(options: CallOptions): Promise<StateView> {
@@ -117,51 +124,57 @@ export class VerifiedHeadState implements HeadState {
       });
     }
   }
-
-  /** Shows that the new root holds what was asked, key by key. What else it holds is not compared. */
-  async #readBack(root: MapRoot, changes: readonly Change[], options: CallOptions): Promise<void> {
-    const view = new VerifiedStateView(this.#context.connection, root);
-    const wanted = new Map(changes.map((change) => [toHex(change.key), change]));
-    const keys = changes.map(({ key }) => key);
-    for await (const { key, entry } of view.entries(keys, options)) {
-      const put = wanted.get(toHex(key))?.put;
-      const hash = put instanceof Uint8Array ? hashBlob(put) : put?.hash;
-      const isRight = hash === undefined ? entry === undefined : entry !== undefined && equalBytes(entry.hash, hash);
-      if (isRight) continue;
-      throw new VerificationFailed(`the new root does not hold what was written to key ${toHex(key)}`, {
-        facts: { key: toHex(key), root: toHex(root) },
-      });
-    }
-  }
 }
 
 /** An operation with its arguments checked. */
 interface Change {
   readonly key: Uint8Array;
+  /** Its place among the operations. */
+  readonly index: number;
   /** Undefined: delete. */
   put: Uint8Array | BlobReference | undefined;
   readonly condition: { readonly hash: Uint8Array } | "absent" | undefined;
 }
 
-function preparedChange(operation: Operation, field: string): Change {
+function preparedChange(operation: Operation, index: number): Change {
+  const field = `operations[${index}]`;
   const key = keyBytes(operation.key, `${field}.key`);
   const condition = conditionOf(operation.condition, field);
-  if ("delete" in operation) return { key, put: undefined, condition };
+  if ("delete" in operation) return { key, index, put: undefined, condition };
   if ("blob" in operation) {
     const hash = hashBytes(operation.blob.hash, `${field}.blob.hash`) as BlobHash;
     return {
       key,
+      index,
       put: { hash, sizeBytes: countArgument(operation.blob.sizeBytes, `${field}.blob.sizeBytes`) },
       condition,
     };
   }
-  return { key, put: textOrBytes(operation.value, `${field}.value`), condition };
+  return { key, index, put: textOrBytes(operation.value, `${field}.value`), condition };
 }
 
 function conditionOf(condition: Condition | undefined, field: string): Change["condition"] {
   if (condition === undefined) return undefined;
   if ("hash" in condition) return { hash: hashBytes(condition.hash, `${field}.condition.hash`) };
   return "absent";
+}
+
+/** The operations in order of key. @throws InvalidArgument - a key is there twice */
+function requireDifferentKeys(changes: readonly Change[]): Change[] {
+  const sorted = [...changes].sort((a, b) => compareBytes(a.key, b.key) || a.index - b.index);
+  for (const [position, { key, index }] of sorted.entries()) {
+    const before = sorted[position - 1];
+    if (before === undefined || !equalBytes(before.key, key)) continue;
+    const field = `operations[${index}].key`;
+    throw new InvalidArgument(`${field}: ${toHex(key)} is there twice`, { field });
+  }
+  return sorted;
+}
+
+/** What must come of it. */
+function askedChange({ key, put, condition }: Change): AskedChange {
+  const blob = put instanceof Uint8Array ? { hash: hashBlob(put), sizeBytes: put.length } : put;
+  return { key, put: blob, condition };
 }
 
 /** @throws LimitExceeded - too many operations, or too many bytes of values, for one atomic change */

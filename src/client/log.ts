@@ -26,6 +26,8 @@ const MAX_ROUNDS = 16;
 
 /** A write under way. */
 export interface PendingWrite {
+  /** Leaves that the log was known to have when the write was asked for. */
+  readonly knownLeaves: number;
   /**
    * Takes its receipt, once it is durable.
    * @throws VerificationFailed, NewEpoch, Forked - the checkpoint is not signed, does not contain the write, …
@@ -79,7 +81,10 @@ export class FollowedLog {
   /** To be called before a request that writes: its receipt is held against what had been seen by then. */
   beginWrite(): PendingWrite {
     const { newest } = this.trust;
-    return { receipt: (message, options) => this.#receipt(message, { newest, options }) };
+    return {
+      knownLeaves: newest?.size ?? 0,
+      receipt: (message, options) => this.#receipt(message, { newest, options }),
+    };
   }
 
   async #receipt(

@@ -56,6 +56,11 @@ export const MAX_MESSAGE_BYTES = 4 * MiB;
 export const STREAM_MESSAGE_BYTES = 64 * KiB;
 /** Most operations in one Apply, and most keys in one BatchGet of state. */
 export const MAX_BATCH_KEYS = 10_000;
+/**
+ * Largest witness of what an Apply read that is kept for its answer, in bytes of nodes: some 700 operations spread over a
+ * million keys. A larger one is left out, and its caller compares the two states instead.
+ */
+export const MAX_TRANSITION_BYTES = MiB;
 /** Most inline value bytes in one Apply. */
 export const MAX_BATCH_BYTES = 3 * MiB;
 /** Most blobs in one BatchPut, BatchGet or FindMissing. */

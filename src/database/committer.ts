@@ -47,6 +47,8 @@ export type Mutation<T> = (context: MutationContext) => T;
 export interface Outcome<T> {
   readonly value: T;
   readonly receipt: Receipt;
+  /** The log with the mutation in it, and no later one: its newest leaf is the receipt's. */
+  readonly tail: Tail;
 }
 
 export interface CommitterOptions {
@@ -193,7 +195,7 @@ class Round {
       assert(ticket !== undefined, "one verdict for each ticket");
       if ("error" in verdict) ticket.reject(verdict.error);
       else if (receipt instanceof Unavailable) ticket.reject(receipt);
-      else ticket.resolve({ value: verdict.value, receipt });
+      else ticket.resolve({ value: verdict.value, receipt, tail: this.#written });
     }
   }
 

@@ -16,7 +16,7 @@
 // - After `close` everything throws `Unavailable`.
 import type { SlicePart, ByteRange } from "../core/blob/index.js";
 import type { BlobHash, CommitHash, Digest, ManifestHash, MapRoot } from "../core/hashes.js";
-import type { MapAt, NodeSource } from "../core/map/index.js";
+import type { MapAt, NodeSource, Recorder } from "../core/map/index.js";
 import type { Commit, Manifest } from "../core/object/index.js";
 import type { DatabaseConfig, Store, StoreUsage } from "../store/index.js";
 
@@ -262,12 +262,20 @@ export interface ApplyOptions {
   readonly operations: readonly StateOperation[];
   /** The staged root must be this one. */
   readonly expectedRoot?: Uint8Array | undefined;
+  /** True to keep what the change reads of the old map, so that it can be shown. */
+  readonly withTransition?: boolean | undefined;
 }
 
 export interface Applied {
-  /** The staged root after the change. */
+  /** The staged root that was changed. */
+  readonly beforeRoot: MapRoot;
+  /** The staged root after the change. Later changes of the same batch may have moved it on. */
   readonly root: MapRoot;
   readonly receipt: Receipt;
+  /** What the change read of the old map, where asked for and at most MAX_TRANSITION_BYTES. */
+  readonly transition: Recorder | undefined;
+  /** The database as the batch left it that holds the change: the receipt's leaf is its newest. */
+  readonly view: View;
 }
 
 export interface States {

@@ -6,7 +6,7 @@ import { compareBytes, equalBytes } from "../core/bytes.js";
 import { mapRoot } from "../core/hashes.js";
 import type { Digest, MapRoot } from "../core/hashes.js";
 import { edit, readSync } from "../core/map/index.js";
-import type { Edit, Entry, MapAt, MapKind, MapNode, NodeSource } from "../core/map/index.js";
+import type { Edit, Entry, MapAt, MapKind, MapNode, NodeSource, Recorder } from "../core/map/index.js";
 import type { Row } from "../store/contract.js";
 import { cacheName } from "./nodes.js";
 import type { RefLookup, RefRange } from "./refs.js";
@@ -91,15 +91,20 @@ export class Draft implements RefLookup, NodeSource {
     return this.#created.get(cacheName(digest)) ?? this.#base.nodes.load(digest, kind);
   }
 
-  /** Changes keys of a map and returns its new root. Keys strictly ascending. */
-  edit(map: MapAt, edits: readonly Edit[]): MapRoot {
+  /** Changes keys of a map and returns its new root. Keys strictly ascending. A recorder, if given, notes what was read. */
+  edit(map: MapAt, edits: readonly Edit[], recorder?: Recorder): MapRoot {
     if (edits.length === 0) return mapRoot(map.root);
-    const { root, created } = readSync(edit(map, edits), this);
+    const { root, created } = readSync(edit(map, edits), this, recorder);
     for (const node of created) {
       this.#created.set(cacheName(node.digest), node);
       this.#sizeBytes += node.stored.length;
     }
     return root;
+  }
+
+  /** Counts what is held for an answer until the batch is durable, so that a round has an end. */
+  hold(sizeBytes: number): void {
+    this.#sizeBytes += sizeBytes;
   }
 
   /** Writes a row with this batch. */
@@ -129,7 +134,7 @@ export class Draft implements RefLookup, NodeSource {
     return this.#rows;
   }
 
-  /** Bytes that the batch will hold, roughly. */
+  /** Bytes that the batch will hold, and what is held for its answers, roughly. */
   get sizeBytes(): number {
     return this.#sizeBytes;
   }

@@ -6,16 +6,23 @@ import { hashBlob } from "../core/blob/index.js";
 import { compareBytes, equalBytes, toHex } from "../core/bytes.js";
 import { Conflict, InvalidArgument, LimitExceeded } from "../core/errors.js";
 import { blobHash } from "../core/hashes.js";
-import type { BlobHash, MapRoot } from "../core/hashes.js";
-import { MAX_BATCH_BYTES, MAX_BATCH_KEYS, MAX_INLINE_VALUE_BYTES, MAX_KEY_BYTES } from "../core/limits.js";
-import { MapKind, getMany, readSync } from "../core/map/index.js";
+import type { BlobHash } from "../core/hashes.js";
+import {
+  MAX_BATCH_BYTES,
+  MAX_BATCH_KEYS,
+  MAX_INLINE_VALUE_BYTES,
+  MAX_KEY_BYTES,
+  MAX_TRANSITION_BYTES,
+} from "../core/limits.js";
+import { MapKind, Recorder, getMany, readSync } from "../core/map/index.js";
 import type { MapAt } from "../core/map/index.js";
 import { stagedCell, stagedKey, stateCell } from "../core/object/index.js";
 import type { Row } from "../store/contract.js";
 import type { DatabaseBlobs, HashedContent } from "./blobs.js";
 import { fromStore, requireHashBytes } from "./boundary.js";
 import type { Committer, MutationContext } from "./committer.js";
-import type { Applied, ApplyOptions, BlobRef, StateOperation, States } from "./contract.js";
+import type { Applied, ApplyOptions, BlobRef, StateOperation, States, View } from "./contract.js";
+import type { Tail } from "./log-store.js";
 import { requireHead, requireHeadName, requireStagedRoot } from "./refs.js";
 
 /** An operation that was checked, ready to be run in a round. */
@@ -28,6 +35,7 @@ interface PreparedOperation {
 }
 
 interface PreparedApply {
+  readonly withTransition: boolean;
   readonly head: string;
   /** Ascending by key. */
   readonly operations: readonly PreparedOperation[];
@@ -38,10 +46,16 @@ interface PreparedApply {
 export class DatabaseStates implements States {
   readonly #committer: Committer;
   readonly #blobs: DatabaseBlobs;
+  readonly #viewAt: (tail: Tail) => View;
 
-  constructor(options: { readonly committer: Committer; readonly blobs: DatabaseBlobs }) {
+  constructor(options: {
+    readonly committer: Committer;
+    readonly blobs: DatabaseBlobs;
+    readonly viewAt: (tail: Tail) => View;
+  }) {
     this.#committer = options.committer;
     this.#blobs = options.blobs;
+    this.#viewAt = options.viewAt;
   }
 
   async apply(head: string, options: ApplyOptions): Promise<Applied> {
@@ -57,9 +71,9 @@ export class DatabaseStates implements States {
     prepared.sort((a, b) => compareBytes(a.key, b.key));
     requireDifferentKeys(prepared);
     const rows = await this.#blobs.prepare(contents);
-    const apply = { head, operations: prepared, expectedRoot, rows };
-    const { value, receipt } = await this.#committer.commit((context) => applyTo(context, apply));
-    return { root: value, receipt };
+    const apply = { head, operations: prepared, expectedRoot, rows, withTransition: options.withTransition === true };
+    const { value, receipt, tail } = await this.#committer.commit((context) => applyTo(context, apply));
+    return { ...value, receipt, view: this.#viewAt(tail) };
   }
 
   async #prepare(
@@ -89,16 +103,19 @@ export class DatabaseStates implements States {
 }
 
 /** Runs in a round. @throws NotFound @throws Conflict */
-function applyTo({ draft }: MutationContext, apply: PreparedApply): MapRoot {
+function applyTo({ draft }: MutationContext, apply: PreparedApply): Omit<Applied, "receipt" | "view"> {
   const head = requireHead(draft, apply.head);
   const { stagedState, stagedLedger } = head;
   requireStagedRoot(head, apply.expectedRoot);
   const map: MapAt = { kind: MapKind.state, root: stagedState };
   requireConditions(draft, map, apply);
-  const root = draft.edit(map, apply.operations);
+  const recorder = apply.withTransition ? new Recorder() : undefined;
+  const root = draft.edit(map, apply.operations, recorder);
+  const transition = recorder !== undefined && recorder.nodeBytes <= MAX_TRANSITION_BYTES ? recorder : undefined;
+  draft.hold(transition?.nodeBytes ?? 0);
   draft.put(apply.rows);
   draft.move(stagedKey(apply.head), stagedCell.encode({ stateRoot: root, ledgerRoot: stagedLedger }));
-  return root;
+  return { beforeRoot: stagedState, root, transition };
 }
 
 /** @throws Conflict - a key is not what its operation expects */

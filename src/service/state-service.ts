@@ -17,7 +17,8 @@ import { StateService } from "../../gen/neleus/v1/state_pb.js";
 import { compareBytes } from "../core/bytes.js";
 import { BATCH_KEY_WORK_BYTES, MAX_BATCH_KEYS, MAX_INLINE_VALUE_BYTES } from "../core/limits.js";
 import { count, get } from "../core/map/index.js";
-import type { KeyCondition, StateChange, StateOperation } from "../database/index.js";
+import { stagedKey } from "../core/object/index.js";
+import type { Applied, Database, KeyCondition, StateChange, StateOperation } from "../database/index.js";
 import { diffStream } from "./diff-stream.js";
 import { openDatabase, type ServiceEnvironment } from "./environment.js";
 import type { CallContext, ServiceImplementation } from "./implementation.js";
@@ -26,7 +27,7 @@ import { keysStream } from "./keys-stream.js";
 import { Pace } from "./pace.js";
 import { pageOf, rangeField, rangeStream } from "./range-stream.js";
 import { readPosition, resolveAt, selectorField } from "./read-selector.js";
-import { receiptMessage } from "./receipt.js";
+import { afterWrite, receiptMessage } from "./receipt.js";
 import {
   blobHashField,
   countWithin,
@@ -37,7 +38,7 @@ import {
   limitField,
   mapRootField,
 } from "./request.js";
-import { readWithWitness } from "./reveal-message.js";
+import { nodeReveal, readWithWitness, type NodeRevealInit } from "./reveal-message.js";
 import { WorkBudget } from "./work-budget.js";
 
 export function stateService(environment: ServiceEnvironment): ServiceImplementation<typeof StateService> {
@@ -61,8 +62,11 @@ export function stateService(environment: ServiceEnvironment): ServiceImplementa
       const expectedRoot =
         request.expectedRoot === undefined ? undefined : mapRootField(request.expectedRoot, "expected_root");
       const database = await openDatabase(environment, request);
-      const { root, receipt } = await database.states.apply(head, { operations, expectedRoot });
-      return { root, receipt: receiptMessage(receipt) };
+      const withTransition = request.wantTransition;
+      const applied = await database.states.apply(head, { operations, expectedRoot, withTransition });
+      const { root, beforeRoot, receipt } = applied;
+      const shown = withTransition ? await shownChange(database, head, applied) : {};
+      return { root, beforeRoot, receipt: receiptMessage(receipt), ...shown };
     },
 
     scan: (request, context) => scan(environment, request, context),
@@ -156,6 +160,26 @@ async function* diff(
     header = {};
   }
   if (header.header !== undefined) yield header;
+}
+
+/** Fields of the answer to an Apply. */
+interface ShownChange {
+  readonly transition: NodeRevealInit[];
+  readonly leaf: Uint8Array;
+  readonly inclusion: Uint8Array[];
+  readonly refs: NodeRevealInit[];
+}
+
+/** What shows a writer its change, and where the log contains it. The change is durable by now, which a failure says. */
+async function shownChange(database: Database, head: string, { transition, view }: Applied): Promise<ShownChange> {
+  try {
+    const refs = readWithWitness(database, get(view.refs, stagedKey(head))).nodes;
+    const { leaf, inclusion } = await view.logProof();
+    const nodes = transition === undefined ? [] : Array.from(transition.reveals(), nodeReveal);
+    return { transition: nodes, leaf, inclusion: [...inclusion], refs };
+  } catch (error) {
+    throw afterWrite(error);
+  }
 }
 
 /** Keys of a BatchGet. @throws InvalidArgument - none, or not strictly ascending @throws LimitExceeded */

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { compareBytes, fromUtf8, toHex, utf8 } from "#src/core/bytes.js";
 import { hashBlob } from "#src/core/blob/index.js";
-import { Conflict, InvalidArgument, LimitExceeded, NotFound } from "#src/core/errors.js";
+import { Conflict, InvalidArgument, LimitExceeded, NotFound, type NeleusError } from "#src/core/errors.js";
 import type { Operation, StateView } from "#src/client/contract.js";
 import { patternBytes } from "../database/support/bytes.js";
 import { all, onEachTransport } from "./support/fixture.js";
@@ -29,7 +29,7 @@ onEachTransport("a model beside a database", async ({ client }) => {
       const value = patternBytes(random(4) === 0 ? 0 : random(3000), random(250));
       operations.set(key, random(4) === 0 ? { key, delete: true } : { key, value });
     }
-    await main.apply([...operations.values()], { readBack: round % 3 === 0 });
+    await main.apply([...operations.values()], round % 3 === 0 ? { unverified: true } : {});
     for (const [key, operation] of operations) {
       if ("value" in operation) model.set(key, toHex(operation.value as Uint8Array));
       else model.delete(key);
@@ -137,13 +137,10 @@ onEachTransport("conditions and expected roots", async ({ client }) => {
   await main.delete("a", { condition: { hash: hashBlob(utf8("2")) } });
   assert.equal(await main.get("a"), undefined);
   const blob = await db.putBlob("held");
-  await main.apply(
-    [
-      { key: "c", blob },
-      { key: "b", delete: true },
-    ],
-    { readBack: true },
-  );
+  await main.apply([
+    { key: "c", blob },
+    { key: "b", delete: true },
+  ]);
   assert.equal((await main.get("c"))?.text(), "held");
   assert.deepEqual(
     (await all(main.scan())).map((entry) => entry.keyText()),
@@ -153,6 +150,8 @@ onEachTransport("conditions and expected roots", async ({ client }) => {
   const missing = { hash: hashBlob(utf8("nobody has this")), sizeBytes: 15 };
   await assert.rejects(main.apply([{ key: "d", blob: missing }]), NotFound);
   await assert.rejects(main.apply([]), InvalidArgument);
+  const twice = ["x", "y", "x"].map((key) => ({ key, value: "1" }));
+  await assert.rejects(main.apply(twice), (error: NeleusError) => error.field === "operations[2].key");
   await assert.rejects(main.put("", "x"), InvalidArgument);
   await assert.rejects(main.put("k".repeat(1025), "x"), InvalidArgument);
   await assert.rejects(main.put("\ud800", "x"), InvalidArgument);

@@ -10,7 +10,15 @@ import { hashBlob } from "#src/core/blob/index.js";
 import { fromUtf8, toHex } from "#src/core/bytes.js";
 import { mapRoot, type MapRoot } from "#src/core/hashes.js";
 import { MAX_BATCH_KEYS, MAX_INLINE_VALUE_BYTES, MAX_KEY_BYTES } from "#src/core/limits.js";
-import { get, GetManyVerifier, MapKind, ScanVerifier, verifyWitness, type MapAt } from "#src/core/map/index.js";
+import {
+  emptyMap,
+  get,
+  GetManyVerifier,
+  MapKind,
+  ScanVerifier,
+  verifyWitness,
+  type MapAt,
+} from "#src/core/map/index.js";
 import { commitHashOf, stateCell } from "#src/core/object/index.js";
 import { GrpcStatus } from "#src/service/index.js";
 import { collect, fails, openHarness, revealsOf, utf8Of, type Harness } from "./harness.js";
@@ -359,6 +367,23 @@ describe("StateService.Scan", () => {
 });
 
 describe("StateService.Apply", () => {
+  test("shows what it did where asked to, and else only names the roots", async () => {
+    const { caller } = await openHarness();
+    const ask = (value: string, wantTransition: boolean) =>
+      caller.unary(Apply, {
+        head: "main",
+        operations: [{ key: utf8Of("k"), change: { case: "value", value: utf8Of(value) } }],
+        wantTransition,
+      });
+    const first = await ask("1", false);
+    assert.deepEqual([first.transition, first.leaf.length, first.inclusion, first.refs], [[], 0, [], []]);
+    assert.deepEqual(first.beforeRoot, new Uint8Array(emptyMap(MapKind.state).digest));
+    const second = await ask("2", true);
+    assert.deepEqual(second.beforeRoot, first.root);
+    assert.deepEqual([second.transition.length, second.transition[0]?.siblings.length], [1, 0]);
+    assert.ok(second.leaf.length > 0 && second.inclusion.length > 0 && second.refs.length > 0);
+  });
+
   test("puts, deletes and conditions hold together, and the receipt is in the log", async () => {
     const harness = await openHarness();
     const { caller, database } = harness;

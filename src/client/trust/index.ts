@@ -2,4 +2,4 @@
 export { sameTree } from "./frontier.js";
 export { LogKey, type SignatureCheck, type SignatureCheckMaker } from "./log-key.js";
 export { LogTrust, requireExtension, requireNotBehind, type ProvedCheckpoint } from "./log-trust.js";
-export { openNewestLeaf, type NewestLeaf } from "./newest-leaf.js";
+export { openLeaf, openNewestLeaf, type OpenedLeaf } from "./newest-leaf.js";

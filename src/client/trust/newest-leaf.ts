@@ -1,12 +1,12 @@
-// From a checkpoint to the refs root of its newest leaf, index size − 1 (FORMATS §7).
+// From a checkpoint to the refs root of a leaf, mostly its newest, index size − 1 (FORMATS §7).
 import { VerificationFailed } from "../../core/errors.js";
 import type { MapRoot } from "../../core/hashes.js";
 import { MAX_LOG_LEAF_BYTES } from "../../core/limits.js";
 import { decodeLogLeaf, logLeafHash, verifyInclusion, type Checkpoint } from "../../core/log/index.js";
 import { verifying } from "../received.js";
 
-/** What the newest leaf says. */
-export interface NewestLeaf {
+/** What a leaf says. */
+export interface OpenedLeaf {
   /** Milliseconds since 1970, by the server's clock. */
   readonly timeMs: number;
   readonly refsRoot: MapRoot;
@@ -20,15 +20,27 @@ export interface NewestLeaf {
 export function openNewestLeaf(
   checkpoint: Pick<Checkpoint, "size" | "root">,
   proof: { readonly leaf: Uint8Array; readonly inclusion: readonly Uint8Array[] },
-): NewestLeaf {
-  const { size, root } = checkpoint;
+): OpenedLeaf {
+  const { size } = checkpoint;
   if (size === 0) throw new VerificationFailed("the log has no leaves, so it proves nothing");
+  return openLeaf(checkpoint, { ...proof, index: size - 1 });
+}
+
+/**
+ * The leaf of an index below the size of a log whose root is trusted.
+ * @throws VerificationFailed, Unsupported - as `openNewestLeaf`
+ */
+export function openLeaf(
+  checkpoint: Pick<Checkpoint, "size" | "root">,
+  proof: { readonly index: number; readonly leaf: Uint8Array; readonly inclusion: readonly Uint8Array[] },
+): OpenedLeaf {
+  const { size, root } = checkpoint;
+  const { index } = proof;
   // SHA-256 of a megabyte takes a tenth of a second, so the length is looked at first.
   if (proof.leaf.length > MAX_LOG_LEAF_BYTES) {
     throw new VerificationFailed(`a leaf of the log has at most ${MAX_LOG_LEAF_BYTES} bytes, not ${proof.leaf.length}`);
   }
-  const index = size - 1;
   verifyInclusion({ index, size, root, leafHash: logLeafHash(proof.leaf), proof: proof.inclusion });
-  const { time, refsRoot } = verifying("the newest leaf", () => decodeLogLeaf(proof.leaf, index));
+  const { time, refsRoot } = verifying("a leaf of the log", () => decodeLogLeaf(proof.leaf, index));
   return { timeMs: time, refsRoot };
 }

@@ -35,6 +35,8 @@ export {
   scanSync,
 } from "./stream.js";
 export type { DiffPart, ScanPart } from "./stream.js";
+export { verifyTransition } from "./transition.js";
+export type { Transition } from "./transition.js";
 export { DiffVerifier, GetManyVerifier, ScanVerifier, WitnessReader, verifyWitness } from "./verify.js";
 export type { DiffPiece } from "./verify.js";
 export type { Entry, KeyRange, MapAt, NodeView, Reader, Want } from "./view.js";

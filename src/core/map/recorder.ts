@@ -7,12 +7,19 @@ import type { NodeView } from "./view.js";
 /** Collects the nodes that are read, in the order of the first touch. Give it to a driver. */
 export class Recorder {
   readonly #sides: [RecordedNode[], RecordedNode[]] = [[], []];
+  #nodeBytes = 0;
 
   /** A view of the node that notes what is touched. */
   record(node: MapNode, side: 0 | 1): NodeView {
     const recorded = new RecordedNode(node);
+    this.#nodeBytes += node.stored.length;
     this.#sides[side].push(recorded);
     return recorded;
+  }
+
+  /** Bytes of all nodes that were read, whole: about what a witness takes that shows every entry of them. */
+  get nodeBytes(): number {
+    return this.#nodeBytes;
   }
 
   /** The witness of what was read so far, of the second of two maps with `side` 1. Each reveal is made when asked for. */

@@ -51,8 +51,9 @@ export function* cutAtoms(tree: OldTree, atoms: readonly Atom[]): Reader<Atom[][
 
 function* openNodes(tree: OldTree, atoms: readonly Atom[], nodes: readonly OldNode[]): Reader<Atom[]> {
   const result: Atom[] = [];
+  const unclear = new Set(nodes);
   for (const atom of atoms) {
-    if (atom.isEntry || !nodes.includes(atom.origin)) {
+    if (atom.isEntry || !unclear.has(atom.origin)) {
       result.push(atom);
       continue;
     }
