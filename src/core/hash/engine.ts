@@ -15,6 +15,11 @@ export interface HashEngine {
   hashBatch(prefix: Uint8Array, messages: readonly Uint8Array[]): Uint8Array;
   /** The same for messages that lie one behind the other: message i is bytes starts[i] … starts[i + 1] − 1. */
   hashRanges(prefix: Uint8Array, bytes: Uint8Array, starts: readonly number[]): Uint8Array;
+  /**
+   * The hashes of the tree over at least one such message: their digests, then layer by layer the digests of neighbours
+   * joined as `hashPairs` does, an odd last one carried up unchanged, to the root.
+   */
+  hashTree(prefix: Uint8Array, bytes: Uint8Array, starts: readonly number[]): Uint8Array;
   /** The digests of `"merkle_node:" ‖ pair` for each 64-byte pair. */
   hashPairs(pairs: Uint8Array): Uint8Array;
   /** Chaining value of one group of 0–16,384 bytes of hashed input. */

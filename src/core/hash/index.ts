@@ -40,6 +40,16 @@ export function hashRanges(tag: Tag, bytes: Uint8Array, starts: readonly number[
   return engine().hashRanges(tagPrefix(tag), bytes, starts);
 }
 
+/**
+ * All hashes of the binary tree (RFC 6962 shape) over at least one message, given as for `hashRanges`: `H_tag` of each,
+ * then layer by layer `H_merkle_node(left ‖ right)` of neighbours, an odd last hash carried up unchanged. The root is last.
+ */
+export function hashTree(tag: Tag, bytes: Uint8Array, starts: readonly number[]): Uint8Array {
+  assert(starts.length > 1, "a tree has a leaf");
+  assert((starts.at(-1) ?? 0) <= bytes.length, "the messages lie within the bytes");
+  return engine().hashTree(tagPrefix(tag), bytes, starts);
+}
+
 /** `H_merkle_node(left ‖ right)` for each 64-byte pair, in order, as one array of 32 bytes a pair. */
 export function hashPairs(pairs: Uint8Array): Uint8Array {
   assert(pairs.length % 64 === 0, "pairs are 64 bytes each");

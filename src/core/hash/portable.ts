@@ -9,6 +9,7 @@ import { CHUNK_END, CHUNK_START, compress, IV, loadBlock, PARENT, ROOT, storeWor
 import type { GroupPosition, HashEngine, NodePosition } from "./engine.js";
 import { tagPrefix } from "./tag.js";
 import { TreeHasher } from "./tree-hasher.js";
+import { treeOf } from "./tree-layers.js";
 
 const BLOCK_BYTES = 64;
 const CHUNK_BYTES = 1024;
@@ -50,6 +51,10 @@ export class PortableEngine implements HashEngine {
   hashRanges(prefix: Uint8Array, bytes: Uint8Array, starts: readonly number[]): Uint8Array {
     const messages = starts.slice(1).map((end, index) => bytes.subarray(starts[index], end));
     return this.hashBatch(prefix, messages);
+  }
+
+  hashTree(prefix: Uint8Array, bytes: Uint8Array, starts: readonly number[]): Uint8Array {
+    return treeOf(this, this.hashRanges(prefix, bytes, starts));
   }
 
   hashPairs(pairs: Uint8Array): Uint8Array {

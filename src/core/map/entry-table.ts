@@ -3,9 +3,9 @@
 // Positions count the entries that are here; of a whole node they are its indices. Plain arrays of offsets, no object an
 // entry: a scan reads a million of them a second.
 import { Malformed } from "../errors.js";
-import { hashRanges } from "../hash/index.js";
 import type { Digest } from "../hashes.js";
 import { EntryFrame, readEntry } from "./entry.js";
+import { treeOfEntries, type TreeHashes } from "./merkle.js";
 
 /** What an entry table is read from. The array is kept, not copied. */
 export interface EntryTableInput {
@@ -68,9 +68,9 @@ export class EntryTable {
     return this.bytes.subarray(this.#starts[position], this.#starts[position + 1]);
   }
 
-  /** `H_state_leaf` of each entry, 32 bytes an entry. */
-  leafHashes(): Uint8Array {
-    return hashRanges("state_leaf:", this.bytes, this.#starts);
+  /** The hashes of the tree over the entries. */
+  treeHashes(): TreeHashes {
+    return treeOfEntries(this.bytes, this.#starts);
   }
 
   /** Sum of the children's totals; the number of entries at level 0. */

@@ -3,7 +3,7 @@
 // n leaves split at the largest power of two below n. Joining neighbours layer by layer, with an odd last one carried up
 // unchanged, gives the same tree: the subtree over leaves p·2^h … min((p+1)·2^h, n) − 1 is number p of layer h. Trees are
 // worked on in step, a layer of all of them in one call of the hash kernel, which is what makes short paths cheap.
-import { hashBatch, hashPairs, hashTagged } from "../hash/index.js";
+import { hashPairs, hashTagged, hashTree } from "../hash/index.js";
 import type { Digest } from "../hashes.js";
 
 const DIGEST_BYTES = 32;
@@ -17,95 +17,19 @@ export function emptyEntriesRoot(): Digest {
   return (rootOfNothing ??= hashTagged("merkle_node:", NO_BYTES));
 }
 
-/** `H_state_leaf` of each entry, 32 bytes an entry. */
-export function leafHashes(entries: readonly Uint8Array[]): Uint8Array {
-  return hashBatch("state_leaf:", entries);
-}
-
-/**
- * Roots of several trees, 32 bytes a tree: `counts[i]` leaves of each (at least one) lie one behind the other in
- * `leaves`.
- */
-export function treeRoots(leaves: Uint8Array, counts: readonly number[]): Uint8Array {
-  let layer = leaves;
-  let sizes = counts;
-  while (sizes.some((size) => size > 1)) {
-    layer = nextLayer(layer, sizes);
-    sizes = sizes.map((size) => (size + 1) >> 1);
-  }
-  return layer;
-}
-
-/** The layer above: each tree's neighbours joined, its odd last hash carried up. */
-function nextLayer(layer: Uint8Array, sizes: readonly number[]): Uint8Array {
-  let pairCount = 0;
-  let nextCount = 0;
-  for (const size of sizes) {
-    pairCount += size >> 1;
-    nextCount += (size + 1) >> 1;
-  }
-  const pairs = new Uint8Array(pairCount * 2 * DIGEST_BYTES);
-  gatherPairs(layer, sizes, pairs);
-  const joined = hashPairs(pairs);
-  if (pairCount === nextCount) return joined;
-  const next = new Uint8Array(nextCount * DIGEST_BYTES);
-  let from = 0;
-  let done = 0;
-  let to = 0;
-  for (const size of sizes) {
-    const bytes = (size >> 1) * DIGEST_BYTES;
-    next.set(joined.subarray(done, done + bytes), to);
-    done += bytes;
-    to += bytes;
-    from += size * DIGEST_BYTES;
-    if ((size & 1) === 0) continue;
-    next.set(layer.subarray(from - DIGEST_BYTES, from), to);
-    to += DIGEST_BYTES;
-  }
-  return next;
-}
-
-function gatherPairs(layer: Uint8Array, sizes: readonly number[], pairs: Uint8Array): void {
-  if (pairs.length === layer.length) {
-    pairs.set(layer);
-    return;
-  }
-  let from = 0;
-  let to = 0;
-  for (const size of sizes) {
-    const bytes = (size >> 1) * 2 * DIGEST_BYTES;
-    pairs.set(layer.subarray(from, from + bytes), to);
-    to += bytes;
-    from += size * DIGEST_BYTES;
-  }
-}
-
 /** Every hash of one node's tree, kept so that any of its proofs costs no hashing. About 64 bytes an entry. */
 export class TreeHashes {
   readonly #count: number;
   /** Layers one behind the other; layer h holds the hashes of the subtrees of 2^h leaves. */
   readonly #hashes: Uint8Array;
-  /** Where each layer starts, in hashes, and behind them where the root lies. */
-  readonly #layerStarts: number[] = [];
+  /** Where each layer starts, in hashes. */
+  readonly #layerStarts: readonly number[];
 
-  /** From the hashes of the entries, 32 bytes an entry. */
-  constructor(leaves: Uint8Array) {
-    const count = leaves.length / DIGEST_BYTES;
+  /** `hashes`: all layers of the tree over so many entries, as `hashTree` gives them; without entries, none. */
+  constructor(count: number, hashes: Uint8Array) {
     this.#count = count;
-    if (count === 0) {
-      this.#hashes = emptyEntriesRoot();
-      this.#layerStarts.push(0);
-      return;
-    }
-    let hashCount = 0;
-    for (let size = count; ; size = (size + 1) >> 1) {
-      this.#layerStarts.push(hashCount);
-      hashCount += size;
-      if (size === 1) break;
-    }
-    this.#hashes = new Uint8Array(hashCount * DIGEST_BYTES);
-    this.#hashes.set(leaves);
-    for (let layer = 1; layer < this.#layerStarts.length; layer += 1) this.#joinLayer(layer);
+    this.#hashes = count === 0 ? emptyEntriesRoot() : hashes;
+    this.#layerStarts = layerStarts(count);
   }
 
   get root(): Digest {
@@ -126,15 +50,6 @@ export class TreeHashes {
       bytes.set(this.#hashes.subarray(start, start + DIGEST_BYTES), position * DIGEST_BYTES);
     }
     return bytes;
-  }
-
-  /** Fills a layer from the one below: neighbours joined, an odd last hash carried up. */
-  #joinLayer(layer: number): void {
-    const below = (this.#layerStarts[layer - 1] ?? 0) * DIGEST_BYTES;
-    const here = (this.#layerStarts[layer] ?? 0) * DIGEST_BYTES;
-    const paired = (here - below) & -(2 * DIGEST_BYTES);
-    this.#hashes.set(hashPairs(this.#hashes.subarray(below, below + paired)), here);
-    if (below + paired < here) this.#hashes.copyWithin(here + paired / 2, below + paired, here);
   }
 
   #collect(
@@ -159,6 +74,31 @@ export class TreeHashes {
     const layer = end - first === 1 ? 0 : 32 - Math.clz32(end - first - 1);
     return (this.#layerStarts[layer] ?? 0) + (first >> layer);
   }
+}
+
+/** The tree over entries that lie one behind the other: entry i is bytes starts[i] … starts[i + 1] − 1. */
+export function treeOfEntries(bytes: Uint8Array, starts: readonly number[]): TreeHashes {
+  const count = starts.length - 1;
+  return new TreeHashes(count, count === 0 ? NO_BYTES : hashTree("state_leaf:", bytes, starts));
+}
+
+const startsOf: (readonly number[])[] = [];
+
+/** Where the layers of a tree of so many leaves start, in hashes. Nodes have few sizes, so these are made once. */
+function layerStarts(count: number): readonly number[] {
+  let starts = startsOf[count];
+  if (starts === undefined) {
+    const made = [0];
+    let hashes = count;
+    for (let size = count; size > 1;) {
+      made.push(hashes);
+      size = (size + 1) >> 1;
+      hashes += size;
+    }
+    starts = made;
+    startsOf[count] = starts;
+  }
+  return starts;
 }
 
 /** The largest power of two below `count`, which is at least 2. */

@@ -19,7 +19,7 @@ import { EntryTable } from "./entry-table.js";
 import { writeUnsigned } from "./entry.js";
 import type { MapKind } from "./kind.js";
 import { isMapKind } from "./kind.js";
-import { TreeHashes, leafHashes, treeRoots } from "./merkle.js";
+import { treeOfEntries, type TreeHashes } from "./merkle.js";
 import type { CheckableNode } from "./view.js";
 
 const STORED_VERSION = 1;
@@ -71,6 +71,7 @@ export class MapNode implements CheckableNode {
     readonly stored: Uint8Array;
     readonly digest: Digest | undefined;
     readonly entries?: EntryTable;
+    readonly tree?: TreeHashes;
   }) {
     this.kind = parts.kind;
     this.level = parts.level;
@@ -79,6 +80,7 @@ export class MapNode implements CheckableNode {
     this.stored = parts.stored;
     this.#digest = parts.digest;
     this.#entriesRead = parts.entries;
+    this.#tree = parts.tree;
   }
 
   get #entries(): EntryTable {
@@ -92,7 +94,7 @@ export class MapNode implements CheckableNode {
 
   /** Hashes of the tree inside the node; computed on first use, then kept. */
   get tree(): TreeHashes {
-    return (this.#tree ??= new TreeHashes(this.#entries.leafHashes()));
+    return (this.#tree ??= this.#entries.treeHashes());
   }
 
   get lowestKnownKey(): Uint8Array | undefined {
@@ -239,17 +241,15 @@ export function encodeNode(content: NodeContent): Uint8Array {
   return stored;
 }
 
-/** New nodes of entries of our own, at least one each, with their digests: all hashing of one kind in one call. */
+/** New nodes of entries of our own, at least one each, with their digests and the hashes of their trees. */
 export function createNodes(contents: readonly NodeContent[]): MapNode[] {
-  if (contents.length === 0) return [];
-  const headers = contents.map(({ kind, level, total, entries }) => ({ kind, level, count: entries.length, total }));
-  const counts = headers.map(({ count }) => count);
-  const roots = treeRoots(leafHashes(contents.flatMap(({ entries }) => entries)), counts);
-  const digests = nodeDigests(headers, roots);
-  return contents.map((content, position) => {
-    const digest = digests.slice(position * 32, position * 32 + 32);
+  return contents.map((content) => {
     const { kind, level, total, entries } = content;
-    return new MapNode({ kind, level, count: entries.length, total, stored: encodeNode(content), digest });
+    const count = entries.length;
+    const stored = encodeNode(content);
+    const tree = treeOfEntries(stored, readStarts(stored, count));
+    const digest = hashTagged("state_node:", encodeHeader({ kind, level, count, total }, tree.root));
+    return new MapNode({ kind, level, count, total, stored, digest, tree });
   });
 }
 

@@ -46,6 +46,20 @@ function dirty(): void {
   wasm!.groupChainingValues(new Uint8Array(WINDOW).fill(0xff), 5);
 }
 
+/** The layers of a tree of hashes, pair by pair, with noble. */
+function slowTree(leaves: Uint8Array): Uint8Array {
+  const layers = [leaves];
+  for (let layer = leaves; layer.length > 32; layer = layers.at(-1)!) {
+    const above: Uint8Array[] = [];
+    for (let at = 0; at < layer.length; at += 64) {
+      const pair = layer.subarray(at, at + 64);
+      above.push(pair.length === 64 ? blake3(concatBytes(tagPrefix("merkle_node:"), pair)) : pair);
+    }
+    layers.push(concatBytes(...above));
+  }
+  return concatBytes(...layers);
+}
+
 /** Messages one behind the other, somewhere within an array, hash as the same messages one by one. */
 function requireSameRanges(prefix: Uint8Array, messages: readonly Uint8Array[]): void {
   const starts = [3];
@@ -55,6 +69,10 @@ function requireSameRanges(prefix: Uint8Array, messages: readonly Uint8Array[]):
   const copy = bytes.slice();
   assert.deepEqual(wasm!.hashRanges(prefix, bytes, starts), portable.hashBatch(prefix, messages));
   assert.deepEqual(portable.hashRanges(prefix, bytes, starts), portable.hashBatch(prefix, messages));
+  if (messages.length > 0) {
+    assert.deepEqual(wasm!.hashTree(prefix, bytes, starts), slowTree(portable.hashBatch(prefix, messages)));
+    assert.deepEqual(portable.hashTree(prefix, bytes, starts), slowTree(portable.hashBatch(prefix, messages)));
+  }
   assert.deepEqual(bytes, copy, "messages are not written to");
 }
 
@@ -129,6 +147,19 @@ describe("the kernel", () => {
       assert.deepEqual(wasm.hashBatch(prefix, messages), portable.hashBatch(prefix, messages));
       requireSameRanges(prefix, messages);
     }
+  });
+
+  test("hashes trees of every number of leaves, and of more than one call", () => {
+    const bytes = patternBytes(30_000);
+    for (const count of [...Array.from({ length: 70 }, (_, index) => index + 1), 1000, 2047, 2048, 2049, 4097]) {
+      const messages = Array.from({ length: count }, (_, index) => bytes.subarray(index * 3, index * 3 + (index % 80)));
+      requireSameRanges(tagPrefix("state_leaf:"), messages);
+    }
+    requireSameRanges(tagPrefix("state_leaf:"), [
+      bytes.subarray(0, 1400),
+      bytes.subarray(9, 50),
+      bytes.subarray(0, 1390),
+    ]);
   });
 
   test("hashes pairs in every number of lanes and over more than a window", () => {

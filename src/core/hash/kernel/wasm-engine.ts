@@ -11,6 +11,7 @@ import { BLOB_GROUP_BYTES } from "../../limits.js";
 import { ROOT } from "../compress.js";
 import type { GroupPosition, HashEngine, NodePosition } from "../engine.js";
 import { MAX_PREFIX_BYTES, tagPrefix } from "../tag.js";
+import { treeHashCount, treeOf } from "../tree-layers.js";
 import { TreeHasher } from "../tree-hasher.js";
 import { decodeBase64 } from "./base64.js";
 import { KERNEL_BASE64 } from "./kernel-binary.js";
@@ -122,6 +123,18 @@ class WasmEngine implements HashEngine {
     return digests;
   }
 
+  hashTree(prefix: Uint8Array, bytes: Uint8Array, starts: readonly number[]): Uint8Array {
+    const count = starts.length - 1;
+    const hashCount = treeHashCount(count);
+    const isOneCall = hashCount <= this.#lengths.length && this.#measureBatch(prefix.length, starts, 0) === count;
+    if (!isOneCall) return treeOf(this, this.hashRanges(prefix, bytes, starts));
+    const packed = bytes.subarray(starts[0], starts[count]);
+    this.#setPrefix(prefix);
+    this.#input.set(packed, this.#input.length - packed.length);
+    this.#kernel.packedTree(count, packed.length, prefix.length);
+    return this.#results(hashCount);
+  }
+
   /** Writes down the lengths of the messages from `first` on that one call takes, and returns the one after them. */
   #measureBatch(prefixBytes: number, starts: readonly number[], first: number): number {
     const lengths = this.#lengths;
@@ -137,10 +150,8 @@ class WasmEngine implements HashEngine {
   }
 
   hashPairs(pairs: Uint8Array): Uint8Array {
-    const prefix = tagPrefix("merkle_node:");
-    if (pairs.length === PAIR_BYTES) return this.hashPrefixed(prefix, pairs);
+    if (pairs.length === PAIR_BYTES) return this.hashPrefixed(tagPrefix("merkle_node:"), pairs);
     const digests = new Uint8Array(pairs.length / 2);
-    this.#setPrefix(prefix);
     for (let offset = 0; offset < pairs.length; offset += this.#input.length) {
       const part = pairs.subarray(offset, offset + this.#input.length);
       this.#input.set(part);

@@ -16,6 +16,7 @@ export interface KernelExports {
   prefixed(length: number): void;
   messages(count: number): void;
   packedMessages(count: number, packedBytes: number, prefixBytes: number): void;
+  packedTree(count: number, packedBytes: number, prefixBytes: number): void;
   parent(rootFlag: number): void;
   taggedPairs(count: number): void;
 }

@@ -15,6 +15,9 @@ import {
   LANE_VALUES,
   LANE_WORDS,
   LENGTHS,
+  MERKLE_NODE_0,
+  MERKLE_NODE_1,
+  MERKLE_NODE_2,
   OUTPUT,
   PREFIX,
   PREFIX_MASK,
@@ -132,28 +135,55 @@ export function packedMessages(count: i32, packedBytes: i32, prefixBytes: i32): 
   messages(count);
 }
 
+/**
+ * The hashes of the tree over such messages, of which there are at most MAX_MESSAGES / 2: their digests, then layer by
+ * layer the digests of neighbours joined, an odd last one going up as it is, to the root.
+ */
+export function packedTree(count: i32, packedBytes: i32, prefixBytes: i32): void {
+  packedMessages(count, packedBytes, prefixBytes);
+  let layer = OUTPUT;
+  for (let size = count; size > 1; size = (size + 1) >> 1) {
+    const pairs = size >> 1;
+    const above = layer + ((<usize>size) << 5);
+    joinPairs(layer, pairs, above);
+    if (size & 1) {
+      const odd = layer + ((<usize>(size - 1)) << 5);
+      const to = above + ((<usize>pairs) << 5);
+      v128.store(to, v128.load(odd, 0), 0);
+      v128.store(to, v128.load(odd, 16), 16);
+    }
+    layer = above;
+  }
+}
+
 /** Chaining value of the pair at INPUT; with `rootFlag` = ROOT the hash. */
 export function parent(rootFlag: i32): void {
   hashParent(INPUT, rootFlag, OUTPUT);
 }
 
-/**
- * Digests of `count` pairs at INPUT, each behind the prefix, which must have 12 bytes: three words, so that the words
- * of a pair need no shifting. Block 1 is the prefix and 13 words of the pair, block 2 the last three and zeros.
- */
+/** Digests of `count` pairs at INPUT, each behind `merkle_node:`. */
 export function taggedPairs(count: i32): void {
+  joinPairs(INPUT, count, OUTPUT);
+}
+
+/**
+ * Digests of `count` pairs, each behind `merkle_node:`, which is three words, so that the words of a pair need no
+ * shifting. Block 1 is the tag and 13 words of the pair, block 2 the last three and zeros. Pairs are read, and digests
+ * written, four at a time: up to three of each past the last.
+ */
+function joinPairs(input: usize, count: i32, output: usize): void {
   const words = LANE_WORDS;
-  v128.store(words, i32x4.splat(load<i32>(PREFIX, 0)), 0);
-  v128.store(words, i32x4.splat(load<i32>(PREFIX, 4)), 16);
-  v128.store(words, i32x4.splat(load<i32>(PREFIX, 8)), 32);
+  v128.store(words, i32x4.splat(MERKLE_NODE_0), 0);
+  v128.store(words, i32x4.splat(MERKLE_NODE_1), 16);
+  v128.store(words, i32x4.splat(MERKLE_NODE_2), 32);
   const zero = i32x4.splat(0);
   for (let word: usize = 19; word < 32; word += 1) v128.store(words + (word << 4), zero);
   for (let index = 0; index < count; index += 4) {
-    const at = INPUT + <usize>(index * 64);
+    const at = input + <usize>(index * 64);
     resetValues();
     loadBlocks(at, at + 64, at + 128, at + 192, words + 48);
     compressLanes(LANE_VALUES, words, zero, zero, i32x4.splat(BLOCK_BYTES), i32x4.splat(CHUNK_START));
     compressLanes(LANE_VALUES, words + 256, zero, zero, i32x4.splat(12), i32x4.splat(CHUNK_END | ROOT));
-    storeValues(OUTPUT + <usize>(index * 32));
+    storeValues(output + <usize>(index * 32));
   }
 }

@@ -40,6 +40,11 @@ export const CHUNK_END: i32 = 2;
 export const PARENT: i32 = 4;
 export const ROOT: i32 = 8;
 
+/** The tag `merkle_node:` as words, little-endian. */
+export const MERKLE_NODE_0: i32 = 0x6b72656d;
+export const MERKLE_NODE_1: i32 = 0x6e5f656c;
+export const MERKLE_NODE_2: i32 = 0x3a65646f;
+
 export const IV0: i32 = 0x6a09e667;
 export const IV1: i32 = 0xbb67ae85;
 export const IV2: i32 = 0x3c6ef372;
