@@ -31,8 +31,16 @@ export function valueOf(number: number, sizeBytes = VALUE_BYTES): Uint8Array {
   return bytes;
 }
 
+let places = 0;
+
+/** A place in the scratch directory where nothing has been yet. */
+export function freshPlace(context: BenchContext, name: string): string {
+  places += 1;
+  return join(context.scratch, `${name}-${places}`);
+}
+
 export async function emptyDatabase(context: BenchContext, name: string): Promise<string> {
-  const directory = join(context.scratch, name);
+  const directory = freshPlace(context, name);
   await (await Database.create(directory)).close();
   return directory;
 }

@@ -40,6 +40,8 @@ export interface BenchContext {
 export interface Bench {
   readonly name: string;
   readonly about: string;
+  /** Names of the figures that it gives. */
+  readonly figures: readonly string[];
   /** True where the short form is short enough for CI, and steady enough. */
   readonly isInShortForm: boolean;
   readonly run: (context: BenchContext) => Promise<Figure[]>;

@@ -5,7 +5,8 @@
 //   npm run bench -- --list            what there is
 //   npm run bench -- --short           small and quick: what CI runs
 //   npm run bench -- --json FILE       the figures as JSON too, - for standard output
-//   npm run bench -- --check           fails where a ratio is below 70 % of the one committed in bench/ratios.json
+//   npm run bench -- --check           fails where a ratio is below 70 % of the one committed in bench/ratios.json, and
+//                                      still is when it is measured again, twice
 //   npm run bench -- --commit          writes the ratios of this run there
 //
 // The servers and the load client run in processes of their own; all share the machine's cores.
@@ -25,6 +26,8 @@ const BENCHES: readonly Bench[] = [kernel, verification, gets, batches, writes, 
 const RATIOS = join(process.cwd(), "bench", "ratios.json");
 /** Below this share of the committed ratio, something has become slower. */
 const LEAST_SHARE = 0.7;
+/** A busy moment is no regression: what looks slower is measured again this often. */
+const SECOND_LOOKS = 2;
 
 const { values: options, positionals: names } = parseArgs({
   allowPositionals: true,
@@ -39,7 +42,12 @@ const { values: options, positionals: names } = parseArgs({
   },
 });
 
-/** How good a result is: larger is better, whatever the figure. */
+/** True for a ratio to something measured in the same run; what is absolute belongs to one machine. */
+function isRatio({ baseline, goal }: Figure): boolean {
+  return baseline !== undefined && goal.unit === "×";
+}
+
+/** How good a ratio is: larger is better, whatever the figure. */
 function merit({ result, goal }: Figure): number {
   return goal.atLeast === undefined ? 1 / result : result;
 }
@@ -74,14 +82,29 @@ function table(figures: readonly Figure[]): string {
 }
 
 /** Figures that became slower than the committed ones allow. */
-function slower(figures: readonly Figure[]): string[] {
+function slower(figures: readonly Figure[]): { readonly name: string; readonly text: string }[] {
   const committed = JSON.parse(readFileSync(RATIOS, "utf8")) as Record<string, number>;
-  return figures.flatMap((figure) => {
+  return figures.filter(isRatio).flatMap((figure) => {
     const before = committed[figure.name];
     const now = merit(figure);
     if (before === undefined || now >= LEAST_SHARE * before) return [];
-    return [`${figure.name}: ${((now / before) * 100).toFixed(0)} % of the committed ratio`];
+    return [{ name: figure.name, text: `${((now / before) * 100).toFixed(0)} % of the committed ratio` }];
   });
+}
+
+/** Measures again what looks slower, and fails where it stays so. */
+async function check(figures: readonly Figure[], benches: readonly Bench[], scratch: string): Promise<void> {
+  let suspects = slower(figures);
+  const benchOf = new Map<string, Bench>();
+  for (const bench of benches) for (const name of bench.figures) benchOf.set(name, bench);
+  for (let look = 0; look < SECOND_LOOKS && suspects.length > 0; look += 1) {
+    for (const { name, text } of suspects) console.error(`${name}: ${text}; measuring it again`);
+    const again = new Set(suspects.flatMap(({ name }) => benchOf.get(name) ?? []));
+    const names = new Set(suspects.map(({ name }) => name));
+    suspects = slower(await runAll([...again], scratch)).filter(({ name }) => names.has(name));
+  }
+  for (const { name, text } of suspects) console.error(`slower than before: ${name}: ${text}`);
+  if (suspects.length > 0) process.exitCode = 1;
 }
 
 async function runAll(benches: readonly Bench[], scratch: string): Promise<Figure[]> {
@@ -106,12 +129,16 @@ async function main(): Promise<void> {
     ({ name, isInShortForm }) => (names.length === 0 || names.includes(name)) && (isInShortForm || !options.short),
   );
   const scratch = mkdtempSync(join(options.directory, "neleus-bench-"));
-  let figures: Figure[];
   try {
-    figures = await runAll(benches, scratch);
+    const figures = await runAll(benches, scratch);
+    report(figures);
+    if (options.check) await check(figures, benches, scratch);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
+}
+
+function report(figures: readonly Figure[]): void {
   const machine = `${cpus().length} × ${cpus()[0]?.model.trim() ?? "unknown"}, node ${process.version}, ${process.platform}`;
   if (options.json !== "-") console.log(`${machine}\n\n${table(figures)}`);
   if (options.json !== undefined) {
@@ -120,13 +147,10 @@ async function main(): Promise<void> {
     else writeFileSync(options.json, text);
   }
   if (options.commit) {
-    const ratios = Object.fromEntries(figures.map((figure) => [figure.name, Number(merit(figure).toPrecision(3))]));
+    const named = figures.filter(isRatio).map((figure) => [figure.name, Number(merit(figure).toPrecision(3))] as const);
+    const ratios = Object.fromEntries(named);
     writeFileSync(RATIOS, `${JSON.stringify(ratios, null, 2)}\n`);
   }
-  if (!options.check) return;
-  const failures = slower(figures);
-  for (const failure of failures) console.error(`slower than before: ${failure}`);
-  if (failures.length > 0) process.exitCode = 1;
 }
 
 await main();

@@ -13,6 +13,7 @@ const MiB = 1_048_576;
 export const blobs: Bench = {
   name: "blobs",
   about: "a large blob up and down, beside a bare grpc-js stream",
+  figures: ["blob-up", "blob-down"],
   isInShortForm: true,
   async run(context) {
     const sizeBytes = (context.isShort ? 128 : 1024) * MiB;

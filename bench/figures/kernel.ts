@@ -13,6 +13,7 @@ const ROUND_MS = 100;
 export const kernel: Bench = {
   name: "kernel",
   about: "BLAKE3 of 1 MiB, and of batches of 64-byte messages, one thread",
+  figures: ["kernel-large-wasm", "kernel-large-noble", "kernel-small-wasm", "kernel-small-noble", "kernel-small-rate"],
   isInShortForm: true,
   async run(context) {
     if (kernelName() !== "wasm-simd") throw new Error("the WASM kernel is not in use here");

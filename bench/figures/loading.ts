@@ -1,8 +1,7 @@
 // Bringing many keys in at once, beside LMDB puts of the same bytes.
-import { join } from "node:path";
 import { open } from "lmdb";
 import { Database } from "#src/database/index.js";
-import { emptyDatabase, numberedKey, valueOf } from "../databases.js";
+import { emptyDatabase, freshPlace, numberedKey, valueOf } from "../databases.js";
 import { median, shown, type Bench } from "../harness.js";
 
 const BATCH_KEYS = 10_000;
@@ -10,6 +9,7 @@ const BATCH_KEYS = 10_000;
 export const loading: Bench = {
   name: "loading",
   about: "keys brought in by the thousand, beside LMDB puts of the same bytes",
+  figures: ["load"],
   isInShortForm: true,
   async run(context) {
     const keys = context.isShort ? 50_000 : 1_000_000;
@@ -18,8 +18,8 @@ export const loading: Bench = {
     const rates: { ours: number; bare: number }[] = [];
     for (let round = 0; round < rounds; round += 1) {
       context.progress(`${keys.toLocaleString("en")} keys, round ${round + 1}`);
-      const ours = await loadOurs(await emptyDatabase(context, `load-${round}`), keys);
-      const bare = await loadBare(join(context.scratch, `bare-load-${round}`), keys);
+      const ours = await loadOurs(await emptyDatabase(context, "load"), keys);
+      const bare = await loadBare(freshPlace(context, "bare-load"), keys);
       rates.push({ ours, bare });
       ratios.push(ours / bare);
     }

@@ -10,6 +10,7 @@ import { load, peakBytes, serveDatabase, serveEcho } from "../processes.js";
 export const gets: Bench = {
   name: "gets",
   about: "single verified gets, a client in Go, beside an echo of 100 bytes",
+  figures: ["get-1", "get-16"],
   isInShortForm: true,
   async run(context) {
     const database = await loadedDatabase(context, context.isShort ? 20_000 : 1_000_000);
@@ -57,6 +58,7 @@ const SAMPLES = 2_000;
 export const verification: Bench = {
   name: "verification",
   about: "what checking a point proof costs the TypeScript client, and its size",
+  figures: ["verify-point", "point-proof-size"],
   isInShortForm: true,
   async run(context) {
     const { directory, keys, root } = await loadedDatabase(context, context.isShort ? 20_000 : 1_000_000);
@@ -120,6 +122,7 @@ const BATCH_KEYS = 1_000;
 export const batches: Bench = {
   name: "batches",
   about: "BatchGet of 1,000 keys and scans, verified by the TypeScript client",
+  figures: ["batch-get", "batch-proof-spread", "batch-proof-neighbours", "scan"],
   isInShortForm: true,
   async run(context) {
     const database = await loadedDatabase(context, context.isShort ? 20_000 : 1_000_000);

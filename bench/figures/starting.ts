@@ -12,6 +12,7 @@ const program = join(process.cwd(), "bin", "neleus.js");
 export const starting: Bench = {
   name: "starting",
   about: "opening a database, and the command line from start to answer",
+  figures: ["open", "cli-start"],
   isInShortForm: true,
   async run(context) {
     const { directory, keys } = await loadedDatabase(context, context.isShort ? 20_000 : 1_000_000);

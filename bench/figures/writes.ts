@@ -2,10 +2,9 @@
 //
 // The baseline of one writer is the least that such a write could be: one echo through the same client, and one durable
 // LMDB transaction of rows like those that a write makes. Of many writers, it is what one writer gets, and the echo.
-import { join } from "node:path";
 import { open } from "lmdb";
 import { inTurns, rateOf, shown, type Bench, type BenchContext, type Figure } from "../harness.js";
-import { loadedDatabase, VALUE_BYTES } from "../databases.js";
+import { freshPlace, loadedDatabase, VALUE_BYTES } from "../databases.js";
 import { load, serveDatabase, serveEcho } from "../processes.js";
 
 /** Bytes of the rows of one write at 100,000 keys: value, nodes of state and refs, leaf, its hashes, tail. */
@@ -14,6 +13,7 @@ const ROW_BYTES = [VALUE_BYTES, 900, 2_200, 1_600, 300, 60, 64, 150];
 export const writes: Bench = {
   name: "writes",
   about: "durable sets over gRPC from 1, 16 and 64 writers on one head",
+  figures: ["set-1", "set-16", "set-64", "set-64-echo"],
   isInShortForm: true,
   async run(context) {
     const keys = context.isShort ? 20_000 : 100_000;
@@ -86,7 +86,7 @@ let transactions = 0;
 /** Microseconds of one durable transaction of LMDB by itself. */
 async function bareTransactionUs(context: BenchContext, seconds: number): Promise<number> {
   const root = open<Uint8Array, Uint8Array>({
-    path: join(context.scratch, "bare-lmdb"),
+    path: freshPlace(context, "bare-lmdb"),
     encoding: "binary",
     keyEncoding: "binary",
     overlappingSync: false,
