@@ -49,7 +49,7 @@ export async function* listChunks(
     ...(limit === undefined ? {} : { limit: BigInt(limit) }),
   };
   for await (const message of connection.serverStream(ManifestService.method.listChunks, request, options)) {
-    yield* page.push(message);
+    for (const chunk of page.push(message)) yield chunk;
   }
   page.finish();
 }

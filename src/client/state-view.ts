@@ -72,7 +72,10 @@ export class VerifiedStateView implements StateView {
     const limit = range.limit === undefined ? undefined : countArgument(range.limit, "limit", 1);
     if (bounds === undefined || this.#isEmpty) return;
     if (range.values !== true) {
-      for await (const entries of this.#pieces(bounds, { limit, call: range })) yield* entries;
+      for await (const entries of this.#pieces(bounds, { limit, call: range })) {
+        // Not `yield*`, which makes a promise of every entry first.
+        for (const entry of entries) yield entry;
+      }
       return;
     }
     for await (const { entry, value } of this.#withValues(bounds, { limit, call: range })) {
@@ -140,7 +143,7 @@ export class VerifiedStateView implements StateView {
         }
       }
       if (how.omitValues) requireNoValues(message.values);
-      else yield* queue.accept(message.values);
+      else for (const proved of queue.accept(message.values)) yield proved;
     }
     verifier.finish();
     queue.finish();
@@ -161,7 +164,7 @@ export class VerifiedStateView implements StateView {
     const queue = new ValueQueue();
     for await (const message of this.#scanMessages(bounds, { ...how, withValues: true })) {
       for (const entry of page.push(message)) queue.add({ key: entry.key, entry });
-      yield* queue.accept(message.values);
+      for (const proved of queue.accept(message.values)) yield proved;
     }
     page.finish();
     queue.finish();
