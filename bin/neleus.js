@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // Runs the compiled program. In a source checkout it compiles first where dist/ is absent or older than the sources; an
-// installed package holds dist/ and no sources, and starts at once.
+// installed package holds dist/ and no sources, and starts at once. dist/cli/ is the same program in a few files, which
+// starts in half the time; where it is older than what was compiled, the modules themselves run.
 import { spawnSync } from "node:child_process";
 import {
   closeSync,
@@ -14,10 +15,12 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const program = join(root, "dist", "src", "cli", "main.js");
+const bundle = join(root, "dist", "cli", "main.js");
+const bundler = join(root, "tools", "bundle-cli.js");
 const stamp = join(root, "dist", ".tsbuildinfo");
 const compiler = join(root, "node_modules", "typescript", "bin", "tsc");
 
@@ -52,6 +55,14 @@ function build() {
   if (result.status !== 0) process.exit(70);
   const now = new Date();
   utimesSync(stamp, now, now);
+  // Without it the program only starts more slowly.
+  spawnSync(process.execPath, [bundler], { cwd: root, stdio: "ignore" });
+}
+
+/** Whether dist/cli/ is there, and made from what dist/src/ holds now. A package has no stamp, and both from one build. */
+function hasBundle() {
+  if (!existsSync(bundle)) return false;
+  return !existsSync(stamp) || statSync(bundle).mtimeMs >= statSync(stamp).mtimeMs;
 }
 
 /** Whether the process that holds the lock is gone, for example by Ctrl-C while it compiled. */
@@ -92,5 +103,5 @@ function buildOnce() {
 
 // A package has no sources beside dist/: nothing to compare, nothing to build.
 if (existsSync(join(root, "tsconfig.json")) && isStale()) buildOnce();
-const { main } = await import(new URL("../dist/src/cli/main.js", import.meta.url));
+const { main } = await import(pathToFileURL(hasBundle() ? bundle : program).href);
 await main(process.argv.slice(2));
