@@ -3,6 +3,7 @@
 import type { Database } from "./client/contract.js";
 import type { EmbeddedOptions } from "./client/embedded/index.js";
 
+export { fileContent } from "./client/file-content.js";
 export { connect, type ConnectOptions } from "./client/remote.js";
 export type { EmbeddedOptions } from "./client/embedded/index.js";
 export type { CallOptions } from "./client/transport.js";

@@ -1,9 +1,11 @@
 // neleus blob: content by its hash, in and out.
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
-import type { Command } from "commander";
+import { Option, type Command } from "commander";
 import { toHex } from "../core/bytes.js";
 import { InvalidArgument } from "../core/errors.js";
+import type { PutBlobOptions } from "../client/contract.js";
+import type { RepeatableContent } from "../client/records.js";
 import { group, leaf, textOption } from "./command.js";
 import { fileError, parseHash, parseRange, standardInput } from "./encoding.js";
 import { writeOutput } from "./output-file.js";
@@ -11,10 +13,17 @@ import type { Session } from "./session.js";
 
 export function registerBlob(program: Command): void {
   const blob = group(program, "blob", "content by its hash");
-  leaf(blob, "put <file>", "store a file (- for stdin) and print its hash", putBlob).option(
-    "--upload-id <id>",
-    "make the upload resumable: the same id and file again send only what is missing",
-  );
+  leaf(blob, "put <file>", "store a file (- for stdin) and print its hash", putBlob)
+    .option("--upload-id <id>", "make the upload resumable: the same id and file again send only what is missing")
+    .addOption(
+      new Option(
+        "--when-held <action>",
+        "where the server says that it holds the file: skip it, read a sample back first, or send it all the same, " +
+          "which mends a damaged copy",
+      )
+        .choices(["skip", "sample", "send"])
+        .default("skip"),
+    );
   leaf(
     blob,
     "get <hash> <out_file>",
@@ -48,6 +57,14 @@ export async function* fileContent(path: string, session: Session): AsyncGenerat
   }
 }
 
+/** The same, in a form that can be read again where the file is one that can. */
+export async function repeatableContent(path: string, session: Session): Promise<RepeatableContent> {
+  const stream = (): AsyncGenerator<Uint8Array> => fileContent(path, session);
+  // What cannot be looked at fails when it is read.
+  const found = path === "-" ? undefined : await stat(path).catch(() => undefined);
+  return found?.isFile() === true ? { stream, size: found.size } : { stream };
+}
+
 function percent(done: number, total: number): string {
   return total === 0 ? "100 %" : `${Math.floor((done / total) * 100)} %`;
 }
@@ -59,14 +76,12 @@ async function putBlob(
 ): Promise<void> {
   const [path = ""] = args;
   const uploadId = textOption(options, "uploadId");
-  const content = fileContent(path, session);
-  const stored = await (
-    await session.client()
-  ).putBlob(content, {
-    signal: session.signal,
-    ...(uploadId === undefined ? {} : { uploadId }),
-  });
-  await session.output.result({ hash: stored.hash, size: stored.sizeBytes }, () => toHex(stored.hash));
+  const whenHeld = textOption(options, "whenHeld") as PutBlobOptions["whenHeld"];
+  const content = await repeatableContent(path, session);
+  const client = await session.client();
+  const stored = await client.putBlob(content, { signal: session.signal, uploadId, whenHeld });
+  const result = { hash: stored.hash, size: stored.sizeBytes, ...(stored.wasHeld ? { already_held: true } : {}) };
+  await session.output.result(result, () => toHex(stored.hash));
 }
 
 async function getBlob(

@@ -5,7 +5,7 @@ import { hashBlob } from "../core/blob/index.js";
 import { concatBytes, toHex } from "../core/bytes.js";
 import { NotFound } from "../core/errors.js";
 import { MAX_INLINE_VALUE_BYTES } from "../core/limits.js";
-import { fileContent } from "./blob.js";
+import { repeatableContent } from "./blob.js";
 import { group, leaf, textOption } from "./command.js";
 import { formatKey, keyMembers, parseCount, parseKey } from "./encoding.js";
 import { printableText, toJsonText, type Printable } from "./output.js";
@@ -59,7 +59,9 @@ async function putValue(
 ): Promise<{ applied: Applied; hash: Uint8Array; size: number }> {
   const client = await session.client();
   const options = { signal: session.signal };
-  const content = await smallOrStream(fileContent(put.path, session));
+  const source = await repeatableContent(put.path, session);
+  const isLarge = source.size !== undefined && source.size > MAX_INLINE_VALUE_BYTES;
+  const content = isLarge ? source : await smallOrStream(source.stream());
   const state = client.state(put.head);
   if (content instanceof Uint8Array) {
     const applied = await state.put(put.key, content, options);
@@ -71,7 +73,8 @@ async function putValue(
 }
 
 /** The whole content where it is small enough to travel with the operation; else a stream of it. */
-async function smallOrStream(content: AsyncGenerator<Uint8Array>): Promise<Uint8Array | AsyncIterable<Uint8Array>> {
+async function smallOrStream(source: AsyncIterable<Uint8Array>): Promise<Uint8Array | AsyncIterable<Uint8Array>> {
+  const content = source[Symbol.asyncIterator]();
   const first: Uint8Array[] = [];
   let sizeBytes = 0;
   for (;;) {
@@ -83,7 +86,7 @@ async function smallOrStream(content: AsyncGenerator<Uint8Array>): Promise<Uint8
   }
   return (async function* () {
     yield* first;
-    yield* content;
+    yield* { [Symbol.asyncIterator]: () => content };
   })();
 }
 

@@ -1,26 +1,16 @@
-// Blobs: fetched with the parents that prove each group, stored with a hash of the client's own (FORMATS §5).
-import { create } from "@bufbuild/protobuf";
+// A blob by its hash: fetched with the parents that prove each group (FORMATS §5).
 import { BlobHasher, SliceDecoder, type ByteRange } from "../core/blob/index.js";
 import { concatBytes, equalBytes, fromUtf8, toHex } from "../core/bytes.js";
 import { IncompleteProof, InvalidArgument, LimitExceeded, VerificationFailed } from "../core/errors.js";
 import { blobHash, type BlobHash } from "../core/hashes.js";
 import { MAX_BLOB_BYTES } from "../core/limits.js";
-import {
-  BlobService,
-  BlobServiceUploadRequestSchema,
-  type BlobServiceDownloadResponse,
-  type BlobServiceUploadRequest,
-  type DownloadHeader,
-} from "../../gen/neleus/v1/blob_pb.js";
+import { BlobService, type BlobServiceDownloadResponse, type DownloadHeader } from "../../gen/neleus/v1/blob_pb.js";
 import { countArgument, hashBytes } from "./argument.js";
 import { callOptions, type Connection } from "./connection.js";
-import { putBlobs } from "./blob-batch.js";
-import { inlineContent } from "./content.js";
-import type { BlobHandle, PutBlobOptions, RangeOptions } from "./contract.js";
-import { receivedInteger, receivedPart } from "./received.js";
-import type { BlobReference, ContentSource, HashArgument } from "./records.js";
+import type { BlobHandle, RangeOptions } from "./contract.js";
+import { receivedInteger } from "./received.js";
+import type { BlobReference, HashArgument } from "./records.js";
 import type { CallOptions } from "./transport.js";
-import { Outgoing, type DataPart } from "./upload.js";
 
 /** What `bytes` and `text` load at most, where the caller does not say. */
 const DEFAULT_MAX_BYTES = 256 * 1024 * 1024;
@@ -205,58 +195,4 @@ function answeredRange(header: DownloadHeader, asked: RangeOptions): AnsweredRan
   throw new VerificationFailed(
     `the answer is for bytes ${range.start} to ${range.end} of ${sizeBytes}, which is not the range asked for`,
   );
-}
-
-/** Stores content: inline where it is small, else by an upload. See `Database.putBlob`. */
-export async function putBlob(
-  connection: Connection,
-  content: ContentSource,
-  options: PutBlobOptions = {},
-): Promise<BlobReference> {
-  if (options.uploadId === undefined) {
-    const bytes = inlineContent(content);
-    if (bytes !== undefined) {
-      const [stored] = await putBlobs(connection, [bytes], options);
-      return receivedPart(stored, "blob");
-    }
-  }
-  const { database } = connection;
-  const uploadId = options.uploadId ?? "";
-  const skipBytes = uploadId === "" ? 0 : await resumeOffset(connection, uploadId, options);
-  const outgoing = new Outgoing(content, { skipBytes, onProgress: options.onProgress });
-  const messages = uploadMessages(outgoing, { database, uploadId });
-  const stored = await outgoing.settle(connection.clientStream(BlobService.method.upload, messages, options));
-  const sent = receivedPart(outgoing.finished, "end of the content: it was answered before it was sent");
-  if (!equalBytes(stored.hash, sent.hash) || stored.size !== BigInt(sent.sizeBytes)) {
-    throw new VerificationFailed(`the server confirms another blob than ${toHex(sent.hash)}, which was sent`);
-  }
-  return sent;
-}
-
-async function resumeOffset(connection: Connection, uploadId: string, options: CallOptions): Promise<number> {
-  const { database } = connection;
-  const stands = await connection.unary(BlobService.method.queryUpload, { database, uploadId }, options);
-  return receivedInteger(stands.offset, "the offset of the upload");
-}
-
-async function* uploadMessages(
-  outgoing: Outgoing,
-  header: { readonly database: string; readonly uploadId: string },
-): AsyncGenerator<BlobServiceUploadRequest, void, undefined> {
-  yield create(BlobServiceUploadRequestSchema, { part: { case: "header", value: header } });
-  for await (const part of outgoing.parts()) {
-    yield create(BlobServiceUploadRequestSchema, { part: { case: "data", value: dataMessage(part) } });
-  }
-  yield create(BlobServiceUploadRequestSchema, { part: { case: "finish", value: finishMessage(outgoing) } });
-}
-
-/** The data message of a part. */
-export function dataMessage(part: DataPart): { offset: bigint; data: Uint8Array } {
-  return { offset: BigInt(part.offset), data: part.data };
-}
-
-/** The finish of what has been sent. */
-export function finishMessage(outgoing: Outgoing): { size: bigint; hash: Uint8Array } {
-  const sent = receivedPart(outgoing.finished, "end of the content");
-  return { size: BigInt(sent.sizeBytes), hash: sent.hash };
 }

@@ -13,6 +13,7 @@ import type { StateCellExtension } from "../core/object/index.js";
 import type { Snapshot as SnapshotMessage } from "../../gen/neleus/v1/proof_pb.js";
 import type {
   BlobReference,
+  StoredBlob,
   CommitRecord,
   ContentSource,
   HashArgument,
@@ -73,10 +74,12 @@ export interface Database extends Documents {
   /** A blob by its hash. Nothing is fetched before one of its methods is called. */
   blob(hash: HashArgument): BlobHandle;
   /**
-   * Stores content and returns its hash, which the client computed itself. Memory is bounded whatever the size.
-   * @throws InvalidArgument - the content changed since an earlier try with this upload id
+   * Stores content and returns its hash, which the client computed itself. Memory is bounded whatever the size. Content
+   * of 1 MiB or more that can be read twice (bytes, text, a Blob, `fileContent`) is hashed first, and not sent where the
+   * server says that it holds it.
+   * @throws InvalidArgument - the content changed meanwhile, or since an earlier try with this upload id
    */
-  putBlob(content: ContentSource, options?: PutBlobOptions): Promise<BlobReference>;
+  putBlob(content: ContentSource, options?: PutBlobOptions): Promise<StoredBlob>;
   /** Stores many small blobs in one durable batch, all or none. */
   putBlobs(contents: readonly (string | Uint8Array)[], options?: CallOptions): Promise<BlobReference[]>;
   /**
@@ -328,6 +331,13 @@ export interface PutBlobOptions extends CallOptions {
    * the same content, read from its start again, sends only what the server does not hold yet.
    */
   readonly uploadId?: string | undefined;
+  /**
+   * What to do where the server says that it holds the content. `skip`, the default: believe it, as one believes that what was
+   * sent is kept; whoever reads the blob later checks every byte, and finds out if it was not so. `sample`: read back the
+   * last 16 KiB and four others at random, with their proofs, and send everything where they are missing or damaged.
+   * `send`: do not ask; the server then reads what it holds, and mends it.
+   */
+  readonly whenHeld?: "skip" | "sample" | "send" | undefined;
   /** Called with the bytes that the server has been sent so far, those of earlier tries included. */
   readonly onProgress?: ((sentBytes: number) => void) | undefined;
 }

@@ -3,7 +3,7 @@
 import { InvalidArgument, NeleusError, VerificationFailed } from "../core/errors.js";
 import { commitHash, mapRoot, type BlobHash, type MapRoot } from "../core/hashes.js";
 import { hashBytes } from "./argument.js";
-import { putBlob, VerifiedBlob } from "./blob.js";
+import { VerifiedBlob } from "./blob.js";
 import { getBlobs, missingBlobs, putBlobs } from "./blob-batch.js";
 import { getCapabilities } from "./capabilities.js";
 import { CommitView } from "./commit-view.js";
@@ -32,10 +32,12 @@ import { VerifiedHeadState } from "./head-state.js";
 import { VerifiedHeads } from "./heads.js";
 import { FollowedLog } from "./log.js";
 import type { DatabaseOptions } from "./options.js";
+import { putBlob } from "./put-blob.js";
 import { putDocument } from "./put-document.js";
 import { VerifiedProofs } from "./proofs.js";
 import type {
   BlobReference,
+  StoredBlob,
   Chunk,
   ContentSource,
   DocumentRecord,
@@ -193,7 +195,7 @@ class VerifyingDatabase implements Database {
     return new VerifiedBlob(this.#connection, hash);
   }
 
-  async putBlob(content: ContentSource, options: PutBlobOptions = {}): Promise<BlobReference> {
+  async putBlob(content: ContentSource, options: PutBlobOptions = {}): Promise<StoredBlob> {
     return putBlob(this.#connection, content, options);
   }
 

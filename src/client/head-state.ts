@@ -9,7 +9,7 @@ import { requireName } from "../core/object/index.js";
 import { StateService, type StateOperationSchema } from "../../gen/neleus/v1/state_pb.js";
 import { checkApplied, type AskedChange } from "./applied.js";
 import { checkArgument, countArgument, hashBytes, keyBytes, textOrBytes } from "./argument.js";
-import { putBlob } from "./blob.js";
+import { putBlob } from "./put-blob.js";
 import type { Connection } from "./connection.js";
 import type {
   Applied,

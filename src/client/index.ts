@@ -30,6 +30,7 @@ export type {
   ValueOptions,
 } from "./contract.js";
 export { openOver } from "./database.js";
+export { fileContent } from "./file-content.js";
 export type { ConnectionOptions, DatabaseOptions, FirstUseNotice, TrustOptions, TrustState } from "./options.js";
 export type {
   BlobReference,
@@ -44,6 +45,8 @@ export type {
   ManifestRecord,
   Receipt,
   SignedCheckpoint,
+  RepeatableContent,
+  StoredBlob,
   StoredDocument,
 } from "./records.js";
 export { connect, type ConnectOptions } from "./remote.js";

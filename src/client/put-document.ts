@@ -17,7 +17,7 @@ import {
   type ManifestServicePutDocumentRequest,
 } from "../../gen/neleus/v1/manifest_pb.js";
 import { checkArgument, countArgument, sameTexts, textArgument, textsByName } from "./argument.js";
-import { dataMessage, finishMessage } from "./blob.js";
+import { dataMessage, finishMessage } from "./put-blob.js";
 import type { Connection } from "./connection.js";
 import type { FollowedLog } from "./log.js";
 import { isDocument, receivedManifest } from "./object.js";

@@ -11,15 +11,27 @@ export type HashArgument = Digest | string;
 
 /**
  * Content on its way in: bytes, text (as UTF-8), anything that yields byte arrays, or anything with a `stream()` that
- * does (a Blob, a File).
+ * does (a Blob, a File, `fileContent`).
  */
-export type ContentSource =
-  string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array> | { stream(): AsyncIterable<Uint8Array> };
+export type ContentSource = string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array> | RepeatableContent;
+
+/** Content behind a `stream()`. */
+export interface RepeatableContent {
+  stream(): AsyncIterable<Uint8Array>;
+  /** Bytes. With it `stream` can be called more than once, and gives the same bytes each time. */
+  readonly size?: number | undefined;
+}
 
 /** Names a blob and its size. */
 export interface BlobReference {
   readonly hash: BlobHash;
   readonly sizeBytes: number;
+}
+
+/** Content that has been stored. */
+export interface StoredBlob extends BlobReference {
+  /** The server said that it held it already. Nothing proves that: see `PutBlobOptions.whenHeld`. */
+  readonly wasHeld: boolean;
 }
 
 /** A checkpoint whose signature by the pinned key has been verified. */

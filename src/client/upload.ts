@@ -15,8 +15,10 @@ export interface DataPart {
 }
 
 export interface OutgoingOptions {
-  /** Bytes that the server holds already: they are hashed, but not sent. */
+  /** Bytes that the server holds already: they are read, but not sent. */
   readonly skipBytes?: number;
+  /** What the content was before, when it was read and hashed: then it is not hashed again, but for its size only held against that. */
+  readonly known?: BlobReference | undefined;
   readonly onProgress?: ((sentBytes: number) => void) | undefined;
   /** Shown every byte of the content, in order, on its way; the array is only lent. */
   readonly onBytes?: ((bytes: Uint8Array) => void) | undefined;
@@ -26,6 +28,7 @@ export interface OutgoingOptions {
 export class Outgoing {
   readonly #content: ContentSource;
   readonly #skipBytes: number;
+  readonly #known: BlobReference | undefined;
   readonly #onProgress: ((sentBytes: number) => void) | undefined;
   readonly #onBytes: ((bytes: Uint8Array) => void) | undefined;
   #finished: BlobReference | undefined;
@@ -34,6 +37,7 @@ export class Outgoing {
   constructor(content: ContentSource, options: OutgoingOptions = {}) {
     this.#content = content;
     this.#skipBytes = options.skipBytes ?? 0;
+    this.#known = options.known;
     this.#onProgress = options.onProgress;
     this.#onBytes = options.onBytes;
   }
@@ -46,7 +50,7 @@ export class Outgoing {
   /**
    * The data messages, each at most DATA_MESSAGE_BYTES.
    * @throws SourceFailed @throws LimitExceeded - over MAX_BLOB_BYTES
-   * @throws InvalidArgument - the content is shorter than what the server holds of it
+   * @throws InvalidArgument - the content is shorter than what the server holds of it, or not as long as it was known to be
    */
   async *parts(): AsyncGenerator<DataPart, void, undefined> {
     try {
@@ -70,7 +74,7 @@ export class Outgoing {
   }
 
   async *#cut(): AsyncGenerator<DataPart, void, undefined> {
-    const hasher = new BlobHasher();
+    const hasher: Tally = this.#known === undefined ? new BlobHasher() : new KnownTally(this.#known);
     // A source may fill the same array again once it is asked for more, so what does not fill a message is copied.
     const waiting = new Uint8Array(DATA_MESSAGE_BYTES);
     let waitingBytes = 0;
@@ -111,5 +115,51 @@ export class Outgoing {
   #tooShort(sizeBytes: number): InvalidArgument {
     const message = `the content has ${sizeBytes} bytes, and the server holds ${this.#skipBytes} under this upload id`;
     return new InvalidArgument(`content: ${message}`, { field: "content", hint: "choose a new upload id" });
+  }
+}
+
+/** What is kept of content as it passes. */
+interface Tally {
+  readonly sizeBytes: number;
+  update(bytes: Uint8Array): void;
+  drainOutboard(): unknown;
+  finish(): BlobReference;
+}
+
+/** Counts only. The server holds the bytes against the hash at the end; a size that differs is found here. */
+class KnownTally implements Tally {
+  readonly #known: BlobReference;
+  #sizeBytes = 0;
+
+  constructor(known: BlobReference) {
+    this.#known = known;
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  update(bytes: Uint8Array): void {
+    this.#sizeBytes += bytes.length;
+    if (this.#sizeBytes > this.#known.sizeBytes) throw this.#changed("more");
+  }
+
+  drainOutboard(): void {
+    // There is none.
+  }
+
+  finish(): BlobReference {
+    if (this.#sizeBytes < this.#known.sizeBytes) throw this.#changed("fewer");
+    return this.#known;
+  }
+
+  #changed(what: "more" | "fewer"): InvalidArgument {
+    return new InvalidArgument(
+      `content: it has ${what} than the ${this.#known.sizeBytes} bytes it had when it was hashed`,
+      {
+        field: "content",
+        hint: "let nobody write to it while it is stored",
+      },
+    );
   }
 }

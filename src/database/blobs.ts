@@ -5,7 +5,7 @@
 // refers to it.
 import { hashBlob, computeOutboard } from "../core/blob/index.js";
 import { equalBytes } from "../core/bytes.js";
-import { InvalidArgument, LimitExceeded } from "../core/errors.js";
+import { Corrupt, InvalidArgument, LimitExceeded, NotFound } from "../core/errors.js";
 import { blobHash } from "../core/hashes.js";
 import type { BlobHash } from "../core/hashes.js";
 import { LARGE_BLOB_BYTES, MAX_BATCH_BLOBS, MAX_INLINE_VALUE_BYTES, MAX_MESSAGE_BYTES } from "../core/limits.js";
@@ -101,6 +101,20 @@ export class DatabaseBlobs implements Blobs {
 
   async has(hash: BlobHash): Promise<boolean> {
     return this.#rows.has("blobs", hash) || (await this.#store.files.has(hash));
+  }
+
+  async isHeld(named: { readonly hash: Uint8Array; readonly sizeBytes: number }): Promise<boolean> {
+    const hash = blobHash(requireHashBytes("hash", named.hash));
+    if (!(await this.has(hash))) return false;
+    try {
+      const reader = await this.open(hash);
+      await reader.close();
+      return reader.sizeBytes === named.sizeBytes;
+    } catch (error) {
+      // Removed meanwhile, or without an outboard that fits.
+      if (error instanceof NotFound || error instanceof Corrupt) return false;
+      throw error;
+    }
   }
 
   /**

@@ -123,6 +123,11 @@ export interface Blobs {
   putMany(blobs: readonly Uint8Array[]): Promise<BlobRef[]>;
   /** Those that the database does not hold, in the order asked for. @throws LimitExceeded - over MAX_BATCH_BLOBS */
   findMissing(hashes: readonly Uint8Array[]): Promise<BlobHash[]>;
+  /**
+   * Whether content of this hash and size is there: by the sizes of its files, which are not read. One that could not
+   * be opened for reading counts as absent, so that whoever has it sends it, which mends it.
+   */
+  isHeld(named: UploadFinish): Promise<boolean>;
   /** @throws NotFound - kind `blob` */
   stat(hash: Uint8Array): Promise<BlobRef>;
   /** The whole blob where it is at most this large, or its size alone; undefined where there is none. @throws Corrupt */

@@ -8,6 +8,7 @@ import type { DownloadSliceSchema } from "../../gen/neleus/v1/blob_pb.js";
 import {
   BlobService,
   type BatchGetItemSchema,
+  type BlobRef,
   type BlobServiceBatchGetRequest,
   type BlobServiceBatchGetResponseSchema,
   type BlobServiceDownloadRequest,
@@ -18,12 +19,12 @@ import {
 import { slicePlan, type ByteRange, type SlicePart } from "../core/blob/index.js";
 import { concatBytes } from "../core/bytes.js";
 import type { BlobHash } from "../core/hashes.js";
-import { MAX_BATCH_BLOBS, MAX_INLINE_VALUE_BYTES, STREAM_MESSAGE_BYTES } from "../core/limits.js";
-import type { BlobReader, Upload } from "../database/index.js";
+import { MAX_BATCH_BLOBS, MAX_BLOB_BYTES, MAX_INLINE_VALUE_BYTES, STREAM_MESSAGE_BYTES } from "../core/limits.js";
+import type { BlobReader, BlobRef as StoredBlob } from "../database/index.js";
 import { openDatabase, type ServiceEnvironment } from "./environment.js";
 import type { CallContext, ServiceImplementation } from "./implementation.js";
 import { Pace } from "./pace.js";
-import { receive } from "./receive.js";
+import { receive, type Opened } from "./receive.js";
 import { blobHashField, countWithin, forField, integerField, invalid, uploadIdField } from "./request.js";
 
 /** Hashes that FindMissing looks up between two looks at the clock. */
@@ -40,13 +41,17 @@ export function blobService(environment: ServiceEnvironment): ServiceImplementat
         signal: context.signal,
         begin: (header: UploadHeader) => beginUpload(environment, header),
       });
-      return { hash: stored.hash, size: BigInt(stored.sizeBytes) };
+      return { hash: stored.hash, size: BigInt(stored.sizeBytes), alreadyHeld: stored.alreadyHeld ?? false };
     },
 
     async queryUpload(request) {
       const database = await openDatabase(environment, request);
-      const uploadId = uploadIdField(request.uploadId, "upload_id");
-      return { offset: BigInt(await forField("upload_id", database.uploads.query(uploadId))) };
+      const content = contentField(request.content, "content");
+      const isNamed = request.uploadId !== "" || content === undefined;
+      const uploadId = isNamed ? uploadIdField(request.uploadId, "upload_id") : undefined;
+      const offset = uploadId === undefined ? 0 : await forField("upload_id", database.uploads.query(uploadId));
+      const held = content !== undefined && (await database.blobs.isHeld(content));
+      return { offset: BigInt(offset), held };
     },
 
     download: (request, context) => download(environment, request, context),
@@ -101,10 +106,28 @@ async function findMissing(
   return { missing };
 }
 
-async function beginUpload(environment: ServiceEnvironment, header: UploadHeader): Promise<Upload> {
+/** A blob that was uploaded, or did not have to be. */
+interface Uploaded extends StoredBlob {
+  readonly alreadyHeld?: boolean;
+}
+
+async function beginUpload(environment: ServiceEnvironment, header: UploadHeader): Promise<Opened<Uploaded>> {
   const uploadId = header.uploadId === "" ? undefined : uploadIdField(header.uploadId, "header.upload_id");
+  const declared = contentField(header.content, "header.content");
   const database = await openDatabase(environment, header, "header.database");
-  return forField("header.upload_id", database.uploads.begin({ uploadId }));
+  if (declared !== undefined && (await database.blobs.isHeld(declared))) {
+    return { answer: { ...declared, alreadyHeld: true } };
+  }
+  return { sink: await forField("header.upload_id", database.uploads.begin({ uploadId })), declared };
+}
+
+/** The content that a client says it has. @throws InvalidArgument - no hash, or a size that no blob has */
+function contentField(content: BlobRef | undefined, field: string): StoredBlob | undefined {
+  if (content === undefined) return undefined;
+  const sizeBytes = integerField(content.size, `${field}.size`);
+  if (sizeBytes > MAX_BLOB_BYTES)
+    throw invalid(`${field}.size`, `${sizeBytes} bytes, and ${MAX_BLOB_BYTES} is the most`);
+  return { hash: blobHashField(content.hash, `${field}.hash`), sizeBytes };
 }
 
 async function* download(

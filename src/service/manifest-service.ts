@@ -37,7 +37,7 @@ export function manifestService(environment: ServiceEnvironment): ServiceImpleme
       const { manifest, receipt } = await receive({
         requests,
         signal: context.signal,
-        begin: (header: DocumentHeader) => beginDocument(environment, header),
+        begin: async (header: DocumentHeader) => ({ sink: await beginDocument(environment, header) }),
       });
       return { manifest: manifest.bytes, ...(receipt === undefined ? {} : { receipt: receiptMessage(receipt) }) };
     },

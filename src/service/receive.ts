@@ -5,7 +5,8 @@
 // engine's end of it is closed before the caller hears of it, so that no upload stays in use.
 import type { UploadData, UploadFinish } from "../../gen/neleus/v1/blob_pb.js";
 import { MAX_UPLOAD_DATA_BYTES } from "../core/limits.js";
-import type { Incoming } from "../database/index.js";
+import type { Incoming, UploadFinish as UploadClaim } from "../database/index.js";
+import { equalBytes } from "../core/bytes.js";
 import { incoming } from "./incoming.js";
 import { blobHashField, forField, integerField, invalid } from "./request.js";
 
@@ -20,12 +21,22 @@ export interface ReceiveOptions<H, T> {
   readonly requests: AsyncIterable<{ readonly part: Part<H> }>;
   readonly signal: AbortSignal;
   /** Checks the header, and opens what takes the bytes. */
-  readonly begin: (header: H) => Promise<Incoming<T>>;
+  readonly begin: (header: H) => Promise<Opened<T>>;
 }
 
+/** What a header leads to: bytes are taken, or nothing more is needed. */
+export type Opened<T> =
+  | {
+      readonly sink: Incoming<T>;
+      /** What the header says of the content. */
+      readonly declared?: UploadClaim | undefined;
+    }
+  | { readonly answer: T };
+
 /**
- * Takes a stream in and stores it. What comes after the finish is not read.
- * @throws InvalidArgument - parts out of order or missing, data over 1 MiB, a size or hash that does not match
+ * Takes a stream in and stores it. What comes after the finish is not read, and nothing where the header is enough.
+ * @throws InvalidArgument - parts out of order or missing, data over 1 MiB, a size or hash that does not match what
+ *   arrived or was declared
  * @throws Conflict - the first data message is not where the engine wants to go on
  */
 export async function receive<H, T>(options: ReceiveOptions<H, T>): Promise<T> {
@@ -34,22 +45,33 @@ export async function receive<H, T>(options: ReceiveOptions<H, T>): Promise<T> {
     const first = await requests.next();
     const header = first.done === true ? undefined : first.value.part;
     if (header?.case !== "header") throw invalid("part", `the stream begins with ${nameOf(header)}, not with a header`);
-    const sink = await options.begin(header.value);
+    const opened = await options.begin(header.value);
+    if ("answer" in opened) return opened.answer;
     try {
-      return await fill(sink, requests);
+      return await fill(opened, requests);
     } finally {
-      await sink.close();
+      await opened.sink.close();
     }
   } finally {
     await requests.return();
   }
 }
 
-async function fill<H, T>(sink: Incoming<T>, requests: AsyncIterable<{ readonly part: Part<H> }>): Promise<T> {
+interface Taking<T> {
+  readonly sink: Incoming<T>;
+  readonly declared?: UploadClaim | undefined;
+}
+
+async function fill<H, T>(taking: Taking<T>, requests: AsyncIterable<{ readonly part: Part<H> }>): Promise<T> {
+  const { sink, declared } = taking;
   let hasData = false;
   for await (const { part } of requests) {
-    if (part.case === "finish") return finish(sink, part.value);
+    if (part.case === "finish") return finish(taking, part.value);
     if (part.case !== "data") throw invalid("part", `${nameOf(part)} comes where data or the finish belongs`);
+    const end = sink.sizeBytes + part.value.data.length;
+    if (declared !== undefined && end > declared.sizeBytes) {
+      throw invalid("data.data", `${end} bytes have arrived, where the header declared ${declared.sizeBytes}`);
+    }
     await append(sink, part.value, { mustFollow: hasData });
     hasData = true;
   }
@@ -69,11 +91,15 @@ async function append(sink: Incoming<unknown>, part: UploadData, order: { mustFo
   await sink.append(offset, part.data);
 }
 
-async function finish<T>(sink: Incoming<T>, claim: UploadFinish): Promise<T> {
+async function finish<T>({ sink, declared }: Taking<T>, claim: UploadFinish): Promise<T> {
   const sizeBytes = integerField(claim.size, "finish.size");
   const hash = blobHashField(claim.hash, "finish.hash");
   if (sizeBytes !== sink.sizeBytes) {
     throw invalid("finish.size", `${sizeBytes}, where ${sink.sizeBytes} bytes have arrived`);
+  }
+  if (declared !== undefined && (sizeBytes !== declared.sizeBytes || !equalBytes(hash, declared.hash))) {
+    const field = sizeBytes === declared.sizeBytes ? "finish.hash" : "finish.size";
+    throw invalid(field, "not what the header declared", "declare the content as it is, or leave it out of the header");
   }
   // The size is right, so what the engine finds wrong is the hash.
   return forField("finish.hash", sink.finish({ sizeBytes, hash }));

@@ -73,6 +73,10 @@ test("the same commands against a server, and a large value by itself", async (c
   const put = json(await neleus(cwd, ["blob", "put", "large.bin", "--upload-id", "once", ...remote]));
   assert.deepEqual(put, { hash: toHex(hashBlob(large)), size: large.length });
   const { hash } = put as { hash: string };
+  const held = json(await neleus(cwd, ["blob", "put", "large.bin", ...remote]));
+  assert.deepEqual(held, { hash, size: large.length, already_held: true });
+  const resent = json(await neleus(cwd, ["blob", "put", "large.bin", "--when-held", "send", ...remote]));
+  assert.deepEqual(resent, { hash, size: large.length });
   assert.equal(json(await neleus(cwd, ["blob", "stat", hash, ...remote]))["size"], large.length);
   await neleus(cwd, ["blob", "get", hash, "part.bin", "--range", "1000000:2000001", ...remote]);
   assert.deepEqual(readFileSync(join(cwd, "part.bin")), large.subarray(1_000_000, 2_000_001));

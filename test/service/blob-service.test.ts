@@ -31,6 +31,9 @@ const LIMIT = { code: "LIMIT_EXCEEDED", status: GrpcStatus.RESOURCE_EXHAUSTED } 
 const CANCELLED = { code: "CANCELLED", status: GrpcStatus.CANCELLED } as const;
 
 const header = (uploadId = ""): UploadPart => ({ part: { case: "header", value: { uploadId } } });
+const declaring = (content: { hash: Uint8Array; size: bigint }): UploadPart => ({
+  part: { case: "header", value: { content } },
+});
 const data = (offset: number, bytes: Uint8Array): UploadPart => ({
   part: { case: "data", value: create(UploadDataSchema, { offset: BigInt(offset), data: bytes }) },
 });
@@ -114,6 +117,96 @@ describe("BlobService.Upload", () => {
     for (const [parts, expected] of wrong) await fails(caller.clientStream(Upload, parts), expected as typeof INVALID);
     assert.equal(await harness.fingerprint(), before);
     assert.deepEqual(harness.open, { blobs: 0, uploads: 0 });
+  });
+
+  test("content that the header declares and the database holds is answered at once", async () => {
+    const harness = await openHarness();
+    const { caller } = harness;
+    for (const size of [0, 1000, LARGE_BLOB_BYTES, 300_000]) {
+      const bytes = patternBytes(size);
+      const content = { hash: hashBlob(bytes), size: BigInt(size) };
+      assert.equal((await caller.unary(QueryUpload, { content })).held, false);
+      const missing = await caller.clientStream(Upload, [declaring(content), ...partsOf(bytes).slice(1)]);
+      assert.equal(missing.alreadyHeld, false);
+      assert.deepEqual(await caller.unary(QueryUpload, { content, uploadId: "x" }), {
+        ...(await caller.unary(QueryUpload, { uploadId: "x" })),
+        held: true,
+      });
+      // The stream goes on for ever, as far as the server knows.
+      let taken = 0;
+      const endless = (async function* (): AsyncGenerator<UploadPart> {
+        yield declaring(content);
+        taken += 1;
+        await new Promise(() => undefined);
+      })();
+      const held = await caller.clientStream(Upload, endless);
+      assert.deepEqual([held.alreadyHeld, Number(held.size), toHex(held.hash)], [true, size, toHex(content.hash)]);
+      assert.ok(taken <= 1);
+      // Half-closed right behind the header, as by a client that only asks.
+      assert.equal((await caller.clientStream(Upload, [declaring(content)])).alreadyHeld, true);
+    }
+    assert.deepEqual(harness.open, { blobs: 0, uploads: 0 });
+  });
+
+  test("a declaration that does not fit is refused as soon as that shows", async () => {
+    const harness = await openHarness();
+    const { caller } = harness;
+    const bytes = patternBytes(200_000);
+    const before = await harness.fingerprint();
+    const hash = hashBlob(bytes);
+    const other = hashBlob(utf8Of("other"));
+    const sent = partsOf(bytes).slice(1);
+    const wrong: [UploadPart[], object][] = [
+      [[declaring({ hash: other, size: 200_000n }), ...sent], { ...INVALID, field: "finish.hash" }],
+      [[declaring({ hash, size: 200_001n }), ...sent], { ...INVALID, field: "finish.size" }],
+      [[declaring({ hash, size: 150_000n }), ...sent], { ...INVALID, field: "data.data" }],
+      [[declaring({ hash, size: 2n ** 60n })], { ...INVALID, field: "header.content.size" }],
+      [[declaring({ hash, size: BigInt(Number.MAX_SAFE_INTEGER) })], { ...INVALID, field: "header.content.size" }],
+      [[declaring({ hash: new Uint8Array(31), size: 1n })], { ...INVALID, field: "header.content.hash" }],
+      [[declaring({ hash, size: 200_000n })], { ...INVALID, field: "part" }],
+      // The declared hash is that of what arrives, but the finish says another.
+      [
+        [
+          declaring({ hash, size: 200_000n }),
+          data(0, bytes),
+          { part: { case: "finish", value: { size: 200_000n, hash: other } } },
+        ],
+        { ...INVALID, field: "finish.hash" },
+      ],
+    ];
+    for (const [parts, expected] of wrong) await fails(caller.clientStream(Upload, parts), expected as typeof INVALID);
+    await fails(caller.unary(QueryUpload, { content: { hash: new Uint8Array(3) } }), {
+      ...INVALID,
+      field: "content.hash",
+    });
+    assert.equal(await harness.fingerprint(), before);
+    assert.deepEqual(harness.open, { blobs: 0, uploads: 0 });
+  });
+
+  test("what is held under another size, or damaged so that it cannot be opened, is not said to be held", async () => {
+    const { caller, database, store } = await openHarness();
+    const bytes = patternBytes(300_000);
+    const { hash } = await database.blobs.put(bytes);
+    const held = async (size: bigint): Promise<boolean> =>
+      (await caller.unary(QueryUpload, { content: { hash, size } })).held;
+    assert.deepEqual([await held(300_000n), await held(299_999n), await held(0n)], [true, false, false]);
+    await store.files.delete(hash);
+    const staged = await store.files.stage("half", { metadata: new Uint8Array(0) });
+    await staged.append(0, bytes);
+    await staged.publish(hash);
+    assert.equal(await held(300_000n), false, "its outboard is missing");
+    const mended = await caller.clientStream(Upload, [declaring({ hash, size: 300_000n }), ...partsOf(bytes).slice(1)]);
+    assert.deepEqual([mended.alreadyHeld, await held(300_000n)], [false, true]);
+  });
+
+  test("of two uploads of the same content at once, the second to begin after the first's end is told so", async () => {
+    const { caller } = await openHarness();
+    const bytes = patternBytes(300_000);
+    const content = { hash: hashBlob(bytes), size: 300_000n };
+    const parts = [declaring(content), ...partsOf(bytes).slice(1)];
+    const both = await Promise.all([caller.clientStream(Upload, parts), caller.clientStream(Upload, parts)]);
+    assert.ok(both.every(({ size }) => size === 300_000n));
+    assert.equal((await caller.clientStream(Upload, parts)).alreadyHeld, true);
   });
 
   test("what follows the finish is not read", async () => {

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file neleus/v1/blob.proto.
  */
 export const file_neleus_v1_blob: GenFile = /*@__PURE__*/
-  fileDesc("ChRuZWxldXMvdjEvYmxvYi5wcm90bxIJbmVsZXVzLnYxIp8BChhCbG9iU2VydmljZVVwbG9hZFJlcXVlc3QSKQoGaGVhZGVyGAEgASgLMhcubmVsZXVzLnYxLlVwbG9hZEhlYWRlckgAEiUKBGRhdGEYAiABKAsyFS5uZWxldXMudjEuVXBsb2FkRGF0YUgAEikKBmZpbmlzaBgDIAEoCzIXLm5lbGV1cy52MS5VcGxvYWRGaW5pc2hIAEIGCgRwYXJ0IjMKDFVwbG9hZEhlYWRlchIQCghkYXRhYmFzZRgBIAEoCRIRCgl1cGxvYWRfaWQYAiABKAkiKgoKVXBsb2FkRGF0YRIOCgZvZmZzZXQYASABKAQSDAoEZGF0YRgCIAEoDCIqCgxVcGxvYWRGaW5pc2gSDAoEc2l6ZRgBIAEoBBIMCgRoYXNoGAIgASgMIjcKGUJsb2JTZXJ2aWNlVXBsb2FkUmVzcG9uc2USDAoEaGFzaBgBIAEoDBIMCgRzaXplGAIgASgEIkQKHUJsb2JTZXJ2aWNlUXVlcnlVcGxvYWRSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEhEKCXVwbG9hZF9pZBgCIAEoCSIwCh5CbG9iU2VydmljZVF1ZXJ5VXBsb2FkUmVzcG9uc2USDgoGb2Zmc2V0GAEgASgEInsKGkJsb2JTZXJ2aWNlRG93bmxvYWRSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEgwKBGhhc2gYAiABKAwSDQoFc3RhcnQYAyABKAQSEAoDZW5kGAQgASgESACIAQESFAoMb21pdF9wYXJlbnRzGAUgASgIQgYKBF9lbmQifQobQmxvYlNlcnZpY2VEb3dubG9hZFJlc3BvbnNlEisKBmhlYWRlchgBIAEoCzIZLm5lbGV1cy52MS5Eb3dubG9hZEhlYWRlckgAEikKBXNsaWNlGAIgASgLMhgubmVsZXVzLnYxLkRvd25sb2FkU2xpY2VIAEIGCgRwYXJ0IjoKDkRvd25sb2FkSGVhZGVyEgwKBHNpemUYASABKAQSDQoFc3RhcnQYAiABKAQSCwoDZW5kGAMgASgEIi4KDURvd25sb2FkU2xpY2USDwoHcGFyZW50cxgBIAEoDBIMCgRkYXRhGAIgASgMIkEKHUJsb2JTZXJ2aWNlRmluZE1pc3NpbmdSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEg4KBmhhc2hlcxgCIAMoDCIxCh5CbG9iU2VydmljZUZpbmRNaXNzaW5nUmVzcG9uc2USDwoHbWlzc2luZxgBIAMoDCI9ChpCbG9iU2VydmljZUJhdGNoUHV0UmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRINCgVibG9icxgCIAMoDCJAChtCbG9iU2VydmljZUJhdGNoUHV0UmVzcG9uc2USIQoFYmxvYnMYASADKAsyEi5uZWxldXMudjEuQmxvYlJlZiIlCgdCbG9iUmVmEgwKBGhhc2gYASABKAwSDAoEc2l6ZRgCIAEoBCI+ChpCbG9iU2VydmljZUJhdGNoR2V0UmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRIOCgZoYXNoZXMYAiADKAwiRQobQmxvYlNlcnZpY2VCYXRjaEdldFJlc3BvbnNlEiYKBWl0ZW1zGAEgAygLMhcubmVsZXVzLnYxLkJhdGNoR2V0SXRlbSJQCgxCYXRjaEdldEl0ZW0SDgoEZGF0YRgBIAEoDEgAEhEKB21pc3NpbmcYAiABKAhIABITCgl0b29fbGFyZ2UYAyABKARIAEIICgZyZXN1bHQiOAoWQmxvYlNlcnZpY2VTdGF0UmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRIMCgRoYXNoGAIgASgMIkYKF0Jsb2JTZXJ2aWNlU3RhdFJlc3BvbnNlEgwKBHNpemUYASABKAQSDwoHcGFyZW50cxgCIAEoDBIMCgRkYXRhGAMgASgMMswFCgtCbG9iU2VydmljZRJbCgZVcGxvYWQSIy5uZWxldXMudjEuQmxvYlNlcnZpY2VVcGxvYWRSZXF1ZXN0GiQubmVsZXVzLnYxLkJsb2JTZXJ2aWNlVXBsb2FkUmVzcG9uc2UiBKi8GAMoARJrCgtRdWVyeVVwbG9hZBIoLm5lbGV1cy52MS5CbG9iU2VydmljZVF1ZXJ5VXBsb2FkUmVxdWVzdBopLm5lbGV1cy52MS5CbG9iU2VydmljZVF1ZXJ5VXBsb2FkUmVzcG9uc2UiB5ACAai8GAMSZAoIRG93bmxvYWQSJS5uZWxldXMudjEuQmxvYlNlcnZpY2VEb3dubG9hZFJlcXVlc3QaJi5uZWxldXMudjEuQmxvYlNlcnZpY2VEb3dubG9hZFJlc3BvbnNlIgeQAgGovBgCMAESawoLRmluZE1pc3NpbmcSKC5uZWxldXMudjEuQmxvYlNlcnZpY2VGaW5kTWlzc2luZ1JlcXVlc3QaKS5uZWxldXMudjEuQmxvYlNlcnZpY2VGaW5kTWlzc2luZ1Jlc3BvbnNlIgeQAgGovBgCEmIKCEJhdGNoUHV0EiUubmVsZXVzLnYxLkJsb2JTZXJ2aWNlQmF0Y2hQdXRSZXF1ZXN0GiYubmVsZXVzLnYxLkJsb2JTZXJ2aWNlQmF0Y2hQdXRSZXNwb25zZSIHkAICqLwYAxJkCghCYXRjaEdldBIlLm5lbGV1cy52MS5CbG9iU2VydmljZUJhdGNoR2V0UmVxdWVzdBomLm5lbGV1cy52MS5CbG9iU2VydmljZUJhdGNoR2V0UmVzcG9uc2UiB5ACAai8GAIwARJWCgRTdGF0EiEubmVsZXVzLnYxLkJsb2JTZXJ2aWNlU3RhdFJlcXVlc3QaIi5uZWxldXMudjEuQmxvYlNlcnZpY2VTdGF0UmVzcG9uc2UiB5ACAai8GAJCMwoNZGV2Lm5lbGV1cy52MVABWiBuZWxldXMuZGV2L2dvL25lbGV1cy92MTtuZWxldXN2MWIGcHJvdG8z", [file_neleus_v1_options]);
+  fileDesc("ChRuZWxldXMvdjEvYmxvYi5wcm90bxIJbmVsZXVzLnYxIp8BChhCbG9iU2VydmljZVVwbG9hZFJlcXVlc3QSKQoGaGVhZGVyGAEgASgLMhcubmVsZXVzLnYxLlVwbG9hZEhlYWRlckgAEiUKBGRhdGEYAiABKAsyFS5uZWxldXMudjEuVXBsb2FkRGF0YUgAEikKBmZpbmlzaBgDIAEoCzIXLm5lbGV1cy52MS5VcGxvYWRGaW5pc2hIAEIGCgRwYXJ0IlgKDFVwbG9hZEhlYWRlchIQCghkYXRhYmFzZRgBIAEoCRIRCgl1cGxvYWRfaWQYAiABKAkSIwoHY29udGVudBgDIAEoCzISLm5lbGV1cy52MS5CbG9iUmVmIioKClVwbG9hZERhdGESDgoGb2Zmc2V0GAEgASgEEgwKBGRhdGEYAiABKAwiKgoMVXBsb2FkRmluaXNoEgwKBHNpemUYASABKAQSDAoEaGFzaBgCIAEoDCJNChlCbG9iU2VydmljZVVwbG9hZFJlc3BvbnNlEgwKBGhhc2gYASABKAwSDAoEc2l6ZRgCIAEoBBIUCgxhbHJlYWR5X2hlbGQYAyABKAgiaQodQmxvYlNlcnZpY2VRdWVyeVVwbG9hZFJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSEQoJdXBsb2FkX2lkGAIgASgJEiMKB2NvbnRlbnQYAyABKAsyEi5uZWxldXMudjEuQmxvYlJlZiI+Ch5CbG9iU2VydmljZVF1ZXJ5VXBsb2FkUmVzcG9uc2USDgoGb2Zmc2V0GAEgASgEEgwKBGhlbGQYAiABKAgiewoaQmxvYlNlcnZpY2VEb3dubG9hZFJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSDAoEaGFzaBgCIAEoDBINCgVzdGFydBgDIAEoBBIQCgNlbmQYBCABKARIAIgBARIUCgxvbWl0X3BhcmVudHMYBSABKAhCBgoEX2VuZCJ9ChtCbG9iU2VydmljZURvd25sb2FkUmVzcG9uc2USKwoGaGVhZGVyGAEgASgLMhkubmVsZXVzLnYxLkRvd25sb2FkSGVhZGVySAASKQoFc2xpY2UYAiABKAsyGC5uZWxldXMudjEuRG93bmxvYWRTbGljZUgAQgYKBHBhcnQiOgoORG93bmxvYWRIZWFkZXISDAoEc2l6ZRgBIAEoBBINCgVzdGFydBgCIAEoBBILCgNlbmQYAyABKAQiLgoNRG93bmxvYWRTbGljZRIPCgdwYXJlbnRzGAEgASgMEgwKBGRhdGEYAiABKAwiQQodQmxvYlNlcnZpY2VGaW5kTWlzc2luZ1JlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSDgoGaGFzaGVzGAIgAygMIjEKHkJsb2JTZXJ2aWNlRmluZE1pc3NpbmdSZXNwb25zZRIPCgdtaXNzaW5nGAEgAygMIj0KGkJsb2JTZXJ2aWNlQmF0Y2hQdXRSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEg0KBWJsb2JzGAIgAygMIkAKG0Jsb2JTZXJ2aWNlQmF0Y2hQdXRSZXNwb25zZRIhCgVibG9icxgBIAMoCzISLm5lbGV1cy52MS5CbG9iUmVmIiUKB0Jsb2JSZWYSDAoEaGFzaBgBIAEoDBIMCgRzaXplGAIgASgEIj4KGkJsb2JTZXJ2aWNlQmF0Y2hHZXRSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEg4KBmhhc2hlcxgCIAMoDCJFChtCbG9iU2VydmljZUJhdGNoR2V0UmVzcG9uc2USJgoFaXRlbXMYASADKAsyFy5uZWxldXMudjEuQmF0Y2hHZXRJdGVtIlAKDEJhdGNoR2V0SXRlbRIOCgRkYXRhGAEgASgMSAASEQoHbWlzc2luZxgCIAEoCEgAEhMKCXRvb19sYXJnZRgDIAEoBEgAQggKBnJlc3VsdCI4ChZCbG9iU2VydmljZVN0YXRSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEgwKBGhhc2gYAiABKAwiRgoXQmxvYlNlcnZpY2VTdGF0UmVzcG9uc2USDAoEc2l6ZRgBIAEoBBIPCgdwYXJlbnRzGAIgASgMEgwKBGRhdGEYAyABKAwyzAUKC0Jsb2JTZXJ2aWNlElsKBlVwbG9hZBIjLm5lbGV1cy52MS5CbG9iU2VydmljZVVwbG9hZFJlcXVlc3QaJC5uZWxldXMudjEuQmxvYlNlcnZpY2VVcGxvYWRSZXNwb25zZSIEqLwYAygBEmsKC1F1ZXJ5VXBsb2FkEigubmVsZXVzLnYxLkJsb2JTZXJ2aWNlUXVlcnlVcGxvYWRSZXF1ZXN0GikubmVsZXVzLnYxLkJsb2JTZXJ2aWNlUXVlcnlVcGxvYWRSZXNwb25zZSIHkAIBqLwYAxJkCghEb3dubG9hZBIlLm5lbGV1cy52MS5CbG9iU2VydmljZURvd25sb2FkUmVxdWVzdBomLm5lbGV1cy52MS5CbG9iU2VydmljZURvd25sb2FkUmVzcG9uc2UiB5ACAai8GAIwARJrCgtGaW5kTWlzc2luZxIoLm5lbGV1cy52MS5CbG9iU2VydmljZUZpbmRNaXNzaW5nUmVxdWVzdBopLm5lbGV1cy52MS5CbG9iU2VydmljZUZpbmRNaXNzaW5nUmVzcG9uc2UiB5ACAai8GAISYgoIQmF0Y2hQdXQSJS5uZWxldXMudjEuQmxvYlNlcnZpY2VCYXRjaFB1dFJlcXVlc3QaJi5uZWxldXMudjEuQmxvYlNlcnZpY2VCYXRjaFB1dFJlc3BvbnNlIgeQAgKovBgDEmQKCEJhdGNoR2V0EiUubmVsZXVzLnYxLkJsb2JTZXJ2aWNlQmF0Y2hHZXRSZXF1ZXN0GiYubmVsZXVzLnYxLkJsb2JTZXJ2aWNlQmF0Y2hHZXRSZXNwb25zZSIHkAIBqLwYAjABElYKBFN0YXQSIS5uZWxldXMudjEuQmxvYlNlcnZpY2VTdGF0UmVxdWVzdBoiLm5lbGV1cy52MS5CbG9iU2VydmljZVN0YXRSZXNwb25zZSIHkAIBqLwYAkIzCg1kZXYubmVsZXVzLnYxUAFaIG5lbGV1cy5kZXYvZ28vbmVsZXVzL3YxO25lbGV1c3YxYgZwcm90bzM", [file_neleus_v1_options]);
 
 /**
  * A part of an upload: one header, then data, then one finish.
@@ -80,6 +80,14 @@ export type UploadHeader = Message<"neleus.v1.UploadHeader"> & {
    * @generated from field: string upload_id = 2;
    */
   uploadId: string;
+
+  /**
+   * The content that follows, by a client that has hashed it beforehand; absent: not known yet. The server answers at
+   * once where it holds that blob, takes no byte more than it has, and no finish that says anything else.
+   *
+   * @generated from field: neleus.v1.BlobRef content = 3;
+   */
+  content?: BlobRef | undefined;
 };
 
 /**
@@ -164,6 +172,14 @@ export type BlobServiceUploadResponse = Message<"neleus.v1.BlobServiceUploadResp
    * @generated from field: uint64 size = 2;
    */
   size: bigint;
+
+  /**
+   * The header declared a blob that was held when the upload began: nothing that was sent was read. The server's word,
+   * as in QueryUpload.
+   *
+   * @generated from field: bool already_held = 3;
+   */
+  alreadyHeld: boolean;
 };
 
 /**
@@ -187,11 +203,18 @@ export type BlobServiceQueryUploadRequest = Message<"neleus.v1.BlobServiceQueryU
   database: string;
 
   /**
-   * The id given in the header.
+   * The id given in the header. May be empty where content is given.
    *
    * @generated from field: string upload_id = 2;
    */
   uploadId: string;
+
+  /**
+   * The content that is to be uploaded, to hear whether it has to be.
+   *
+   * @generated from field: neleus.v1.BlobRef content = 3;
+   */
+  content?: BlobRef | undefined;
 };
 
 /**
@@ -208,11 +231,20 @@ export const BlobServiceQueryUploadRequestSchema: GenMessage<BlobServiceQueryUpl
  */
 export type BlobServiceQueryUploadResponse = Message<"neleus.v1.BlobServiceQueryUploadResponse"> & {
   /**
-   * Bytes that are stored and need not be sent again.
+   * Bytes that are stored and need not be sent again; 0 without an id.
    *
    * @generated from field: uint64 offset = 1;
    */
   offset: bigint;
+
+  /**
+   * The content asked after is held, with that size: nothing needs to be sent. It was looked up, not hashed: a damaged
+   * blob counts as held until it is read, and sending it again mends it. Nothing proves it; a client that wants to
+   * know reads some of it back, which is proved.
+   *
+   * @generated from field: bool held = 2;
+   */
+  held: boolean;
 };
 
 /**
@@ -667,8 +699,12 @@ export const BlobService: GenService<{
    * Only the finish commits; a stream that ends or is cancelled before it stores nothing. With an upload id what has
    * arrived is kept for 24 hours and QueryUpload tells where to go on.
    *
+   * A client that knows hash and size beforehand declares them in the header. Where the blob is held already the answer
+   * comes at once, with already_held, while the client may still be sending: it stops and half-closes or cancels. Bytes
+   * that are on their way by then are dropped; QueryUpload, asked first, spares them.
+   *
    * INVALID_ARGUMENT: parts out of order or missing (a stream that ends without a finish too), a size or hash that does
-   * not match what arrived. ABORTED: an offset other than the stored one (the error names it), or the upload id is in
+   * not match what arrived, or what the header declared. ABORTED: an offset other than the stored one (the error names it), or the upload id is in
    * use. RESOURCE_EXHAUSTED: too many uploads, or too large a blob.
    *
    * @generated from rpc neleus.v1.BlobService.Upload
@@ -679,7 +715,8 @@ export const BlobService: GenService<{
     output: typeof BlobServiceUploadResponseSchema;
   },
   /**
-   * Where a resumable upload stands. An id that the server does not know stands at offset 0.
+   * Where a resumable upload stands, and whether the content that is to be uploaded is held already. An id that the
+   * server does not know stands at offset 0.
    *
    * @generated from rpc neleus.v1.BlobService.QueryUpload
    */
