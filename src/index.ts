@@ -24,6 +24,7 @@ export {
   NewEpoch,
   NotAnchored,
   NotFound,
+  Pruned,
   RolledBack,
   Unavailable,
   Unsupported,

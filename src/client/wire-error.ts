@@ -21,6 +21,7 @@ import {
   NeleusError,
   NewEpoch,
   NotFound,
+  Pruned,
   RolledBack,
   Unavailable,
   Unsupported,
@@ -69,7 +70,7 @@ const BUILDERS = new Map<string, Build>(
   Object.entries({
     NOT_FOUND: (message, details) => new NotFound(message, details),
     ERASED: plain("ERASED"),
-    PRUNED: plain("PRUNED"),
+    PRUNED: (message, details) => new Pruned(message, details),
     CONFLICT: (message, details) => new Conflict(message, details),
     ALREADY_EXISTS: (message, details) => new AlreadyExists(message, details),
     PERMISSION_DENIED: plain("PERMISSION_DENIED"),

@@ -86,6 +86,13 @@ export class NotFound extends NeleusError {
   }
 }
 
+/** It was here, or may have been, and is no longer kept: a staged state that was replaced. Take a new snapshot. */
+export class Pruned extends NeleusError {
+  constructor(message: string, details: ErrorDetails = {}, options?: ErrorOptions) {
+    super("PRUNED", message, details, options);
+  }
+}
+
 /** Somebody was first; `facts.current_root` is what is there now. */
 export class Conflict extends NeleusError {
   constructor(message: string, details: ErrorDetails = {}, options?: ErrorOptions) {

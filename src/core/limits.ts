@@ -141,3 +141,27 @@ export const SHUTDOWN_GRACE_MS = 10_000;
  * is part of what a scan of any length may take.
  */
 export const NODE_CACHE_BYTES = 16 * MiB;
+
+// ---- Freeing replaced nodes of staged maps (docs/decisions/0003): how soon, and how much is kept track of. ----
+
+/** A node that a write replaced stays for this long at least: who just learned of its root begins to read in that time. */
+export const FREE_AFTER_MS = 1_000;
+/** ... and until so many leaves were logged after it, while no more than FREE_BACKLOG_BYTES wait; */
+export const FREE_AFTER_LEAVES = 256;
+/** ... bytes of replaced nodes that wait, beyond which only FREE_AFTER_MS counts; */
+export const FREE_BACKLOG_BYTES = 8 * MiB;
+/** ... or, however few were logged, for this long. */
+export const FREE_AT_LATEST_MS = 60_000;
+/**
+ * Nodes that a batch frees at once, when so many are due, and at most beside twice those that it writes. One by one they
+ * would cost more pages; what a large batch replaced goes bit by bit, so that no small one waits for it.
+ */
+export const FREE_NODES_PER_BATCH = 64;
+/** Nodes that a batch frees when nobody writes. */
+export const FREE_NODES_WHEN_IDLE = 1_024;
+/** Nodes whose use is followed, in memory, about 130 bytes each. What is beyond is left to garbage collection. */
+export const MAX_FOLLOWED_NODES = 200_000;
+/** A read is kept whole for this long, in milliseconds. A slower one goes on while its nodes are there, then gets PRUNED. */
+export const MAX_LEASE_MS = 10 * 60 * 1000;
+/** A lease that other processes see is good for this long after it was last renewed. */
+export const SHARED_LEASE_MS = 30_000;

@@ -134,6 +134,7 @@ function commitTo(draft: Draft, prepared: PreparedCommit): StoredCommit {
   const bytes = encodeCommit({ v: 1, parents, stateRoot, manifests, ...fields });
   const hash = commitHashOf(bytes);
   draft.put([objectRow(hash, bytes)]);
+  draft.keep([stateRoot, manifests]);
   draft.move(headKey(name), commitCell.encode({ commit: hash }));
   draft.move(stagedKey(name), stagedCell.encode({ stateRoot, ledgerRoot: manifests }));
   return { hash, bytes, object: decodeCommit(bytes).object };

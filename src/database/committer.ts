@@ -13,12 +13,16 @@
 // is signed after it. A round that fails leaves nothing; one that is durable and then cannot be signed is there all the
 // same, and its writers are told so.
 //
+// Nodes that earlier rounds replaced, and that nobody needs any more, go with the same batch (freeing.ts); when nobody
+// writes, in rounds of their own, which move nothing and append no leaf.
+//
 // Cost: a mutation is CPU of this thread, so a round is bounded in mutations and bytes, and reads run in between.
 import { Unavailable, assert } from "../core/errors.js";
 import { ConditionFailed } from "../store/contract.js";
 import type { Row, Store } from "../store/contract.js";
 import type { Receipt } from "./contract.js";
 import { Draft } from "./draft.js";
+import type { Freeing } from "./freeing.js";
 import type { LogStore, Tail } from "./log-store.js";
 import type { StoreNodes } from "./nodes.js";
 import { StoredRefs } from "./refs.js";
@@ -28,6 +32,8 @@ const MAX_ROUND_BYTES = 8 * 1024 * 1024;
 /** Races lost in a row before giving up; with the waits between them, some seconds against a busy neighbour. */
 const MAX_ATTEMPTS = 100;
 const MAX_BACKOFF_MS = 50;
+/** Nobody has written for so long: nodes are freed in rounds of their own, and leases that hold them looked at again. */
+const IDLE_MS = 100;
 
 /** What a mutation works on. */
 export interface MutationContext {
@@ -55,6 +61,7 @@ export interface CommitterOptions {
   readonly store: Store;
   readonly nodes: StoreNodes;
   readonly log: LogStore;
+  readonly freeing: Freeing;
   readonly clock: () => number;
 }
 
@@ -70,6 +77,9 @@ export class Committer {
   readonly #options: CommitterOptions;
   readonly #waiting: Ticket[] = [];
   #loop: Promise<void> | undefined;
+  /** Set while nodes wait to be freed: wakes the committer when nobody else does. */
+  #timer: NodeJS.Timeout | undefined;
+  #isFreeingDue = false;
   #closed = false;
 
   constructor(options: CommitterOptions) {
@@ -89,28 +99,54 @@ export class Committer {
     }) as Promise<Outcome<T>>;
   }
 
-  /** Takes no more mutations and waits for those that wait. */
+  /** Takes no more mutations, waits for those that wait, and frees what may go by now. */
   async close(): Promise<void> {
-    this.#closed = true;
+    if (!this.#closed) {
+      this.#closed = true;
+      clearTimeout(this.#timer);
+      this.#options.freeing.close();
+      this.#isFreeingDue = true;
+      this.#loop ??= this.#runRounds();
+    }
     await this.#loop;
   }
 
   async #runRounds(): Promise<void> {
     // Calls made in this turn of the event loop share the first round.
     await Promise.resolve();
-    while (this.#waiting.length > 0) await this.#runRound();
+    while (this.#waiting.length > 0 || this.#isFreeingDue) await this.#runRound();
     this.#loop = undefined;
+    this.#wakeForFreeing();
+  }
+
+  /** Has a round begin when the next nodes are to be freed, unless a write comes first. Keeps no process alive. */
+  #wakeForFreeing(): void {
+    clearTimeout(this.#timer);
+    const { freeing } = this.#options;
+    const waitMs = this.#closed ? undefined : freeing.nextInMs;
+    if (waitMs === undefined) return;
+    this.#timer = setTimeout(
+      () => {
+        this.#isFreeingDue = true;
+        this.#loop ??= this.#runRounds();
+      },
+      Math.max(IDLE_MS, waitMs),
+    ).unref();
   }
 
   async #runRound(): Promise<void> {
     const tickets = this.#waiting.splice(0, MAX_ROUND_MUTATIONS);
+    this.#isFreeingDue = false;
     try {
+      await this.#options.freeing.prepare();
       for (let attempt = 1; ; attempt += 1) {
         const round = new Round(this.#options, tickets);
         // What does not fit into one batch goes first in the next.
         this.#waiting.unshift(...tickets.splice(round.size));
         if (await round.write()) {
           round.settle();
+          // Goes on at once while nobody writes. A writer who was just answered may well write again.
+          this.#isFreeingDue = round.size === 0 && round.hasFreed && this.#waiting.length === 0;
           return;
         }
         if (attempt === MAX_ATTEMPTS) throw lostEveryRace();
@@ -131,6 +167,7 @@ class Round {
   readonly #tail: Tail;
   readonly #draft: Draft;
   #written: Tail;
+  #hasFreed = false;
 
   /** Runs the mutations of the first tickets, as many as fit. @throws Corrupt, Unavailable - reading the tail failed */
   constructor(options: CommitterOptions, tickets: readonly Ticket[]) {
@@ -145,6 +182,11 @@ class Round {
       if (this.#draft.sizeBytes > MAX_ROUND_BYTES) break;
       this.#verdicts.push(this.#run(ticket));
     }
+  }
+
+  /** True where nodes were freed. */
+  get hasFreed(): boolean {
+    return this.#hasFreed;
   }
 
   /** Tickets that fitted in: at least the first. */
@@ -165,30 +207,38 @@ class Round {
 
   /** True once everything is durable; false where another process moved the tail first. */
   async write(): Promise<boolean> {
-    const { store, nodes, log, clock } = this.#options;
+    const { store, nodes, log, clock, freeing } = this.#options;
     const draft = this.#draft;
-    if (!draft.needsLeaf && draft.rows.length === 0) return true;
-    const refsRoot = draft.edit({ kind: 4, root: this.#tail.refsRoot }, draft.movedRefs);
-    const rows: Row[] = [...draft.rows];
-    for (const node of draft.createdNodes) rows.push({ space: "nodes", key: node.digest, value: node.stored });
-    const appended = draft.needsLeaf ? log.append(this.#tail, { timeMs: clock(), refsRoot }) : undefined;
-    rows.push(...(appended?.rows ?? []));
+    const tail = this.#tail;
+    const refsRoot = draft.editRefs({ kind: 4, root: tail.refsRoot });
+    const created = [...draft.createdNodes];
+    const freed = freeing.next({ tail, steps: draft.steps, created: created.length });
+    if (!draft.needsLeaf && draft.rows.length === 0 && freed.length === 0) return true;
+    const puts: Row[] = [...draft.rows];
+    for (const node of created) puts.push({ space: "nodes", key: node.digest, value: node.stored });
+    const appended = draft.needsLeaf ? log.append(tail, { timeMs: clock(), refsRoot }) : undefined;
+    puts.push(...(appended?.rows ?? []));
     try {
-      await store.write({ conditions: [log.unmoved(this.#tail)], puts: rows });
+      await store.write({ conditions: [log.unmoved(tail)], puts, deletes: freed });
     } catch (error) {
+      // Also where it may have been written after all: what is not known is not followed.
+      freeing.failed();
       if (error instanceof ConditionFailed) return false;
       throw error;
     }
-    nodes.add(draft.createdNodes);
+    nodes.add(created);
     if (appended !== undefined) {
       log.moved(appended);
       this.#written = appended.tail;
     }
+    freeing.written(this.#written, freed);
+    this.#hasFreed = freed.length > 0;
     return true;
   }
 
   /** Answers everybody. Only once the round is durable. */
   settle(): void {
+    if (this.#verdicts.length === 0) return;
     const receipt = this.#receipt();
     for (const [index, verdict] of this.#verdicts.entries()) {
       const ticket = this.#tickets[index];

@@ -5,8 +5,9 @@
 // - A write that moves a ref resolves once it is durable, atomic and in the log, and says where (`Receipt`). A write
 //   that fails has changed nothing, unless it is Unavailable with the fact `outcome: applied`: then only its receipt,
 //   which is signed after the flush, could not be made.
-// - Reads go through a `View`: refs, roots and log as they were at one instant. What hangs on them never changes, so an
-//   answer may take as long as it likes.
+// - Reads go through a `View`: refs, roots and log as they were at one instant. What hangs on them never changes, but what
+//   was staged is freed some time after it was replaced (docs/decisions/0003): a read of more than one turn of the event
+//   loop takes a `Lease` first, and one that comes too late is `Pruned`. What a commit names is kept.
 // - Arrays handed in are not kept once the promise has settled, and not changed; the caller leaves them alone until
 //   then. Arrays handed out are not to be changed: some are views of shared caches.
 // - Names, keys and sizes are checked here, so that callers need not. `field` of an InvalidArgument is the parameter's
@@ -19,6 +20,7 @@ import type { BlobHash, CommitHash, Digest, ManifestHash, MapRoot } from "../cor
 import type { MapAt, NodeSource, Recorder } from "../core/map/index.js";
 import type { Commit, Manifest } from "../core/object/index.js";
 import type { DatabaseConfig, Store, StoreUsage } from "../store/index.js";
+import type { FreeingLimits } from "./followed-nodes.js";
 
 /** Confirms a durable write: the log contains it at this index, and this checkpoint contains that index. */
 export interface Receipt {
@@ -57,7 +59,7 @@ export type ReadSelector =
 
 /** Where a read is answered. */
 export interface ReadPoint {
-  /** The state map, ready for the read algorithms over `Database.nodes`. */
+  /** The state map, ready for the read algorithms over `nodes`. */
   readonly state: MapAt;
   /** The ledger beside it; absent for a bare root. */
   readonly ledger: MapAt | undefined;
@@ -66,20 +68,43 @@ export interface ReadPoint {
   /** The head that was named, as it stood. */
   readonly head: Head | undefined;
   readonly logSize: number;
+  /** The nodes of these maps. Loading throws Pruned where the state was replaced and freed since. */
+  readonly nodes: NodeSource;
+  /** The same for scans: leaves are not kept in memory once they have been passed. */
+  readonly nodesInPassing: NodeSource;
+  /** Keeps these maps whole until released. Release it. */
+  hold(): Lease;
 }
 
-/** Refs, roots and log at one instant. It holds no resource and may be kept, or dropped, at will. */
+/**
+ * Keeps what was replaced since some instant from being freed, for MAX_LEASE_MS at most; after that a read goes on as long as
+ * what it reads is there.
+ */
+export interface Lease {
+  /** Releasing twice is fine. */
+  release(): void;
+}
+
+/**
+ * Refs, roots and log at one instant. It holds no resource and may be dropped at will; what is kept for longer than
+ * FREE_AFTER_MS may find its refs Pruned, unless it is held.
+ */
 export interface View {
   /** Leaves of the log; the newest holds `refs.root`. */
   readonly logSize: number;
-  /** The refs map, ready for the read algorithms over `Database.nodes`. */
+  /** The refs map, ready for the read algorithms over `nodes`. */
   readonly refs: MapAt;
+  /** Its nodes. Loading throws Pruned where they were freed since. */
+  readonly nodes: NodeSource;
+  /** Keeps everything that the view has whole until released. Release it. */
+  hold(): Lease;
   /** All heads, ascending by name in bytes. */
   heads(): Promise<readonly Head[]>;
   /** @throws NotFound - no such head (kind `head`, with the nearest name in the hint) @throws InvalidArgument - no name */
   head(name: string): Promise<Head>;
   /**
-   * @throws NotFound - kind `head`, `commit` (also: the head has none yet) or `root`
+   * @throws NotFound - kind `head` or `commit` (also: the head has none yet)
+   * @throws Pruned - no map of that root is kept, or ever was
    * @throws InvalidArgument - a hash of another length, a manifest's hash, a root of another kind of map
    */
   resolve(at: ReadSelector): Promise<ReadPoint>;
@@ -365,6 +390,8 @@ export interface DatabaseOptions {
   readonly randomBytes?: ((count: number) => Uint8Array) | undefined;
   /** Hash blobs and nodes again when they are read. Default: as the directory's config says, else true. */
   readonly verifyOnRead?: boolean | undefined;
+  /** When replaced nodes of staged maps are freed. Default: as core/limits.ts has it. */
+  readonly freeing?: Partial<FreeingLimits> | undefined;
 }
 
 /** Where a database lives: a directory, or a store that is open; the database closes it. */
@@ -377,7 +404,10 @@ export interface Database {
   readonly verifyOnRead: boolean;
   /** Where it lies and how it is configured; absent for a store that was handed in. */
   readonly directory: { readonly path: string; readonly config: DatabaseConfig } | undefined;
-  /** Map nodes, for the drivers of core/map. Each was held against its digest when it came from the store. */
+  /**
+   * Map nodes, for the drivers of core/map. Each was held against its digest when it came from the store. What a head has
+   * staged is read by the nodes of a `ReadPoint`: here a missing node is Corrupt.
+   */
   readonly nodes: NodeSource;
   /** The same for scans: leaves are not kept in memory once they have been passed. */
   readonly nodesInPassing: NodeSource;

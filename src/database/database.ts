@@ -27,14 +27,18 @@ import { DatabaseCommits } from "./commits.js";
 import { Committer } from "./committer.js";
 import type { Database as Contract, DatabaseOptions, Location, View } from "./contract.js";
 import { DatabaseDocuments } from "./documents.js";
+import { FREEING_LIMITS } from "./followed-nodes.js";
+import { Freeing } from "./freeing.js";
 import { DatabaseHeads } from "./heads.js";
 import { newIdentity, readIdentity } from "./identity.js";
+import { Leases } from "./leases.js";
 import { LogStore, NO_TAIL, firstLeaf, hasTail } from "./log-store.js";
 import type { Tail } from "./log-store.js";
 import { DatabaseManifests } from "./manifests.js";
 import { StoreNodes } from "./nodes.js";
 import { StoredObjects } from "./objects.js";
 import { StoredRefs } from "./refs.js";
+import { RootNodes } from "./root-nodes.js";
 import { DatabaseStates } from "./states.js";
 import { DatabaseLog } from "./transparency-log.js";
 import { DatabaseUploads } from "./uploads.js";
@@ -101,6 +105,7 @@ class OpenDatabase implements Contract {
   readonly log: DatabaseLog;
   readonly #store: Store;
   readonly #committer: Committer;
+  readonly #leases: Leases;
   readonly #newView: () => View;
 
   /** @throws Corrupt @throws Unsupported - the store offers no reads without waiting */
@@ -118,15 +123,21 @@ class OpenDatabase implements Contract {
     const logStore = new LogStore({ rows, signer });
     const nodes = new StoreNodes({ rows, checking });
     const objects = new StoredObjects({ rows, store });
-    const committer = new Committer({ store, nodes, log: logStore, clock });
+    const limits = { ...FREEING_LIMITS, ...options.freeing };
+    const leases = new Leases({ store, clock, graceMs: limits.afterMs, id: randomBytes(16) });
+    const freeing = new Freeing({ rows, nodes, leases, limits });
+    const committer = new Committer({ store, nodes, log: logStore, freeing, clock });
+    const rootNodes = new RootNodes({ rows, nodes, objects, log: logStore });
     const newUploadId = (): string => `t-${toHex(randomBytes(16))}`;
     const view = async (): Promise<View> => this.view();
-    const viewAt = (tail: Tail): View => new DatabaseView(tail, { nodes, objects, log: logStore });
+    const viewOptions = { nodes, rootNodes, objects, log: logStore, leases, freeing };
+    const viewAt = (tail: Tail): View => new DatabaseView(tail, viewOptions);
     requireOwnKey(new StoredRefs(nodes, { kind: MapKind.refs, root: logStore.tail().refsRoot }), signer.verifierKey);
 
     this.nodes = nodes;
     this.nodesInPassing = nodes.inPassing;
     this.#committer = committer;
+    this.#leases = leases;
     this.#newView = () => viewAt(logStore.tail());
     this.blobs = new DatabaseBlobs({ store, rows, checking, newUploadId });
     this.uploads = new DatabaseUploads({ store, newUploadId });
@@ -149,6 +160,7 @@ class OpenDatabase implements Contract {
   }
 
   async close(): Promise<void> {
+    await this.#leases.close();
     await this.#committer.close();
     await this.uploads.close();
     await this.#store.close();

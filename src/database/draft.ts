@@ -2,14 +2,19 @@
 //
 // A round of the committer has one draft, and each mutation in it a draft on top of that, which is merged in if the
 // mutation succeeds and dropped if it throws. So a mutation sees those before it, and one that fails leaves nothing.
+//
+// What each mutation did to the maps is noted as a step, in order: from the steps it follows which nodes fell out of use
+// (followed-nodes.ts).
 import { compareBytes, equalBytes } from "../core/bytes.js";
 import { mapRoot } from "../core/hashes.js";
 import type { Digest, MapRoot } from "../core/hashes.js";
 import { edit, readSync } from "../core/map/index.js";
 import type { Edit, Entry, MapAt, MapKind, MapNode, NodeSource, Recorder } from "../core/map/index.js";
 import type { Row } from "../store/contract.js";
-import { cacheName } from "./nodes.js";
+import { cacheName } from "./cache-name.js";
+import type { MapEdit, Step } from "./followed-nodes.js";
 import type { RefLookup, RefRange } from "./refs.js";
+import { movesOf } from "./ref-moves.js";
 
 /** What a draft is on top of. */
 export interface DraftBase {
@@ -19,8 +24,8 @@ export interface DraftBase {
 
 /** A ref that moved. */
 interface MovedRef extends Edit {
-  /** True where what the draft is on top of has the ref. */
-  readonly wasThere: boolean;
+  /** The cell that what the draft is on top of has. */
+  readonly before: Uint8Array | undefined;
 }
 
 export class Draft implements RefLookup, NodeSource {
@@ -28,6 +33,9 @@ export class Draft implements RefLookup, NodeSource {
   readonly #moved = new Map<string, MovedRef>();
   readonly #created = new Map<string, MapNode>();
   readonly #rows: Row[] = [];
+  readonly #steps: Step[] = [];
+  readonly #edits: MapEdit[] = [];
+  readonly #kept: Digest[] = [];
   #needsLeaf = false;
   #sizeBytes = 0;
 
@@ -40,10 +48,12 @@ export class Draft implements RefLookup, NodeSource {
     return new Draft({ refs: this, nodes: this });
   }
 
-  /** Takes over what a draft on top of this one holds. */
+  /** Takes over what a draft on top of this one holds, as one step. */
   merge(fork: Draft): void {
+    this.#steps.push(fork.#step());
     for (const [name, moved] of fork.#moved) {
-      this.#moved.set(name, { ...moved, wasThere: this.#moved.get(name)?.wasThere ?? moved.wasThere });
+      const mine = this.#moved.get(name);
+      this.#moved.set(name, mine === undefined ? moved : { ...moved, before: mine.before });
     }
     for (const [name, node] of fork.#created) this.#created.set(name, node);
     for (const row of fork.#rows) this.#rows.push(row);
@@ -65,21 +75,30 @@ export class Draft implements RefLookup, NodeSource {
 
   countBetween(range: RefRange): number {
     let count = this.#base.refs.countBetween(range);
-    for (const { key, cell, wasThere } of this.#moved.values()) {
+    for (const { key, cell, before } of this.#moved.values()) {
       if (!isWithin(key, range)) continue;
-      if (wasThere && cell === undefined) count -= 1;
-      if (!wasThere && cell !== undefined) count += 1;
+      if (before !== undefined && cell === undefined) count -= 1;
+      if (before === undefined && cell !== undefined) count += 1;
     }
     return count;
   }
 
   /** Moves a ref, or without a cell removes it. */
   move(key: Uint8Array, cell: Uint8Array | undefined): void {
-    const before = this.ref(key);
-    if (before === cell || (before !== undefined && cell !== undefined && equalBytes(before, cell))) return;
+    const now = this.ref(key);
+    if (now === cell || (now !== undefined && cell !== undefined && equalBytes(now, cell))) return;
     const name = cacheName(key);
-    this.#moved.set(name, { key, cell, wasThere: this.#moved.get(name)?.wasThere ?? before !== undefined });
+    const moved = this.#moved.get(name);
+    this.#moved.set(name, { key, cell, before: moved === undefined ? now : moved.before });
     this.#needsLeaf = true;
+  }
+
+  /**
+   * States that a commit names these roots, so that nothing below them is ever freed. Each must be the root of another
+   * commit, or what a head has staged after this mutation.
+   */
+  keep(roots: readonly MapRoot[]): void {
+    this.#kept.push(...roots);
   }
 
   /** Has the log grow although no ref moves. */
@@ -94,11 +113,21 @@ export class Draft implements RefLookup, NodeSource {
   /** Changes keys of a map and returns its new root. Keys strictly ascending. A recorder, if given, notes what was read. */
   edit(map: MapAt, edits: readonly Edit[], recorder?: Recorder): MapRoot {
     if (edits.length === 0) return mapRoot(map.root);
-    const { root, created } = readSync(edit(map, edits), this, recorder);
+    const { root, created, superseded } = readSync(edit(map, edits), this, recorder);
     for (const node of created) {
       this.#created.set(cacheName(node.digest), node);
       this.#sizeBytes += node.stored.length;
     }
+    if (!equalBytes(root, map.root)) this.#edits.push({ from: map.root, to: root, created, superseded });
+    return root;
+  }
+
+  /** Changes the refs map by what moved, and returns its new root. The last thing that happens to a draft. */
+  editRefs(map: MapAt): MapRoot {
+    const root = this.edit(map, [...this.#moved.values()].sort(byKey));
+    const isMoved = !equalBytes(root, map.root);
+    const moves = isMoved ? [{ map: "refs", from: map.root, to: root }] : [];
+    this.#steps.push({ edits: this.#edits.splice(0), moves, kept: [], movesOthers: false });
     return root;
   }
 
@@ -120,13 +149,13 @@ export class Draft implements RefLookup, NodeSource {
     return this.#needsLeaf;
   }
 
-  /** Refs that moved, ascending by key. */
-  get movedRefs(): readonly Edit[] {
-    return [...this.#moved.values()].sort(byKey);
-  }
-
   get createdNodes(): Iterable<MapNode> {
     return this.#created.values();
+  }
+
+  /** What happened to the maps, in order. */
+  get steps(): readonly Step[] {
+    return this.#steps;
   }
 
   /** Rows put, nodes aside. */
@@ -137,6 +166,11 @@ export class Draft implements RefLookup, NodeSource {
   /** Bytes that the batch will hold, and what is held for its answers, roughly. */
   get sizeBytes(): number {
     return this.#sizeBytes;
+  }
+
+  #step(): Step {
+    const refs = [...this.#moved.values()].map(({ key, before, cell }) => ({ key, before, after: cell }));
+    return { edits: this.#edits, kept: this.#kept, ...movesOf(refs) };
   }
 }
 

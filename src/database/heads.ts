@@ -43,6 +43,7 @@ export class DatabaseHeads implements Heads {
         });
       }
       if (commit !== undefined) draft.move(headKey(name), commitCell.encode({ commit: commit.hash }));
+      draft.keep([staged.stateRoot, staged.ledgerRoot]);
       draft.move(stagedKey(name), stagedCell.encode(staged));
     });
     return receipt;

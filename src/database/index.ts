@@ -18,6 +18,7 @@ export type {
   Heads,
   Incoming,
   KeyCondition,
+  Lease,
   Location,
   LogProof,
   Manifests,
@@ -39,3 +40,4 @@ export type {
   View,
 } from "./contract.js";
 export { Database } from "./database.js";
+export type { FreeingLimits } from "./followed-nodes.js";

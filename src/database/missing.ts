@@ -1,6 +1,6 @@
 // What to say when a thing named does not exist: which kind of thing, its name, and the next command (docs/API.md).
 import { toHex } from "../core/bytes.js";
-import { NotFound } from "../core/errors.js";
+import { NotFound, Pruned } from "../core/errors.js";
 import type { Digest } from "../core/hashes.js";
 
 /** No head of this name; the nearest of those there are is proposed. */
@@ -30,11 +30,20 @@ export function missingHash(kind: "blob" | "commit" | "manifest" | "root", hash:
     blob: "store it first: neleus blob put",
     commit: "see: neleus log",
     manifest: "see: neleus manifest put-doc",
-    root: "it was never a root here, or is no longer kept",
+    root: "a document is stored together with its chunks: neleus manifest put-doc",
   };
   return new NotFound(`no ${kind === "root" ? "map with the root" : kind} ${hex} in this database`, {
     hint: hints[kind],
     facts: { kind, hash: hex },
+  });
+}
+
+/** No map of this root, or part of it is gone: a staged state that was replaced, or no root of this database ever. */
+export function prunedRoot(root: Digest): Pruned {
+  const hash = toHex(root);
+  return new Pruned(`no map with the root ${hash} is kept in this database`, {
+    hint: "a staged state is freed soon after it was replaced: take a new snapshot; commit what is to be read later",
+    facts: { kind: "root", hash },
   });
 }
 

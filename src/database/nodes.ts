@@ -12,6 +12,7 @@ import type { MapNode, NodeSource } from "../core/map/index.js";
 import type { SyncReader } from "../store/contract.js";
 import type { ReadChecking } from "./blob-reader.js";
 import { fromStore } from "./boundary.js";
+import { cacheName } from "./cache-name.js";
 
 /** What the parsed table of a node takes beside its stored bytes, roughly: offsets, hashes, and the objects around them. */
 const NODE_OVERHEAD_BYTES = 3 * 1024;
@@ -35,7 +36,7 @@ export class StoreNodes implements NodeSource {
    * the cache, and every leaf of it would live long enough to become the old garbage of the heap.
    */
   readonly inPassing: NodeSource = {
-    load: (digest) => present(this.#find(digest, isInner), digest),
+    load: (digest) => present(this.findInPassing(digest), digest),
   };
 
   constructor(options: StoreNodesOptions) {
@@ -51,6 +52,11 @@ export class StoreNodes implements NodeSource {
   /** The node, or undefined where there is none. @throws Corrupt - it is not what its digest says */
   find(digest: Digest): MapNode | undefined {
     return this.#find(digest, isAlwaysKept);
+  }
+
+  /** The same for reads that pass each leaf once. */
+  findInPassing(digest: Digest): MapNode | undefined {
+    return this.#find(digest, isInner);
   }
 
   #find(digest: Digest, isKept: (node: MapNode) => boolean): MapNode | undefined {
@@ -78,6 +84,18 @@ export class StoreNodes implements NodeSource {
     }
   }
 
+  /** Forgets nodes whose rows are gone. Those that it keeps nevertheless are still right, but the store lacks them. */
+  drop(digests: Iterable<Digest>): void {
+    for (const digest of digests) {
+      const name = cacheName(digest);
+      this.#old.delete(name);
+      const kept = this.#young.get(name);
+      if (kept === undefined) continue;
+      this.#young.delete(name);
+      this.#youngBytes -= kept.stored.length + NODE_OVERHEAD_BYTES;
+    }
+  }
+
   #keep(name: string, node: MapNode): void {
     if (this.#youngBytes >= this.#generationBytes) {
       this.#old = this.#young;
@@ -100,14 +118,14 @@ function isInner(node: MapNode): boolean {
 /** @throws Corrupt - the node is missing */
 function present(node: MapNode | undefined, digest: Digest): MapNode {
   if (node !== undefined) return node;
+  throw missingNode(digest);
+}
+
+/** The node is not there, and something that is kept refers to it. */
+export function missingNode(digest: Digest): Corrupt {
   const hash = toHex(digest);
-  throw new Corrupt(`map node ${hash} is missing, and something refers to it`, {
+  return new Corrupt(`map node ${hash} is missing, and something refers to it`, {
     hint: "restore the database from a backup",
     facts: { hash, kind: "node" },
   });
-}
-
-/** A digest as the key of a JavaScript Map: one character a byte. */
-export function cacheName(digest: Digest): string {
-  return Buffer.from(digest.buffer, digest.byteOffset, digest.length).toString("latin1");
 }

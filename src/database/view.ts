@@ -2,25 +2,34 @@
 import { toHex } from "../core/bytes.js";
 import { InvalidArgument } from "../core/errors.js";
 import { mapRoot } from "../core/hashes.js";
+import type { MapRoot } from "../core/hashes.js";
+import { FREE_AFTER_LEAVES } from "../core/limits.js";
 import { MapKind } from "../core/map/index.js";
-import type { MapAt } from "../core/map/index.js";
+import type { MapAt, NodeSource } from "../core/map/index.js";
 import { requireHashBytes } from "./boundary.js";
-import type { Head, LogProof, ReadPoint, ReadSelector, StoredCommit, View } from "./contract.js";
+import type { Head, Lease, LogProof, ReadPoint, ReadSelector, StoredCommit, View } from "./contract.js";
+import type { Freeing } from "./freeing.js";
+import type { Leases } from "./leases.js";
 import type { LogStore, Tail } from "./log-store.js";
-import { missingHash, missingHeadCommit } from "./missing.js";
+import { missingHeadCommit } from "./missing.js";
 import type { StoreNodes } from "./nodes.js";
+import type { NodesOfRoot, RootNodes } from "./root-nodes.js";
 import type { StoredObjects } from "./objects.js";
 import { StoredRefs, allHeads, requireHead } from "./refs.js";
 
 export interface ViewOptions {
   readonly nodes: StoreNodes;
+  readonly rootNodes: RootNodes;
   readonly objects: StoredObjects;
   readonly log: LogStore;
+  readonly leases: Leases;
+  readonly freeing: Freeing;
 }
 
 export class DatabaseView implements View {
   readonly logSize: number;
   readonly refs: MapAt;
+  readonly nodes: NodeSource;
   readonly #options: ViewOptions;
   readonly #tail: Tail;
   readonly #lookup: StoredRefs;
@@ -30,7 +39,12 @@ export class DatabaseView implements View {
     this.#tail = tail;
     this.logSize = tail.size;
     this.refs = { kind: MapKind.refs, root: tail.refsRoot };
-    this.#lookup = new StoredRefs(options.nodes, this.refs);
+    this.nodes = options.rootNodes.below([this.refs]).nodes;
+    this.#lookup = new StoredRefs(this.nodes, this.refs);
+  }
+
+  hold(): Lease {
+    return this.#options.leases.take(this.logSize);
   }
 
   async heads(): Promise<readonly Head[]> {
@@ -42,29 +56,44 @@ export class DatabaseView implements View {
   }
 
   async resolve(at: ReadSelector): Promise<ReadPoint> {
-    const { logSize } = this;
+    const { objects, rootNodes } = this.#options;
     if ("staged" in at) {
       const head = requireHead(this.#lookup, at.staged);
-      return {
-        state: { kind: MapKind.state, root: head.stagedState },
-        ledger: { kind: MapKind.ledger, root: head.stagedLedger },
-        commit: undefined,
-        head,
-        logSize,
-      };
+      const state = { kind: MapKind.state, root: head.stagedState };
+      const ledger = { kind: MapKind.ledger, root: head.stagedLedger };
+      return this.#point({ state, ledger, commit: undefined, head }, rootNodes.below([state, ledger]));
     }
     if ("head" in at) {
       const head = requireHead(this.#lookup, at.head);
       if (head.commit === undefined) throw missingHeadCommit(at.head);
-      const commit = this.#options.objects.commitReferred(head.commit, `head "${head.name}"`);
-      return { ...rootsOf(commit), commit, head, logSize };
+      const commit = objects.commitReferred(head.commit, `head "${head.name}"`);
+      return this.#point({ ...rootsOf(commit), commit, head }, rootNodes.kept);
     }
     if ("commit" in at) {
-      const commit = await this.#options.objects.commit(at.commit, "at.commit");
-      return { ...rootsOf(commit), commit, head: undefined, logSize };
+      const commit = await objects.commit(at.commit, "at.commit");
+      return this.#point({ ...rootsOf(commit), commit, head: undefined }, rootNodes.kept);
     }
-    const root = this.#requireStateRoot(at.root);
-    return { state: root, ledger: undefined, commit: undefined, head: undefined, logSize };
+    const state = this.#requireStateRoot(at.root);
+    const point = { state, ledger: undefined, commit: undefined, head: undefined };
+    return this.#point(point, rootNodes.below([state]), this.#lastSeenAt(state.root));
+  }
+
+  /** `logSize`: that of the newest view which is known to have had the root. */
+  #point(
+    what: Pick<ReadPoint, "state" | "ledger" | "commit" | "head">,
+    sources: NodesOfRoot,
+    logSize = this.logSize,
+  ): ReadPoint {
+    const { leases } = this.#options;
+    return { ...what, ...sources, logSize: this.logSize, hold: () => leases.take(logSize) };
+  }
+
+  /**
+   * A root that somebody names may have been replaced long ago. This process knows when, if it was the one that did it;
+   * another would by now have freed what it replaced earlier than that.
+   */
+  #lastSeenAt(root: MapRoot): number {
+    return this.#options.freeing.replacedAt(root) ?? Math.max(0, this.logSize - FREE_AFTER_LEAVES);
   }
 
   async logProof(known: { readonly knownSize?: number | undefined } = {}): Promise<LogProof> {
@@ -75,10 +104,10 @@ export class DatabaseView implements View {
     return this.#options.log.proof(this.#tail, { size });
   }
 
-  #requireStateRoot(bytes: Uint8Array): MapAt {
+  #requireStateRoot(bytes: Uint8Array): MapAt & { readonly root: MapRoot } {
     const root = mapRoot(requireHashBytes("at.root", bytes));
     const node = this.#options.nodes.find(root);
-    if (node === undefined) throw missingHash("root", root);
+    if (node === undefined) throw this.#options.rootNodes.missing(root);
     if (node.kind !== MapKind.state) {
       throw new InvalidArgument(`at.root: ${toHex(root)} is the root of another kind of map, not of a state`, {
         field: "at.root",

@@ -69,7 +69,7 @@ export function commitService(environment: ServiceEnvironment): ServiceImplement
       const view = await database.view();
       const [heads, states] = [HEADS, STATES].map((range) =>
         readWithWitness(
-          database,
+          view,
           scan(view.refs, range, () => undefined),
         ),
       );

@@ -2,14 +2,15 @@
 //
 // The comparison runs no further than the reader has taken: memory is a node a level of either map and one message. What
 // a message shows needs no later one, so its reader is never left with nodes that it cannot check yet.
-import { proveDiffSync, type MapPair } from "../core/map/index.js";
-import type { Database } from "../database/index.js";
+import { Pruned } from "../core/errors.js";
+import { proveDiffSync, type NodeSource } from "../core/map/index.js";
+import type { ReadPoint } from "../database/index.js";
 import type { Pace } from "./pace.js";
 import { RevealMessage, type InlineValueInit, type NodeRevealInit } from "./reveal-message.js";
 
 export interface DiffStreamOptions {
-  readonly database: Database;
-  readonly pair: MapPair;
+  readonly before: ReadPoint;
+  readonly after: ReadPoint;
   readonly pace: Pace;
   /** The value to send along with a cell of the state after; undefined: none. */
   readonly loadValue?: ((cell: Uint8Array) => Promise<Uint8Array | undefined>) | undefined;
@@ -23,10 +24,11 @@ export interface DiffContent {
 
 /** No message where the maps are equal. */
 export async function* diffStream(options: DiffStreamOptions): AsyncGenerator<DiffContent, void, undefined> {
-  const { database, pair, pace, loadValue } = options;
+  const { pace, loadValue } = options;
+  const pair = { before: options.before.state, after: options.after.state };
   const message = new RevealMessage();
   let ordinal = 0;
-  for (const { changes, before, after } of proveDiffSync(database.nodesInPassing, pair)) {
+  for (const { changes, before, after } of proveDiffSync(nodesOfBoth(options), pair)) {
     if (pace.isDue) await pace.rest();
     for (const reveal of before) message.addReveal(reveal, 0);
     for (const reveal of after) message.addReveal(reveal, 1);
@@ -48,4 +50,18 @@ export async function* diffStream(options: DiffStreamOptions): AsyncGenerator<Di
 function taken(message: RevealMessage): DiffContent {
   const { nodes, nodesOfSecond, values } = message.take();
   return { before: nodes, after: nodesOfSecond, values };
+}
+
+/** A node that neither has is damage only where neither state was freed meanwhile. */
+function nodesOfBoth({ before, after }: DiffStreamOptions): NodeSource {
+  return {
+    load(digest, kind) {
+      try {
+        return before.nodesInPassing.load(digest, kind);
+      } catch (error) {
+        if (error instanceof Pruned) throw error;
+        return after.nodesInPassing.load(digest, kind);
+      }
+    },
+  };
 }

@@ -3,13 +3,12 @@
 // A later key may touch a node that was read for an earlier one, the root above all, so the reveals are final only when
 // every key has been read: unlike a scan the read runs to its end first. What it holds then is bounded by
 // MAX_BATCH_KEYS, and it lets others run between nodes; reveals and values are made as the messages go.
-import { getMany, readAsync, Recorder, type AsyncNodeSource, type MapAt } from "../core/map/index.js";
-import type { Database } from "../database/index.js";
+import { getMany, readAsync, Recorder, type AsyncNodeSource, type MapAt, type NodeSource } from "../core/map/index.js";
 import type { Pace } from "./pace.js";
 import { RevealMessage, type InlineValueInit, type NodeRevealInit } from "./reveal-message.js";
 
 export interface KeysStreamOptions {
-  readonly database: Database;
+  readonly nodes: NodeSource;
   readonly map: MapAt;
   /** Strictly ascending. */
   readonly keys: readonly Uint8Array[];
@@ -22,13 +21,13 @@ export interface KeysStreamOptions {
 export async function* keysStream(
   options: KeysStreamOptions,
 ): AsyncGenerator<{ nodes: NodeRevealInit[]; values: InlineValueInit[] }, void, undefined> {
-  const { database, map, keys, pace, loadValue } = options;
+  const { nodes, map, keys, pace, loadValue } = options;
   const recorder = new Recorder();
   const cells: Uint8Array[] = [];
   const onAnswer = ({ cell }: { cell: Uint8Array | undefined }): void => {
     if (cell !== undefined) cells.push(cell);
   };
-  await readAsync(getMany(map, keys, onAnswer), pacedNodes(database, pace), recorder);
+  await readAsync(getMany(map, keys, onAnswer), pacedNodes(nodes, pace), recorder);
   const message = new RevealMessage();
   for (const reveal of recorder.reveals()) {
     if (pace.isDue) await pace.rest();
@@ -45,12 +44,12 @@ export async function* keysStream(
   if (!message.isEmpty) yield message.take();
 }
 
-/** The nodes of a database at the pace of a call. */
-function pacedNodes(database: Database, pace: Pace): AsyncNodeSource {
+/** Nodes at the pace of a call. */
+function pacedNodes(nodes: NodeSource, pace: Pace): AsyncNodeSource {
   return {
     async loadMany(digests, kind) {
       if (pace.isDue) await pace.rest();
-      return digests.map((digest) => database.nodes.load(digest, kind));
+      return digests.map((digest) => nodes.load(digest, kind));
     },
   };
 }

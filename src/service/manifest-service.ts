@@ -97,7 +97,7 @@ async function* listChunks(
     header: next === undefined ? { manifest } : { manifest, next: BigInt(next) },
   };
   for await (const { nodes } of rangeStream({
-    database,
+    nodes: database.nodesInPassing,
     map: document.chunks,
     range: { from: chunkKey(first), to: next === undefined ? undefined : chunkKey(next) },
     pace: new Pace(context.signal),

@@ -115,7 +115,7 @@ async function proveState(
   const database = await openDatabase(environment, request);
   const view = await database.view();
   const point = await resolveAt(view, at);
-  const { answer: cell, nodes } = readWithWitness(database, get(point.state, key));
+  const { answer: cell, nodes } = readWithWitness(point, get(point.state, key));
   const value = cell === undefined ? undefined : await inlineValue(database, cell);
   return {
     type: STATE_PROOF_TYPE,
@@ -139,12 +139,18 @@ async function* proveRange(
   const database = await openDatabase(environment, request);
   const view = await database.view();
   const point = await resolveAt(view, at);
-  const above = await chainAbove({ database, view, point, at, known });
-  const { from, to } = range;
-  const bounds = to === undefined ? { from } : { from, to };
-  yield { proof: { type: RANGE_PROOF_TYPE, root: point.state.root, ...bounds, ...above } };
-  const pace = new Pace(context.signal);
-  for await (const { nodes } of rangeStream({ database, map: point.state, range, pace })) yield { proof: { nodes } };
+  const lease = point.hold();
+  try {
+    const above = await chainAbove({ database, view, point, at, known });
+    const { from, to } = range;
+    const bounds = to === undefined ? { from } : { from, to };
+    yield { proof: { type: RANGE_PROOF_TYPE, root: point.state.root, ...bounds, ...above } };
+    const pace = new Pace(context.signal);
+    const stream = rangeStream({ nodes: point.nodesInPassing, map: point.state, range, pace });
+    for await (const { nodes } of stream) yield { proof: { nodes } };
+  } finally {
+    lease.release();
+  }
 }
 
 async function proveChunk(
@@ -167,7 +173,7 @@ async function proveChunk(
   const point = await resolveAt(view, at);
   const above = await chainAbove({ database, view, point, at, known });
   const commit = point.head === undefined && point.commit !== undefined ? { commit: point.commit.bytes } : {};
-  return { ...proof, ...ledgerWitness(database, document, point), ...commit, ...above };
+  return { ...proof, ...ledgerWitness(document, point), ...commit, ...above };
 }
 
 /** That the chunk stands in the list, and its bytes as a slice of the document's blob. */
@@ -209,7 +215,6 @@ async function sliceMessage(
 
 /** That the document is in the ledger of the point. @throws NotFound - it is not */
 function ledgerWitness(
-  database: Database,
   document: OpenDocument,
   point: ReadPoint,
 ): Pick<MessageInitShape<typeof ChunkProofSchema>, "ledgerRoot" | "ledgerNodes"> {
@@ -217,7 +222,7 @@ function ledgerWitness(
   const { hash, object } = document.manifest;
   const [key] = ledgerKeysOf(object, hash);
   if (ledger === undefined || key === undefined) throw invalid("at", "has no ledger to find the document in");
-  const { answer: cell, nodes } = readWithWitness(database, get(ledger, key));
+  const { answer: cell, nodes } = readWithWitness(point, get(ledger, key));
   if (cell === undefined) {
     throw new NotFound(`the document ${toHex(hash)} is not in that ledger`, {
       field: "manifest",

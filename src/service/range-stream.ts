@@ -2,8 +2,15 @@
 //
 // The scan runs no further than the reader has taken, so memory is one leaf and one message whatever the range.
 import { compareBytes } from "../core/bytes.js";
-import { proveScanSync, selectKey, readSync, type Entry, type KeyRange, type MapAt } from "../core/map/index.js";
-import type { Database } from "../database/index.js";
+import {
+  proveScanSync,
+  selectKey,
+  readSync,
+  type Entry,
+  type KeyRange,
+  type MapAt,
+  type NodeSource,
+} from "../core/map/index.js";
 import type { Pace } from "./pace.js";
 import { boundField, invalid } from "./request.js";
 import { RevealMessage, type InlineValueInit, type NodeRevealInit } from "./reveal-message.js";
@@ -26,14 +33,14 @@ export interface Page {
 
 /** Fixes the end of a page before anything of it is read. Costs one path. */
 export function pageOf(options: {
-  readonly database: Database;
+  readonly nodes: NodeSource;
   readonly map: MapAt;
   readonly range: KeyRange;
   readonly limit: number | undefined;
 }): Page {
-  const { database, map, range, limit } = options;
+  const { nodes, map, range, limit } = options;
   if (limit === undefined) return { range, next: undefined };
-  const found = readSync(selectKey(map, { from: range.from, skip: limit }), database.nodes);
+  const found = readSync(selectKey(map, { from: range.from, skip: limit }), nodes);
   if (found === undefined || (range.to !== undefined && compareBytes(found, range.to) >= 0)) {
     return { range, next: undefined };
   }
@@ -42,7 +49,8 @@ export function pageOf(options: {
 }
 
 export interface RangeStreamOptions {
-  readonly database: Database;
+  /** For reads that pass each leaf once. */
+  readonly nodes: NodeSource;
   readonly map: MapAt;
   readonly range: KeyRange;
   readonly pace: Pace;
@@ -54,10 +62,10 @@ export interface RangeStreamOptions {
 export async function* rangeStream(
   options: RangeStreamOptions,
 ): AsyncGenerator<{ nodes: NodeRevealInit[]; values: InlineValueInit[] }, void, undefined> {
-  const { database, map, range, pace, loadValue } = options;
+  const { nodes, map, range, pace, loadValue } = options;
   const message = new RevealMessage();
   let ordinal = 0;
-  for (const part of proveScanSync(database.nodesInPassing, map, range)) {
+  for (const part of proveScanSync(nodes, map, range)) {
     if (pace.isDue) await pace.rest();
     for (const reveal of part.reveals) message.addReveal(reveal);
     for (const entry of loadValue === undefined ? [] : part.entries()) {

@@ -5,8 +5,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { NodeRevealSchema } from "../../gen/neleus/v1/proof_pb.js";
 import type { InlineValueSchema } from "../../gen/neleus/v1/state_pb.js";
 import { STREAM_MESSAGE_BYTES } from "../core/limits.js";
-import { readSync, Recorder, type Reader, type Reveal } from "../core/map/index.js";
-import type { Database } from "../database/index.js";
+import { readSync, Recorder, type NodeSource, type Reader, type Reveal } from "../core/map/index.js";
 
 export type NodeRevealInit = MessageInitShape<typeof NodeRevealSchema>;
 export type InlineValueInit = MessageInitShape<typeof InlineValueSchema>;
@@ -37,10 +36,16 @@ export function nodeReveal(reveal: Reveal): NodeRevealInit {
   return new RevealFields(reveal);
 }
 
-/** Runs a read that is small enough to do at once, and returns its answer with the witness for it. */
-export function readWithWitness<T>(database: Database, reader: Reader<T>): { answer: T; nodes: NodeRevealInit[] } {
+/**
+ * Runs a read that is small enough to do at once, over the nodes of a database, a view or a point in it, and returns its
+ * answer with the witness for it.
+ */
+export function readWithWitness<T>(
+  source: { readonly nodes: NodeSource },
+  reader: Reader<T>,
+): { answer: T; nodes: NodeRevealInit[] } {
   const recorder = new Recorder();
-  const answer = readSync(reader, database.nodes, recorder);
+  const answer = readSync(reader, source.nodes, recorder);
   return { answer, nodes: Array.from(recorder.reveals(), nodeReveal) };
 }
 

@@ -56,7 +56,7 @@ export async function snapshotMessage(options: SnapshotOptions): Promise<Message
   // Read strictly ascending: "heads/…" is below "states/…".
   const keys = [headKey(head.name), stagedKey(head.name)];
   const { nodes } = readWithWitness(
-    database,
+    view,
     getMany(view.refs, keys, () => undefined),
   );
   const commit = head.commit === undefined ? new Uint8Array(0) : (await database.commits.get(head.commit)).bytes;

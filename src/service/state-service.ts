@@ -18,7 +18,7 @@ import { compareBytes } from "../core/bytes.js";
 import { BATCH_KEY_WORK_BYTES, MAX_BATCH_KEYS, MAX_INLINE_VALUE_BYTES } from "../core/limits.js";
 import { count, get } from "../core/map/index.js";
 import { stagedKey } from "../core/object/index.js";
-import type { Applied, Database, KeyCondition, StateChange, StateOperation } from "../database/index.js";
+import type { Applied, KeyCondition, Lease, StateChange, StateOperation } from "../database/index.js";
 import { diffStream } from "./diff-stream.js";
 import { openDatabase, type ServiceEnvironment } from "./environment.js";
 import type { CallContext, ServiceImplementation } from "./implementation.js";
@@ -49,7 +49,7 @@ export function stateService(environment: ServiceEnvironment): ServiceImplementa
       const key = keyField(request.key, "key");
       const database = await openDatabase(environment, request);
       const point = await resolveAt(await database.view(), at);
-      const { answer: cell, nodes } = readWithWitness(database, get(point.state, key));
+      const { answer: cell, nodes } = readWithWitness(point, get(point.state, key));
       const value = cell === undefined || request.omitValue ? undefined : await inlineValue(database, cell);
       return { position: readPosition(point), nodes, ...(value === undefined ? {} : { value }) };
     },
@@ -65,7 +65,7 @@ export function stateService(environment: ServiceEnvironment): ServiceImplementa
       const withTransition = request.wantTransition;
       const applied = await database.states.apply(head, { operations, expectedRoot, withTransition });
       const { root, beforeRoot, receipt } = applied;
-      const shown = withTransition ? await shownChange(database, head, applied) : {};
+      const shown = withTransition ? await shownChange(head, applied) : {};
       return { root, beforeRoot, receipt: receiptMessage(receipt), ...shown };
     },
 
@@ -76,7 +76,7 @@ export function stateService(environment: ServiceEnvironment): ServiceImplementa
       const range = rangeField(request);
       const database = await openDatabase(environment, request);
       const point = await resolveAt(await database.view(), at);
-      return { position: readPosition(point), nodes: readWithWitness(database, count(point.state, range)).nodes };
+      return { position: readPosition(point), nodes: readWithWitness(point, count(point.state, range)).nodes };
     },
 
     diff: (request, context) => diff(environment, request, context),
@@ -93,11 +93,13 @@ async function* batchGet(
   const database = await openDatabase(environment, request);
   // The nodes of all keys are held until the last of them has been read, and the witness until it has been taken.
   const release = await environment.budget.take(keys.length * BATCH_KEY_WORK_BYTES, context.signal);
+  let lease: Lease | undefined;
   try {
     const point = await resolveAt(await database.view(), at);
+    lease = point.hold();
     let position: { position?: ReturnType<typeof readPosition> } = { position: readPosition(point) };
     for await (const content of keysStream({
-      database,
+      nodes: point.nodes,
       map: point.state,
       keys,
       pace: new Pace(context.signal),
@@ -107,6 +109,7 @@ async function* batchGet(
       position = {};
     }
   } finally {
+    lease?.release();
     release();
   }
 }
@@ -121,20 +124,25 @@ async function* scan(
   const limit = limitField(request.limit, "limit");
   const database = await openDatabase(environment, request);
   const point = await resolveAt(await database.view(), at);
-  const { range, next } = pageOf({ database, map: point.state, range: wanted, limit });
-  const position = readPosition(point);
-  let header: Pick<MessageInitShape<typeof StateServiceScanResponseSchema>, "header"> = {
-    header: next === undefined ? { position } : { position, next },
-  };
-  for await (const content of rangeStream({
-    database,
-    map: point.state,
-    range,
-    pace: new Pace(context.signal),
-    loadValue: request.withValues ? ({ cell }) => inlineValue(database, cell) : undefined,
-  })) {
-    yield { ...header, ...content };
-    header = {};
+  const lease = point.hold();
+  try {
+    const { range, next } = pageOf({ nodes: point.nodes, map: point.state, range: wanted, limit });
+    const position = readPosition(point);
+    let header: Pick<MessageInitShape<typeof StateServiceScanResponseSchema>, "header"> = {
+      header: next === undefined ? { position } : { position, next },
+    };
+    for await (const content of rangeStream({
+      nodes: point.nodesInPassing,
+      map: point.state,
+      range,
+      pace: new Pace(context.signal),
+      loadValue: request.withValues ? ({ cell }) => inlineValue(database, cell) : undefined,
+    })) {
+      yield { ...header, ...content };
+      header = {};
+    }
+  } finally {
+    lease.release();
   }
 }
 
@@ -147,19 +155,24 @@ async function* diff(
   const database = await openDatabase(environment, request);
   const view = await database.view();
   const [before, after] = [await resolveAt(view, from), await resolveAt(view, to)];
-  let header: Pick<MessageInitShape<typeof StateServiceDiffResponseSchema>, "header"> = {
-    header: { before: readPosition(before), after: readPosition(after) },
-  };
-  for await (const content of diffStream({
-    database,
-    pair: { before: before.state, after: after.state },
-    pace: new Pace(context.signal),
-    loadValue: request.withValues ? (cell) => inlineValue(database, cell) : undefined,
-  })) {
-    yield { ...header, ...content };
-    header = {};
+  const leases = [before.hold(), after.hold()];
+  try {
+    let header: Pick<MessageInitShape<typeof StateServiceDiffResponseSchema>, "header"> = {
+      header: { before: readPosition(before), after: readPosition(after) },
+    };
+    for await (const content of diffStream({
+      before,
+      after,
+      pace: new Pace(context.signal),
+      loadValue: request.withValues ? (cell) => inlineValue(database, cell) : undefined,
+    })) {
+      yield { ...header, ...content };
+      header = {};
+    }
+    if (header.header !== undefined) yield header;
+  } finally {
+    for (const lease of leases) lease.release();
   }
-  if (header.header !== undefined) yield header;
 }
 
 /** Fields of the answer to an Apply. */
@@ -171,9 +184,9 @@ interface ShownChange {
 }
 
 /** What shows a writer its change, and where the log contains it. The change is durable by now, which a failure says. */
-async function shownChange(database: Database, head: string, { transition, view }: Applied): Promise<ShownChange> {
+async function shownChange(head: string, { transition, view }: Applied): Promise<ShownChange> {
   try {
-    const refs = readWithWitness(database, get(view.refs, stagedKey(head))).nodes;
+    const refs = readWithWitness(view, get(view.refs, stagedKey(head))).nodes;
     const { leaf, inclusion } = await view.logProof();
     const nodes = transition === undefined ? [] : Array.from(transition.reveals(), nodeReveal);
     return { transition: nodes, leaf, inclusion: [...inclusion], refs };

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { compareBytes, fromUtf8, toHex, utf8 } from "#src/core/bytes.js";
 import { hashBlob } from "#src/core/blob/index.js";
-import { Conflict, InvalidArgument, LimitExceeded, NotFound, type NeleusError } from "#src/core/errors.js";
+import { Conflict, InvalidArgument, LimitExceeded, NotFound, Pruned, type NeleusError } from "#src/core/errors.js";
 import type { Operation, StateView } from "#src/client/contract.js";
 import { patternBytes } from "../database/support/bytes.js";
 import { all, onEachTransport } from "./support/fixture.js";
@@ -191,7 +191,7 @@ onEachTransport("snapshots do not change, and commits are where they were made",
   assert.equal((await db.at({ commit: toHex(committed.hash) }).entry("k"))?.sizeBytes, 1);
   assert.equal((await db.at({ root: after.staged.stateRoot }).get("k"))?.text(), "2");
   assert.deepEqual((await all(db.at({ commit: committed.hash }).scan())).length, 1);
-  await assert.rejects(db.at({ root: new Uint8Array(32) }).get("k"), NotFound);
+  await assert.rejects(db.at({ root: new Uint8Array(32) }).get("k"), Pruned);
   await assert.rejects(db.at({ commit: new Uint8Array(32) }).get("k"), NotFound);
   assert.throws(() => db.at({ root: "zz" }), InvalidArgument);
   await db.close();

@@ -227,7 +227,7 @@ describe("commits", () => {
     const view = await db.view();
     await expectError(view.resolve({ commit: unknown }), { code: "NOT_FOUND", facts: { kind: "commit" } });
     await expectError(view.resolve({ commit: manifest.hash }), { code: "INVALID_ARGUMENT" });
-    await expectError(view.resolve({ root: unknown }), { code: "NOT_FOUND", facts: { kind: "root" } });
+    await expectError(view.resolve({ root: unknown }), { code: "PRUNED", facts: { kind: "root" } });
     await expectError(view.resolve({ root: commit.object.manifests }), { code: "INVALID_ARGUMENT", field: "at.root" });
     await expectError(view.resolve({ root: new Uint8Array(33) }), { code: "INVALID_ARGUMENT", field: "at.root" });
     await expectError(view.resolve({ staged: "nope" }), { code: "NOT_FOUND", facts: { kind: "head" } });

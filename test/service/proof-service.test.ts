@@ -228,6 +228,7 @@ describe("ProofService.ProveState", () => {
     await fails(caller.unary(ProveState, { at: HEAD, key }), { ...NOT_FOUND, kind: "commit" });
     await fails(caller.unary(ProveState, { at: { at: { case: "root", value: UNKNOWN } }, key }), {
       ...NOT_FOUND,
+      code: "PRUNED",
       kind: "root",
     });
     await fails(caller.unary(ProveState, { at: STAGED, key, knownCheckpoint: "x" }), {

@@ -172,6 +172,7 @@ describe("StateService.Get", () => {
     });
     await fails(caller.unary(Get, { at: { at: { case: "root", value: unknown } }, key }), {
       ...notFound,
+      code: "PRUNED",
       kind: "root",
     });
     await fails(caller.unary(Get, { key }), { ...invalid, field: "at" });

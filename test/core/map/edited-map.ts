@@ -53,10 +53,23 @@ export class EditedMap {
       assert.deepEqual(rebuilt.find(node.digest)?.stored, node.stored, "what is created is in the new map");
       this.source.add(node);
     }
+    this.#checkOrder(result.superseded);
     for (const digest of result.superseded) {
       assert.notEqual(this.source.find(digest), undefined, "what is superseded was there, and is named once");
       this.source.delete(digest);
     }
     assert.equal(this.source.size, rebuilt.size, "and nothing else came or went");
+  }
+
+  /** Children before parents: a node that has come is no child of a later one. Looked at before anything is dropped. */
+  #checkOrder(superseded: readonly Digest[]): void {
+    const seenParents = new Set<string>();
+    for (const digest of superseded) {
+      const node = this.source.load(digest);
+      for (let index = 0; node.level > 0 && index < node.count; index += 1) {
+        seenParents.add(toHex(node.childDigest(index)));
+      }
+      assert.ok(!seenParents.has(toHex(digest)), "a superseded node comes before its parent");
+    }
   }
 }

@@ -38,7 +38,7 @@ export interface EditResult {
   readonly total: number;
   /** Nodes of the new map that the old one did not have, children before parents; the root last. */
   readonly created: readonly MapNode[];
-  /** Digests of nodes of the old map that the new one does not have. */
+  /** Digests of nodes of the old map that the new one does not have, children before parents. */
   readonly superseded: readonly Digest[];
 }
 
@@ -147,7 +147,8 @@ function* goDownOld(progress: Progress, node: OldNode): Reader<EditResult> {
   const { tree, created, superseded } = progress;
   const entries = yield* tree.open(node);
   if (node.level > 0 && entries.length === 1) {
-    superseded.push(node.want.digest);
+    // First, since it is nobody's parent here: what lies below it stays, or goes with it and is put before it in turn.
+    superseded.unshift(node.want.digest);
     return yield* goDownOld(progress, node.child(0));
   }
   return { root: mapRoot(node.want.digest), total: totalOf(node), created, superseded };

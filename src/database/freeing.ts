@@ -1,0 +1,110 @@
+// Frees replaced map nodes with the rounds of the committer: follows what each round does, and says which rows may go with
+// its batch. Which those are is the business of followed-nodes.ts; this is where it meets the log, the leases and the clock.
+//
+// What is followed is right only as long as nobody else writes: it begins where this process first wrote, and ends when the
+// log has moved without it.
+import { equalBytes } from "../core/bytes.js";
+import type { Digest } from "../core/hashes.js";
+import type { RowName, SyncReader } from "../store/contract.js";
+import { FollowedNodes } from "./followed-nodes.js";
+import type { FreeingLimits, Step } from "./followed-nodes.js";
+import type { Leases } from "./leases.js";
+import type { Tail } from "./log-store.js";
+import type { StoreNodes } from "./nodes.js";
+
+export interface FreeingOptions {
+  readonly rows: SyncReader;
+  readonly nodes: StoreNodes;
+  readonly leases: Leases;
+  readonly limits: FreeingLimits;
+}
+
+/** A round that is about to be written. */
+export interface RoundToWrite {
+  readonly tail: Tail;
+  readonly steps: readonly Step[];
+  /** Nodes that it writes. */
+  readonly created: number;
+}
+
+export class Freeing {
+  readonly #options: FreeingOptions;
+  readonly #followed: FollowedNodes;
+  /** The tail as this process left it; undefined where it is not known. */
+  #tail: Tail | undefined;
+  /** True where the leases of others were looked at for the round that comes. */
+  #isPrepared = false;
+
+  constructor(options: FreeingOptions) {
+    this.#options = options;
+    this.#followed = new FollowedNodes(options.limits);
+  }
+
+  /** To be awaited before a round: learns who reads what, if something could go. */
+  async prepare(): Promise<void> {
+    const { leases } = this.#options;
+    this.#isPrepared = this.#hasDue();
+    if (this.#isPrepared && leases.isStale) await leases.refresh();
+  }
+
+  /** From now on nodes wait no longer than they must: nobody will be here to free them later. */
+  close(): void {
+    this.#followed.hurry();
+  }
+
+  /**
+   * Follows a round and says what may go with its batch. Until `written` or `failed` has been called, nothing else may be.
+   * What a round creates anew is never among what it frees.
+   */
+  next(round: RoundToWrite): RowName[] {
+    const { rows, leases, limits } = this.#options;
+    const { tail, steps, created } = round;
+    if (this.#tail === undefined || !equalBytes(this.#tail.row, tail.row)) this.#followed.forget();
+    this.#tail = tail;
+    this.#followed.follow(steps, { logSize: tail.size, exists: (digest) => rows.has("nodes", digest) });
+    if (!this.#isPrepared) return [];
+    const isIdle = steps.every(({ edits }) => edits.length === 0);
+    const { nodesPerBatch, nodesWhenIdle } = limits;
+    const due = this.#followed.takeDue({
+      nowMs: performance.now(),
+      logSize: tail.size,
+      oldestView: leases.oldestView,
+      atLeast: isIdle ? 1 : nodesPerBatch,
+      atMost: isIdle ? nodesWhenIdle : nodesPerBatch + 2 * created,
+    });
+    const freed: RowName[] = due.map((key) => ({ space: "nodes", key }));
+    if (freed.length > 0) freed.push(...leases.takeExpired());
+    return freed;
+  }
+
+  /** The round is durable, and the log ends there. */
+  written(tail: Tail, freed: readonly RowName[]): void {
+    this.#tail = tail;
+    this.#options.nodes.drop(freed.flatMap(({ space, key }) => (space === "nodes" ? [key] : [])));
+    this.#followed.isDurable(performance.now());
+  }
+
+  /** Nothing of the round is known to be in the store. */
+  failed(): void {
+    this.#tail = undefined;
+    this.#followed.forget();
+  }
+
+  /** How long until nodes may go though nobody writes, in milliseconds; undefined where none wait. 0 too while leases hold them. */
+  get nextInMs(): number | undefined {
+    const dueMs = this.#followed.nextDueMs(this.#tail?.size ?? 0);
+    if (dueMs === undefined) return undefined;
+    return Math.max(0, dueMs - performance.now());
+  }
+
+  /** Size of the log in the newest view that has this root, where it was replaced and waits. */
+  replacedAt(root: Digest): number | undefined {
+    return this.#followed.replacedAt(root);
+  }
+
+  /** True where something could go, for all that is known before the leases are looked at. */
+  #hasDue(): boolean {
+    if (this.#tail === undefined) return false;
+    return this.#followed.hasDue({ nowMs: performance.now(), logSize: this.#tail.size, oldestView: Infinity });
+  }
+}

@@ -1,0 +1,190 @@
+// Leases: reads that take a while, and what they keep from being freed (docs/decisions/0003).
+//
+// A lease holds the log's size in the view that is read. What a later round replaces was replaced at that size or above,
+// and stays while the lease is held: so one number protects all of a view, whichever maps of it are read.
+//
+// Other processes on the same directory see one row for all leases of this one, and only where a read lasts: short ones are
+// covered by the time that nodes wait anyway.
+//
+//   leases  a random id, 16 bytes    dag_cbor([1, log size, expires at, milliseconds since 1970])
+//
+// The row is written once a read has lasted half of the time that nodes wait at least, so that it is there before the
+// first of them goes; renewed while it is needed; and counts no longer once it has expired, as after a crash.
+import { decode, encode } from "../core/codec/index.js";
+import { NeleusError } from "../core/errors.js";
+import { MAX_LEASE_MS, SHARED_LEASE_MS } from "../core/limits.js";
+import type { Row, RowName, Store } from "../store/contract.js";
+import type { Lease } from "./contract.js";
+
+const LEASE_VERSION = 1;
+/** A row that holds more than it must is renewed this seldom, if it does not expire before. */
+const NARROW_AFTER_MS = SHARED_LEASE_MS / 6;
+
+export interface LeasesOptions {
+  readonly store: Store;
+  /** Milliseconds since 1970, which all processes of a machine share. */
+  readonly clock: () => number;
+  /** Time that replaced nodes wait at least. */
+  readonly graceMs: number;
+  /** 16 random bytes. */
+  readonly id: Uint8Array;
+}
+
+interface OpenLease {
+  readonly logSize: number;
+  readonly sinceMs: number;
+}
+
+/** The row as it was last written. */
+interface SharedRow {
+  readonly logSize: number;
+  readonly writtenMs: number;
+}
+
+export class Leases {
+  readonly #options: LeasesOptions;
+  readonly #open = new Set<OpenLease>();
+  readonly #name: RowName;
+  #shared: SharedRow | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #writing: Promise<void> = Promise.resolve();
+  #others: readonly number[] = [];
+  #expired: readonly RowName[] = [];
+  #othersAtMs = -Infinity;
+  #isClosed = false;
+
+  constructor(options: LeasesOptions) {
+    this.#options = options;
+    this.#name = { space: "leases", key: options.id };
+  }
+
+  /** Keeps what a view of this size of the log reads, until released, for MAX_LEASE_MS at most. */
+  take(logSize: number): Lease {
+    const lease = { logSize, sinceMs: performance.now() };
+    this.#open.add(lease);
+    this.#schedule();
+    return {
+      release: () => {
+        this.#open.delete(lease);
+      },
+    };
+  }
+
+  /** The oldest view that is read, here or, as of the last `refresh`, elsewhere; Infinity where none is. */
+  get oldestView(): number {
+    return Math.min(oldestOf(this.#live()), ...this.#others);
+  }
+
+  /** True where it is time to look at the leases of others again: before anything is freed. */
+  get isStale(): boolean {
+    return performance.now() - this.#othersAtMs >= this.#options.graceMs / 4;
+  }
+
+  /** Reads the leases of other processes. */
+  async refresh(): Promise<void> {
+    const { store, clock } = this.#options;
+    const readAtMs = performance.now();
+    const keys: Uint8Array[] = [];
+    const own = Buffer.from(this.#options.id);
+    for await (const key of store.iterate("leases")) if (!own.equals(key)) keys.push(key);
+    const values = keys.length === 0 ? [] : await store.getMany("leases", keys);
+    const nowMs = clock();
+    const others: number[] = [];
+    const expired: RowName[] = [];
+    for (const [index, key] of keys.entries()) {
+      const value = values[index];
+      const lease = value && decodeLease(value);
+      // No lease is longer than that: one that seems to be was written under another time.
+      const isLive = lease !== undefined && lease.expiresMs > nowMs && lease.expiresMs <= nowMs + 2 * SHARED_LEASE_MS;
+      if (isLive) others.push(lease.logSize);
+      else expired.push({ space: "leases", key });
+    }
+    this.#others = others;
+    this.#expired = expired;
+    this.#othersAtMs = readAtMs;
+  }
+
+  /** Rows of leases that count no longer, once: to be deleted with whatever is written next. */
+  takeExpired(): readonly RowName[] {
+    const expired = this.#expired;
+    this.#expired = [];
+    return expired;
+  }
+
+  /** Ends all leases. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearInterval(this.#timer);
+    this.#open.clear();
+    await this.#writing;
+    await this.#share();
+  }
+
+  /** Open leases that still count. */
+  #live(options: { readonly atLeastMs?: number } = {}): OpenLease[] {
+    const nowMs = performance.now();
+    return [...this.#open].filter(({ sinceMs }) => {
+      const ageMs = nowMs - sinceMs;
+      return ageMs < MAX_LEASE_MS && ageMs >= (options.atLeastMs ?? 0);
+    });
+  }
+
+  /** Looks after the shared row while there is a lease, or a row. */
+  #schedule(): void {
+    if (this.#timer !== undefined || this.#isClosed) return;
+    const everyMs = Math.max(1, this.#options.graceMs / 4);
+    this.#timer = setInterval(() => {
+      this.#writing = this.#writing.then(() => this.#share());
+      if (this.#open.size > 0 || this.#shared !== undefined) return;
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+    }, everyMs);
+    this.#timer.unref();
+  }
+
+  async #share(): Promise<void> {
+    const { store } = this.#options;
+    try {
+      const lasting = this.#live({ atLeastMs: this.#options.graceMs / 4 });
+      if (lasting.length > 0) await this.#renew(oldestOf(lasting));
+      else if (this.#shared !== undefined && this.#open.size === 0) {
+        this.#shared = undefined;
+        await store.write({ deletes: [this.#name] });
+      }
+    } catch (error) {
+      // The read goes on: if it is overtaken it says so. A row that stays behind expires.
+      if (!(error instanceof NeleusError)) throw error;
+    }
+  }
+
+  async #renew(logSize: number): Promise<void> {
+    const { store, clock } = this.#options;
+    const nowMs = performance.now();
+    const shared = this.#shared;
+    const ageMs = nowMs - (shared?.writtenMs ?? -Infinity);
+    const isEnough = shared !== undefined && shared.logSize <= logSize && ageMs < SHARED_LEASE_MS / 2;
+    if (isEnough && (shared.logSize === logSize || ageMs < NARROW_AFTER_MS)) return;
+    const row: Row = { ...this.#name, value: encode([LEASE_VERSION, logSize, clock() + SHARED_LEASE_MS]) };
+    await store.write({ puts: [row] });
+    this.#shared = { logSize, writtenMs: nowMs };
+  }
+}
+
+function oldestOf(leases: readonly OpenLease[]): number {
+  return leases.reduce((oldest, { logSize }) => Math.min(oldest, logSize), Infinity);
+}
+
+/** Undefined for a row that is no lease of this version. */
+function decodeLease(row: Uint8Array): { readonly logSize: number; readonly expiresMs: number } | undefined {
+  let parts: unknown;
+  try {
+    parts = decode(row);
+  } catch (error) {
+    if (error instanceof NeleusError) return undefined;
+    throw error;
+  }
+  if (!Array.isArray(parts) || parts.length !== 3) return undefined;
+  const [version, logSize, expiresMs] = parts as unknown[];
+  if (version !== LEASE_VERSION || typeof logSize !== "number" || typeof expiresMs !== "number") return undefined;
+  return { logSize, expiresMs };
+}
