@@ -1,59 +1,110 @@
 // Many small blobs in one call: stored, fetched, or asked after (BlobService BatchPut, BatchGet, FindMissing).
+import { toBinary } from "@bufbuild/protobuf";
 import { hashBlob } from "../core/blob/index.js";
 import { equalBytes, toHex } from "../core/bytes.js";
-import { IncompleteProof, LimitExceeded, VerificationFailed } from "../core/errors.js";
+import { IncompleteProof, InvalidArgument, VerificationFailed } from "../core/errors.js";
+import { hashBatch } from "../core/hash/index.js";
 import { blobHash, type BlobHash } from "../core/hashes.js";
 import { MAX_BATCH_BLOBS, MAX_BATCH_BYTES, MAX_INLINE_VALUE_BYTES } from "../core/limits.js";
-import { BlobService, type BatchGetItem } from "../../gen/neleus/v1/blob_pb.js";
+import { StatusSchema } from "../../gen/google/rpc/status_pb.js";
+import { BatchPutOutcome, BlobService, type BatchGetItem, type BatchPutItem } from "../../gen/neleus/v1/blob_pb.js";
 import { hashBytes, textOrBytes } from "./argument.js";
 import type { Connection } from "./connection.js";
-import type { FetchedBlob } from "./contract.js";
+import type { BatchedBlob, FetchedBlob } from "./contract.js";
 import { receivedInteger, receivedPart, wrongHash } from "./received.js";
-import type { BlobReference, HashArgument } from "./records.js";
+import type { HashArgument } from "./records.js";
 import type { CallOptions } from "./transport.js";
+import { errorFromWire } from "./wire-error.js";
 
-/** Stores many small blobs in one batch. See `Database.putBlobs`. */
+const HASH_BYTES = 32;
+
+/** What an item takes in a message beside its bytes, at most: a tag and a length. */
+const ITEM_OVERHEAD_BYTES = 8;
+
+/** Stores many small blobs. See `Database.putBlobs`. */
 export async function putBlobs(
   connection: Connection,
   contents: readonly (string | Uint8Array)[],
   options: CallOptions = {},
-): Promise<BlobReference[]> {
+): Promise<BatchedBlob[]> {
   const blobs = contents.map((content, index) => textOrBytes(content, `contents[${index}]`));
-  if (blobs.length === 0) return [];
-  requireBatch(blobs);
+  const results: BatchedBlob[] = [];
+  for (const { first, end } of messagesOf(blobs)) {
+    const part = blobs.slice(first, end);
+    const small = part.filter((bytes) => bytes.length <= MAX_INLINE_VALUE_BYTES);
+    const put = small.length === 0 ? [] : await putBatch(connection, small, options);
+    let next = 0;
+    for (const [index, bytes] of part.entries()) {
+      if (bytes.length > MAX_INLINE_VALUE_BYTES) results.push(tooLarge(bytes, first + index));
+      else results.push(receivedPart(put[next++], "item"));
+    }
+  }
+  return results;
+}
+
+/** Runs of blobs that fit into one message each; what is too large for a batch is not sent, and takes no room. */
+function* messagesOf(blobs: readonly Uint8Array[]): Generator<{ first: number; end: number }, void, undefined> {
+  let first = 0;
+  let sizeBytes = 0;
+  for (const [index, { length }] of blobs.entries()) {
+    const taken = length > MAX_INLINE_VALUE_BYTES ? 0 : length + ITEM_OVERHEAD_BYTES;
+    if (index - first === MAX_BATCH_BLOBS || sizeBytes + taken > MAX_BATCH_BYTES) {
+      yield { first, end: index };
+      first = index;
+      sizeBytes = 0;
+    }
+    sizeBytes += taken;
+  }
+  if (first < blobs.length) yield { first, end: blobs.length };
+}
+
+async function putBatch(
+  connection: Connection,
+  blobs: readonly Uint8Array[],
+  options: CallOptions,
+): Promise<BatchedBlob[]> {
   const { database } = connection;
-  const answer = await connection.unary(BlobService.method.batchPut, { database, blobs }, options);
-  if (answer.blobs.length !== blobs.length) {
-    throw new VerificationFailed(`the server confirms ${answer.blobs.length} blobs of ${blobs.length}`);
+  const call = connection.unary(BlobService.method.batchPut, { database, blobs: [...blobs] }, options);
+  // Hashed while the server works.
+  const hashes = hashBatch("blob:", blobs);
+  const answer = await call;
+  if (answer.blobs.length !== blobs.length || answer.items.length !== blobs.length) {
+    const counts = `${answer.blobs.length} and ${answer.items.length}`;
+    throw new VerificationFailed(`the server confirms ${counts} blobs of ${blobs.length}`);
   }
   return blobs.map((bytes, index) => {
     const stored = receivedPart(answer.blobs[index], "blob");
-    const hash = hashBlob(bytes);
+    const hash = blobHash(hashes.slice(index * HASH_BYTES, (index + 1) * HASH_BYTES));
     if (!equalBytes(stored.hash, hash)) throw wrongHash("blob", { expected: hash, actual: stored.hash, bytes });
     if (stored.size !== BigInt(bytes.length)) {
       throw new VerificationFailed(`blob ${toHex(hash)} has ${bytes.length} bytes; the server confirms ${stored.size}`);
     }
-    return { hash, sizeBytes: bytes.length };
+    const blob = { hash, sizeBytes: bytes.length };
+    return { ...blob, ...outcomeOf(receivedPart(answer.items[index], "item"), connection.transport.address) };
   });
 }
 
-function requireBatch(blobs: readonly Uint8Array[]): void {
-  const limit = (name: string, value: number): { facts: Record<string, string> } => ({
-    facts: { limit: name, value: String(value) },
-  });
-  if (blobs.length > MAX_BATCH_BLOBS) {
-    throw new LimitExceeded(`at most ${MAX_BATCH_BLOBS} blobs in one batch`, limit("batch_blobs", MAX_BATCH_BLOBS));
+function outcomeOf({ outcome, refusal }: BatchPutItem, address: string): Pick<BatchedBlob, "outcome" | "refusal"> {
+  switch (outcome) {
+    case BatchPutOutcome.STORED:
+      return { outcome: "stored", refusal: undefined };
+    case BatchPutOutcome.ALREADY_HELD:
+      return { outcome: "held", refusal: undefined };
+    case BatchPutOutcome.REFUSED: {
+      const { code, message } = receivedPart(refusal, "reason for a refusal");
+      const details = toBinary(StatusSchema, receivedPart(refusal, "reason for a refusal"));
+      return { outcome: "refused", refusal: errorFromWire({ code, message, details, address }) };
+    }
+    default:
+      throw new VerificationFailed(`the server does not say what became of a blob (${String(outcome)})`);
   }
-  let total = 0;
-  for (const [index, { length }] of blobs.entries()) {
-    total += length;
-    if (length <= MAX_INLINE_VALUE_BYTES) continue;
-    const message = `contents[${index}]: at most ${MAX_INLINE_VALUE_BYTES} bytes in a batch, not ${length}`;
-    throw new LimitExceeded(message, limit("inline_value_bytes", MAX_INLINE_VALUE_BYTES));
-  }
-  if (total > MAX_BATCH_BYTES) {
-    throw new LimitExceeded(`at most ${MAX_BATCH_BYTES} bytes in one batch`, limit("batch_bytes", MAX_BATCH_BYTES));
-  }
+}
+
+function tooLarge(bytes: Uint8Array, index: number): BatchedBlob {
+  const field = `contents[${index}]`;
+  const message = `${field}: ${bytes.length} bytes, and ${MAX_INLINE_VALUE_BYTES} is the most in a batch`;
+  const refusal = new InvalidArgument(message, { field, hint: "store it with putBlob" });
+  return { hash: hashBlob(bytes), sizeBytes: bytes.length, outcome: "refused", refusal };
 }
 
 /** Those that the server does not hold. See `Database.missingBlobs`. */

@@ -8,6 +8,7 @@
 // is wrong; `IncompleteProof` where a stream or proof ended before it showed what was asked; `RolledBack`, `Forked` and
 // `NewEpoch` where the log does not extend what this client has seen; `Unavailable`, `DEADLINE_EXCEEDED`, `CANCELLED`
 // for what happens on the way; `InvalidArgument` for a wrong call. Nothing else is thrown.
+import type { NeleusError } from "../core/errors.js";
 import type { BlobHash, CommitHash, MapRoot } from "../core/hashes.js";
 import type { StateCellExtension } from "../core/object/index.js";
 import type { Snapshot as SnapshotMessage } from "../../gen/neleus/v1/proof_pb.js";
@@ -80,8 +81,12 @@ export interface Database extends Documents {
    * @throws InvalidArgument - the content changed meanwhile, or since an earlier try with this upload id
    */
   putBlob(content: ContentSource, options?: PutBlobOptions): Promise<StoredBlob>;
-  /** Stores many small blobs in one durable batch, all or none. */
-  putBlobs(contents: readonly (string | Uint8Array)[], options?: CallOptions): Promise<BlobReference[]>;
+  /**
+   * Stores small blobs, as many as there are, and says in their order what became of each: one that is refused throws
+   * nothing and stops no other. They travel in calls of 10,000 or 3 MiB; what a call reports is durable with it. Where one
+   * fails, and this throws, those before it have stored theirs: doing it all again is safe.
+   */
+  putBlobs(contents: readonly (string | Uint8Array)[], options?: CallOptions): Promise<BatchedBlob[]>;
   /**
    * Many small blobs, in the order asked for, each checked against its hash. That one is not held is the server's word:
    * nothing proves it.
@@ -315,6 +320,14 @@ export interface BlobHandle {
    * uses a piece before the iteration has ended uses unverified bytes.
    */
   streamUnverifiedUntilEnd(options?: CallOptions): AsyncIterable<Uint8Array>;
+}
+
+/** What became of one blob of many that were to be stored. */
+export interface BatchedBlob extends BlobReference {
+  /** `held`: it was there already, or came earlier in the same call. */
+  readonly outcome: "stored" | "held" | "refused";
+  /** Why it was refused: over 256 KiB is `InvalidArgument`, and for `putBlob`. */
+  readonly refusal: NeleusError | undefined;
 }
 
 /** One blob of many. */

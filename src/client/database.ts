@@ -10,6 +10,7 @@ import { CommitView } from "./commit-view.js";
 import { VerifiedCommits } from "./commits.js";
 import { callOptions, Connection } from "./connection.js";
 import type {
+  BatchedBlob,
   BlobHandle,
   Capabilities,
   CommitRequest,
@@ -36,7 +37,6 @@ import { putBlob } from "./put-blob.js";
 import { putDocument } from "./put-document.js";
 import { VerifiedProofs } from "./proofs.js";
 import type {
-  BlobReference,
   StoredBlob,
   Chunk,
   ContentSource,
@@ -199,7 +199,7 @@ class VerifyingDatabase implements Database {
     return putBlob(this.#connection, content, options);
   }
 
-  async putBlobs(contents: readonly (string | Uint8Array)[], options: CallOptions = {}): Promise<BlobReference[]> {
+  async putBlobs(contents: readonly (string | Uint8Array)[], options: CallOptions = {}): Promise<BatchedBlob[]> {
     return putBlobs(this.#connection, contents, options);
   }
 

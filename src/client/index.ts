@@ -2,6 +2,7 @@
 export type {
   Applied,
   ApplyOptions,
+  BatchedBlob,
   BlobHandle,
   Capabilities,
   CommitRequest,

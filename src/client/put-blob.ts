@@ -38,7 +38,9 @@ export async function putBlob(
     const bytes = inlineContent(content);
     if (bytes !== undefined) {
       const [stored] = await putBlobs(connection, [bytes], options);
-      return { ...receivedPart(stored, "blob"), wasHeld: false };
+      const { hash, sizeBytes, outcome, refusal } = receivedPart(stored, "blob");
+      if (refusal !== undefined) throw refusal;
+      return { hash, sizeBytes, wasHeld: outcome === "held" };
     }
   }
   const known = whenHeld === "send" ? undefined : await knownContent(content, callOptions(options));

@@ -4,8 +4,9 @@
 // read and hashed. Nothing here moves a ref: what is stored is durable, and enters the log with whatever first
 // refers to it.
 import { hashBlob, computeOutboard } from "../core/blob/index.js";
-import { equalBytes } from "../core/bytes.js";
+import { equalBytes, toHex } from "../core/bytes.js";
 import { Corrupt, InvalidArgument, LimitExceeded, NotFound } from "../core/errors.js";
+import { hashBatch } from "../core/hash/index.js";
 import { blobHash } from "../core/hashes.js";
 import type { BlobHash } from "../core/hashes.js";
 import { LARGE_BLOB_BYTES, MAX_BATCH_BLOBS, MAX_INLINE_VALUE_BYTES, MAX_MESSAGE_BYTES } from "../core/limits.js";
@@ -13,9 +14,10 @@ import type { LargeBlob, Row, Store, SyncReader } from "../store/contract.js";
 import { FileBlobReader, RowBlobReader, corruptFile, removeIfDamaged } from "./blob-reader.js";
 import type { ReadChecking } from "./blob-reader.js";
 import { requireHash, requireHashBytes } from "./boundary.js";
-import type { BlobReader, BlobRef, Blobs, FoundBlob } from "./contract.js";
+import type { BlobReader, BlobRef, Blobs, FoundBlob, PutOutcome } from "./contract.js";
 import { missingHash } from "./missing.js";
 
+const HASH_BYTES = 32;
 const NO_METADATA = new Uint8Array(0);
 
 /** Bytes with their hash, on their way into the store. */
@@ -57,20 +59,24 @@ export class DatabaseBlobs implements Blobs {
     return { hash: content.hash, sizeBytes: content.sizeBytes };
   }
 
-  async putMany(blobs: readonly Uint8Array[]): Promise<BlobRef[]> {
+  async putMany(blobs: readonly Uint8Array[]): Promise<PutOutcome[]> {
     requireBatch(blobs.length);
+    const hashes = hashBatch("blob:", blobs);
+    const rows: Row[] = [];
+    const seen = new Set<string>();
+    const outcomes: PutOutcome[] = [];
     for (const [index, bytes] of blobs.entries()) {
-      if (bytes.length <= MAX_INLINE_VALUE_BYTES) continue;
-      const field = `blobs[${index}]`;
-      throw new InvalidArgument(`${field}: at most ${MAX_INLINE_VALUE_BYTES} bytes, not ${bytes.length}`, {
-        field,
-        hint: "upload it in pieces",
-      });
+      const hash = blobHash(hashes.slice(index * HASH_BYTES, (index + 1) * HASH_BYTES));
+      const sizeBytes = bytes.length;
+      const refusal = refusalOf(bytes, index);
+      const name = toHex(hash);
+      const isHeld =
+        refusal === undefined && (seen.has(name) || (await this.#putOne({ hash, sizeBytes, bytes }, rows)));
+      if (refusal === undefined) seen.add(name);
+      outcomes.push({ hash, sizeBytes, outcome: refusal ? "refused" : isHeld ? "held" : "stored", refusal });
     }
-    const contents = blobs.map(hashed);
-    const rows = await this.prepare(contents);
     if (rows.length > 0) await this.#store.write({ puts: rows });
-    return contents.map(({ hash, sizeBytes }) => ({ hash, sizeBytes }));
+    return outcomes;
   }
 
   /**
@@ -79,16 +85,22 @@ export class DatabaseBlobs implements Blobs {
    */
   async prepare(contents: readonly HashedContent[]): Promise<Row[]> {
     const rows: Row[] = [];
-    for (const { hash, bytes } of contents) {
-      if (bytes.length >= LARGE_BLOB_BYTES) {
-        await removeIfDamaged(this.#store.files, hash);
-        if (!(await this.#store.files.has(hash))) await this.#putFile(hash, bytes);
-        continue;
-      }
-      const there = this.#rows.get("blobs", hash);
-      if (there === undefined || !equalBytes(there, bytes)) rows.push({ space: "blobs", key: hash, value: bytes });
-    }
+    for (const content of contents) await this.#putOne(content, rows);
     return rows;
+  }
+
+  /** Makes one large content durable, or adds a small one's row. @returns true where it is there already, and whole */
+  async #putOne({ hash, bytes }: HashedContent, rows: Row[]): Promise<boolean> {
+    if (bytes.length >= LARGE_BLOB_BYTES) {
+      await removeIfDamaged(this.#store.files, hash);
+      if (await this.#store.files.has(hash)) return true;
+      await this.#putFile(hash, bytes);
+      return false;
+    }
+    const there = this.#rows.get("blobs", hash);
+    if (there !== undefined && equalBytes(there, bytes)) return true;
+    rows.push({ space: "blobs", key: hash, value: bytes });
+    return false;
   }
 
   async findMissing(hashes: readonly Uint8Array[]): Promise<BlobHash[]> {
@@ -217,6 +229,14 @@ export class DatabaseBlobs implements Blobs {
 /** Bytes with their hash. */
 export function hashed(bytes: Uint8Array): HashedContent {
   return { hash: hashBlob(bytes), sizeBytes: bytes.length, bytes };
+}
+
+/** Why a blob does not belong in a batch, if so. */
+function refusalOf(bytes: Uint8Array, index: number): InvalidArgument | undefined {
+  if (bytes.length <= MAX_INLINE_VALUE_BYTES) return undefined;
+  const field = `blobs[${index}]`;
+  const message = `${field}: ${bytes.length} bytes, and ${MAX_INLINE_VALUE_BYTES} is the most in a batch`;
+  return new InvalidArgument(message, { field, hint: "send it with Upload" });
 }
 
 function requireBatch(count: number): void {

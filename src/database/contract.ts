@@ -16,6 +16,7 @@
 //   and nodes are not hashed again on the way out.
 // - After `close` everything throws `Unavailable`.
 import type { SlicePart, ByteRange } from "../core/blob/index.js";
+import type { InvalidArgument } from "../core/errors.js";
 import type { BlobHash, CommitHash, Digest, ManifestHash, MapRoot } from "../core/hashes.js";
 import type { MapAt, NodeSource, Recorder } from "../core/map/index.js";
 import type { Commit, Manifest } from "../core/object/index.js";
@@ -134,6 +135,13 @@ export interface FoundBlob {
   readonly bytes: Uint8Array | undefined;
 }
 
+/** What became of one blob of many: `held` is one that was there, in the store or earlier among them. */
+export interface PutOutcome extends BlobRef {
+  readonly outcome: "stored" | "held" | "refused";
+  /** Why it was refused. */
+  readonly refusal: InvalidArgument | undefined;
+}
+
 /** Content-addressed bytes of any size. */
 export interface Blobs {
   /**
@@ -142,10 +150,10 @@ export interface Blobs {
    */
   put(bytes: Uint8Array): Promise<BlobRef>;
   /**
-   * Stores many in one batch, in order. @throws LimitExceeded - over MAX_BATCH_BLOBS
-   * @throws InvalidArgument - one is over MAX_INLINE_VALUE_BYTES
+   * Stores many, in order, durable together when it resolves. One over MAX_INLINE_VALUE_BYTES is refused, and the others
+   * are stored. @throws LimitExceeded - over MAX_BATCH_BLOBS
    */
-  putMany(blobs: readonly Uint8Array[]): Promise<BlobRef[]>;
+  putMany(blobs: readonly Uint8Array[]): Promise<PutOutcome[]>;
   /** Those that the database does not hold, in the order asked for. @throws LimitExceeded - over MAX_BATCH_BLOBS */
   findMissing(hashes: readonly Uint8Array[]): Promise<BlobHash[]>;
   /**

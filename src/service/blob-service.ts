@@ -6,6 +6,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { DownloadSliceSchema } from "../../gen/neleus/v1/blob_pb.js";
 import {
+  BatchPutOutcome,
   BlobService,
   type BatchGetItemSchema,
   type BlobRef,
@@ -21,6 +22,7 @@ import { concatBytes } from "../core/bytes.js";
 import type { BlobHash } from "../core/hashes.js";
 import { MAX_BATCH_BLOBS, MAX_BLOB_BYTES, MAX_INLINE_VALUE_BYTES, STREAM_MESSAGE_BYTES } from "../core/limits.js";
 import type { BlobReader, BlobRef as StoredBlob } from "../database/index.js";
+import { statusMessage } from "./errors.js";
 import { openDatabase, type ServiceEnvironment } from "./environment.js";
 import type { CallContext, ServiceImplementation } from "./implementation.js";
 import { Pace } from "./pace.js";
@@ -32,6 +34,13 @@ const FIND_MISSING_STEP = 64;
 
 /** What is counted for an item of BatchGet beside its bytes. */
 const ITEM_OVERHEAD_BYTES = 8;
+
+/** Outcomes of the engine as the wire has them. */
+const OUTCOMES = {
+  stored: BatchPutOutcome.STORED,
+  held: BatchPutOutcome.ALREADY_HELD,
+  refused: BatchPutOutcome.REFUSED,
+} as const;
 
 export function blobService(environment: ServiceEnvironment): ServiceImplementation<typeof BlobService> {
   return {
@@ -60,17 +69,15 @@ export function blobService(environment: ServiceEnvironment): ServiceImplementat
 
     async batchPut(request) {
       countWithin(request.blobs.length, { field: "blobs", name: "batch_blobs", value: MAX_BATCH_BLOBS });
-      for (const [index, bytes] of request.blobs.entries()) {
-        if (bytes.length <= MAX_INLINE_VALUE_BYTES) continue;
-        throw invalid(
-          `blobs[${index}]`,
-          `${bytes.length} bytes, and ${MAX_INLINE_VALUE_BYTES} is the most in a batch`,
-          "send it with Upload",
-        );
-      }
       const database = await openDatabase(environment, request);
-      const stored = await database.blobs.putMany(request.blobs);
-      return { blobs: stored.map(({ hash, sizeBytes }) => ({ hash, size: BigInt(sizeBytes) })) };
+      const outcomes = await database.blobs.putMany(request.blobs);
+      return {
+        blobs: outcomes.map(({ hash, sizeBytes }) => ({ hash, size: BigInt(sizeBytes) })),
+        items: outcomes.map(({ outcome, refusal }) => ({
+          outcome: OUTCOMES[outcome],
+          ...(refusal === undefined ? {} : { refusal: statusMessage(refusal) }),
+        })),
+      };
     },
 
     batchGet: (request, context) => batchGet(environment, request, context),

@@ -9,11 +9,11 @@
 //
 // What is not a NeleusError, and every code that only a bug or a verifier can cause, becomes INTERNAL: the caller gets
 // the id of the request, and the text goes to the log alone, since it may name paths, keys or values.
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { anyPack, type Any } from "@bufbuild/protobuf/wkt";
 import { BadRequestSchema, ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
-import { StatusSchema } from "../../gen/google/rpc/status_pb.js";
-import { NeleusError, type ErrorCode } from "../core/errors.js";
+import { StatusSchema, type Status } from "../../gen/google/rpc/status_pb.js";
+import { assert, NeleusError, type ErrorCode } from "../core/errors.js";
 import { MAX_ERROR_DETAILS_BYTES } from "../core/limits.js";
 
 /** The status codes of gRPC that this program sends, by their numbers on the wire. */
@@ -107,6 +107,12 @@ function abortCode(error: unknown): "CANCELLED" | "DEADLINE_EXCEEDED" | undefine
   if (!(error instanceof Error)) return undefined;
   if (error.name === "AbortError") return "CANCELLED";
   return error.name === "TimeoutError" ? "DEADLINE_EXCEEDED" : undefined;
+}
+
+/** The same for an error that is part of an answer: one item's, where the call succeeds. */
+export function statusMessage(error: NeleusError): Status {
+  assert(STATUS_OF[error.code] !== GrpcStatus.INTERNAL, "an item is refused for what its sender can mend");
+  return fromBinary(StatusSchema, statusOf(error).details);
 }
 
 function statusOf(error: NeleusError): CallStatus {

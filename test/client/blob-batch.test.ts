@@ -2,12 +2,18 @@
 // Method: the embedded client over a memory store; then the same client over a transport whose answers are changed.
 import assert from "node:assert/strict";
 import test from "node:test";
+import { create } from "@bufbuild/protobuf";
+import { anyPack } from "@bufbuild/protobuf/wkt";
+import { ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.js";
+import { StatusSchema } from "#gen/google/rpc/status_pb.js";
+import { BatchPutOutcome } from "#gen/neleus/v1/blob_pb.js";
 import { open } from "#src/client/embedded/index.js";
 import { blobHash } from "#src/core/hashes.js";
 import { hashBlob } from "#src/core/blob/index.js";
-import { IncompleteProof, VerificationFailed } from "#src/core/errors.js";
+import { IncompleteProof, InvalidArgument, VerificationFailed } from "#src/core/errors.js";
 import { Connection } from "#src/client/connection.js";
-import { getBlobs, missingBlobs } from "#src/client/blob-batch.js";
+import { getBlobs, missingBlobs, putBlobs } from "#src/client/blob-batch.js";
+import type { BatchedBlob } from "#src/client/contract.js";
 import type { Transport } from "#src/client/transport.js";
 import { Database as Engine } from "#src/database/index.js";
 import { MemoryStore } from "#src/store/index.js";
@@ -70,4 +76,29 @@ test("answers that are too short, too long, of other bytes or of other hashes ar
   for (const missing of [[other], [hash, hash], [new Uint8Array(31)]]) {
     await assert.rejects(missingBlobs(answering({ missing }), [hash]), VerificationFailed);
   }
+});
+
+test("what became of each is checked against what was sent, and a refusal keeps its class", async () => {
+  const bytes = new Uint8Array([1]);
+  const blobs = [{ hash: hashBlob(bytes), size: 1n }];
+  const info = { reason: "INVALID_ARGUMENT", domain: "neleus", metadata: {} };
+  const refusal = create(StatusSchema, {
+    code: 3,
+    message: "no",
+    details: [anyPack(ErrorInfoSchema, create(ErrorInfoSchema, info))],
+  });
+  const put = async (answer: object): Promise<BatchedBlob | undefined> =>
+    (await putBlobs(answering(answer), [bytes]))[0];
+  const refused = await put({ blobs, items: [{ outcome: BatchPutOutcome.REFUSED, refusal }] });
+  assert.ok(refused?.outcome === "refused" && refused.refusal instanceof InvalidArgument);
+  const lies: object[] = [
+    { blobs, items: [] },
+    { blobs: [], items: [{ outcome: BatchPutOutcome.STORED }] },
+    { blobs, items: [{ outcome: BatchPutOutcome.UNSPECIFIED }] },
+    { blobs, items: [{ outcome: 9 }] },
+    { blobs, items: [{ outcome: BatchPutOutcome.REFUSED }] },
+    { blobs: [{ hash: hashBlob(new Uint8Array(2)), size: 1n }], items: [{ outcome: BatchPutOutcome.STORED }] },
+    { blobs: [{ hash: hashBlob(bytes), size: 2n }], items: [{ outcome: BatchPutOutcome.ALREADY_HELD }] },
+  ];
+  for (const lie of lies) await assert.rejects(put(lie), VerificationFailed);
 });

@@ -99,12 +99,36 @@ onEachTransport("many small blobs at once", async ({ client }) => {
   const stored = await db.putBlobs(contents);
   assert.deepEqual(
     stored,
-    contents.map((bytes) => ({ hash: hashBlob(bytes), sizeBytes: bytes.length })),
+    contents.map((bytes) => ({
+      hash: hashBlob(bytes),
+      sizeBytes: bytes.length,
+      outcome: "stored",
+      refusal: undefined,
+    })),
   );
   assert.deepEqual(await db.putBlobs([]), []);
-  await assert.rejects(db.putBlobs([new Uint8Array(262_145)]), LimitExceeded);
-  await assert.rejects(db.putBlobs(new Array<string>(10_001).fill("")), LimitExceeded);
-  await assert.rejects(db.putBlobs(new Array<Uint8Array>(20).fill(new Uint8Array(200_000))), LimitExceeded);
+  // More than one message takes, by their number or by their bytes, with some that no batch takes among them.
+  const many = Array.from({ length: 10_500 }, (_, index) =>
+    index % 2_000 === 1_999 ? new Uint8Array(262_145) : `blob ${index % 9_000}`,
+  );
+  const outcomes = await db.putBlobs(many);
+  for (const [index, { hash, sizeBytes, outcome, refusal }] of outcomes.entries()) {
+    const content = many[index] ?? assert.fail("one for each");
+    const bytes = typeof content === "string" ? utf8(content) : content;
+    assert.deepEqual([toHex(hash), sizeBytes], [toHex(hashBlob(bytes)), bytes.length]);
+    assert.equal(outcome, typeof content !== "string" ? "refused" : index < 9_000 ? "stored" : "held");
+    assert.equal(refusal instanceof InvalidArgument && refusal.field === `contents[${index}]`, outcome === "refused");
+  }
+  assert.equal(outcomes.length, many.length);
+  const wide = await db.putBlobs(Array.from({ length: 40 }, (_, index) => patternBytes(200_000, index)));
+  assert.ok(wide.length === 40 && wide.every(({ outcome }) => outcome === "stored"));
+  assert.deepEqual(
+    (await db.putBlobs([new Uint8Array(262_145), new Uint8Array(300_000)])).map(({ outcome }) => outcome),
+    ["refused", "refused"],
+  );
+  await assert.rejects(db.putBlobs(["fine", 7 as never]), InvalidArgument);
+  assert.deepEqual([(await db.putBlob("blob 8999")).wasHeld, (await db.putBlob("new")).wasHeld], [true, false]);
+  assert.equal((await db.putBlob("new")).wasHeld, true);
   assert.deepEqual(await db.blob(stored[499]!.hash).bytes(), contents[499]);
   await db.close();
 });

@@ -102,9 +102,14 @@ describe("blobs", () => {
     const refs = await db.blobs.putMany(blobs);
     assert.deepEqual(
       refs,
-      blobs.map((bytes) => ({ hash: hashBlob(bytes), sizeBytes: bytes.length })),
+      blobs.map((bytes, index) => ({
+        hash: hashBlob(bytes),
+        sizeBytes: bytes.length,
+        outcome: index === 2 ? "held" : "stored",
+        refusal: undefined,
+      })),
     );
-    await db.blobs.putMany(blobs);
+    assert.ok((await db.blobs.putMany(blobs)).every(({ outcome }) => outcome === "held"));
     await db.blobs.put(patternBytes(100_000));
     const { rows, largeBlobs, uploads } = await db.usage();
     assert.equal(rows.blobs, 2);
@@ -119,7 +124,9 @@ describe("blobs", () => {
     await expectError(db.blobs.putMany(many), { code: "LIMIT_EXCEEDED", facts: { limit: "batch_blobs" } });
     await expectError(db.blobs.findMissing(many), { code: "LIMIT_EXCEEDED" });
     const oversize = new Uint8Array(MAX_INLINE_VALUE_BYTES + 1);
-    await expectError(db.blobs.putMany([oversize]), { code: "INVALID_ARGUMENT", field: "blobs[0]" });
+    const [refused, stored] = await db.blobs.putMany([oversize, patternBytes(9)]);
+    assert.deepEqual([refused?.outcome, refused?.refusal?.field, stored?.outcome], ["refused", "blobs[0]", "stored"]);
+    assert.equal((await db.blobs.findMissing([hashBlob(oversize), hashBlob(patternBytes(9))])).length, 1);
     await expectError(db.blobs.put(new Uint8Array(MAX_MESSAGE_BYTES + 1)), { code: "LIMIT_EXCEEDED" });
     for (const hash of [new Uint8Array(31), new Uint8Array(0)]) {
       await expectError(db.blobs.stat(hash), { code: "INVALID_ARGUMENT", field: "hash" });

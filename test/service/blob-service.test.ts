@@ -4,7 +4,14 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { BlobService, UploadDataSchema, type BlobServiceUploadRequestSchema } from "#gen/neleus/v1/blob_pb.js";
+import { anyUnpack } from "@bufbuild/protobuf/wkt";
+import { ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.js";
+import {
+  BatchPutOutcome,
+  BlobService,
+  UploadDataSchema,
+  type BlobServiceUploadRequestSchema,
+} from "#gen/neleus/v1/blob_pb.js";
 import { decodeSlice, hashBlob, SliceDecoder } from "#src/core/blob/index.js";
 import { concatBytes, toHex } from "#src/core/bytes.js";
 import { blobHash } from "#src/core/hashes.js";
@@ -399,6 +406,12 @@ describe("batches of blobs", () => {
       stored.blobs.map(({ hash, size }) => [toHex(hash), Number(size)]),
       contents.map((bytes) => [toHex(hashBlob(bytes)), bytes.length]),
     );
+    const { STORED, ALREADY_HELD } = BatchPutOutcome;
+    const outcomes = (answer: typeof stored): BatchPutOutcome[] => answer.items.map(({ outcome }) => outcome);
+    assert.deepEqual(outcomes(stored), [STORED, STORED, STORED, ALREADY_HELD], "the last repeats the second");
+    const second = await caller.unary(BatchPut, { blobs: [utf8Of("b"), ...contents] });
+    assert.deepEqual(outcomes(second), [STORED, ALREADY_HELD, ALREADY_HELD, ALREADY_HELD, ALREADY_HELD]);
+    assert.ok(second.items.every(({ refusal }) => refusal === undefined));
     const large = await database.blobs.put(patternBytes(MAX_INLINE_VALUE_BYTES + 1));
     const unknown = new Uint8Array(32).fill(3);
     const hashes = [unknown, ...contents.map((bytes) => hashBlob(bytes)), large.hash, unknown];
@@ -414,14 +427,47 @@ describe("batches of blobs", () => {
     assert.deepEqual(items[6], { case: "missing", value: true });
   });
 
+  test("one that is refused stops no other, and says why as a call for it alone would", async () => {
+    const { caller, database } = await openHarness();
+    const blobs = [
+      utf8Of("a"),
+      patternBytes(MAX_INLINE_VALUE_BYTES + 1),
+      patternBytes(70_000),
+      new Uint8Array(3_000_000),
+    ];
+    const answer = await caller.unary(BatchPut, { blobs });
+    const { STORED, REFUSED } = BatchPutOutcome;
+    assert.deepEqual(
+      answer.items.map(({ outcome }) => outcome),
+      [STORED, REFUSED, STORED, REFUSED],
+    );
+    for (const [index, bytes] of blobs.entries()) {
+      const { hash, size } = answer.blobs[index] ?? assert.fail("one for each");
+      assert.deepEqual([toHex(hash), Number(size)], [toHex(hashBlob(bytes)), bytes.length]);
+      const isStored = answer.items[index]?.refusal === undefined;
+      assert.equal((await database.blobs.findMissing([hash])).length, isStored ? 0 : 1);
+    }
+    const { code, message, details } = answer.items[1]?.refusal ?? assert.fail("a reason");
+    assert.equal(code, GrpcStatus.INVALID_ARGUMENT);
+    assert.match(message, /blobs\[1\]: 262145 bytes/);
+    const info = details.map((detail) => anyUnpack(detail, ErrorInfoSchema)).find((found) => found !== undefined);
+    assert.deepEqual([info?.reason, info?.metadata["hint"]], ["INVALID_ARGUMENT", "send it with Upload"]);
+  });
+
+  test("a damaged row is mended, and counts as stored", async () => {
+    const { caller, store } = await openHarness();
+    const hash = hashBlob(utf8Of("a"));
+    await store.write({ puts: [{ space: "blobs", key: hash, value: utf8Of("x") }] });
+    const put = await caller.unary(BatchPut, { blobs: [utf8Of("a")] });
+    assert.equal(put.items[0]?.outcome, BatchPutOutcome.STORED);
+    const [message] = await collect(caller.serverStream(BatchGet, { hashes: [hash] }));
+    assert.deepEqual(message?.items[0]?.result, { case: "data", value: utf8Of("a") });
+  });
+
   test("errors change nothing", async () => {
     const harness = await openHarness();
     const { caller } = harness;
     const before = await harness.fingerprint();
-    await fails(caller.unary(BatchPut, { blobs: [utf8Of("a"), new Uint8Array(MAX_INLINE_VALUE_BYTES + 1)] }), {
-      ...INVALID,
-      field: "blobs[1]",
-    });
     const empty = Array.from({ length: MAX_BATCH_BLOBS + 1 }, () => new Uint8Array(0));
     const many = Array.from({ length: MAX_BATCH_BLOBS + 1 }, () => new Uint8Array(32));
     await fails(caller.unary(BatchPut, { blobs: empty }), { ...LIMIT, field: "blobs" });

@@ -4,8 +4,10 @@
 // @generated from file neleus/v1/blob.proto (package neleus.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Status } from "../../google/rpc/status_pb.js";
+import { file_google_rpc_status } from "../../google/rpc/status_pb.js";
 import { file_neleus_v1_options } from "./options_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -13,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file neleus/v1/blob.proto.
  */
 export const file_neleus_v1_blob: GenFile = /*@__PURE__*/
-  fileDesc("ChRuZWxldXMvdjEvYmxvYi5wcm90bxIJbmVsZXVzLnYxIp8BChhCbG9iU2VydmljZVVwbG9hZFJlcXVlc3QSKQoGaGVhZGVyGAEgASgLMhcubmVsZXVzLnYxLlVwbG9hZEhlYWRlckgAEiUKBGRhdGEYAiABKAsyFS5uZWxldXMudjEuVXBsb2FkRGF0YUgAEikKBmZpbmlzaBgDIAEoCzIXLm5lbGV1cy52MS5VcGxvYWRGaW5pc2hIAEIGCgRwYXJ0IlgKDFVwbG9hZEhlYWRlchIQCghkYXRhYmFzZRgBIAEoCRIRCgl1cGxvYWRfaWQYAiABKAkSIwoHY29udGVudBgDIAEoCzISLm5lbGV1cy52MS5CbG9iUmVmIioKClVwbG9hZERhdGESDgoGb2Zmc2V0GAEgASgEEgwKBGRhdGEYAiABKAwiKgoMVXBsb2FkRmluaXNoEgwKBHNpemUYASABKAQSDAoEaGFzaBgCIAEoDCJNChlCbG9iU2VydmljZVVwbG9hZFJlc3BvbnNlEgwKBGhhc2gYASABKAwSDAoEc2l6ZRgCIAEoBBIUCgxhbHJlYWR5X2hlbGQYAyABKAgiaQodQmxvYlNlcnZpY2VRdWVyeVVwbG9hZFJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSEQoJdXBsb2FkX2lkGAIgASgJEiMKB2NvbnRlbnQYAyABKAsyEi5uZWxldXMudjEuQmxvYlJlZiI+Ch5CbG9iU2VydmljZVF1ZXJ5VXBsb2FkUmVzcG9uc2USDgoGb2Zmc2V0GAEgASgEEgwKBGhlbGQYAiABKAgiewoaQmxvYlNlcnZpY2VEb3dubG9hZFJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSDAoEaGFzaBgCIAEoDBINCgVzdGFydBgDIAEoBBIQCgNlbmQYBCABKARIAIgBARIUCgxvbWl0X3BhcmVudHMYBSABKAhCBgoEX2VuZCJ9ChtCbG9iU2VydmljZURvd25sb2FkUmVzcG9uc2USKwoGaGVhZGVyGAEgASgLMhkubmVsZXVzLnYxLkRvd25sb2FkSGVhZGVySAASKQoFc2xpY2UYAiABKAsyGC5uZWxldXMudjEuRG93bmxvYWRTbGljZUgAQgYKBHBhcnQiOgoORG93bmxvYWRIZWFkZXISDAoEc2l6ZRgBIAEoBBINCgVzdGFydBgCIAEoBBILCgNlbmQYAyABKAQiLgoNRG93bmxvYWRTbGljZRIPCgdwYXJlbnRzGAEgASgMEgwKBGRhdGEYAiABKAwiQQodQmxvYlNlcnZpY2VGaW5kTWlzc2luZ1JlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSDgoGaGFzaGVzGAIgAygMIjEKHkJsb2JTZXJ2aWNlRmluZE1pc3NpbmdSZXNwb25zZRIPCgdtaXNzaW5nGAEgAygMIj0KGkJsb2JTZXJ2aWNlQmF0Y2hQdXRSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEg0KBWJsb2JzGAIgAygMIkAKG0Jsb2JTZXJ2aWNlQmF0Y2hQdXRSZXNwb25zZRIhCgVibG9icxgBIAMoCzISLm5lbGV1cy52MS5CbG9iUmVmIiUKB0Jsb2JSZWYSDAoEaGFzaBgBIAEoDBIMCgRzaXplGAIgASgEIj4KGkJsb2JTZXJ2aWNlQmF0Y2hHZXRSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEg4KBmhhc2hlcxgCIAMoDCJFChtCbG9iU2VydmljZUJhdGNoR2V0UmVzcG9uc2USJgoFaXRlbXMYASADKAsyFy5uZWxldXMudjEuQmF0Y2hHZXRJdGVtIlAKDEJhdGNoR2V0SXRlbRIOCgRkYXRhGAEgASgMSAASEQoHbWlzc2luZxgCIAEoCEgAEhMKCXRvb19sYXJnZRgDIAEoBEgAQggKBnJlc3VsdCI4ChZCbG9iU2VydmljZVN0YXRSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEgwKBGhhc2gYAiABKAwiRgoXQmxvYlNlcnZpY2VTdGF0UmVzcG9uc2USDAoEc2l6ZRgBIAEoBBIPCgdwYXJlbnRzGAIgASgMEgwKBGRhdGEYAyABKAwyzAUKC0Jsb2JTZXJ2aWNlElsKBlVwbG9hZBIjLm5lbGV1cy52MS5CbG9iU2VydmljZVVwbG9hZFJlcXVlc3QaJC5uZWxldXMudjEuQmxvYlNlcnZpY2VVcGxvYWRSZXNwb25zZSIEqLwYAygBEmsKC1F1ZXJ5VXBsb2FkEigubmVsZXVzLnYxLkJsb2JTZXJ2aWNlUXVlcnlVcGxvYWRSZXF1ZXN0GikubmVsZXVzLnYxLkJsb2JTZXJ2aWNlUXVlcnlVcGxvYWRSZXNwb25zZSIHkAIBqLwYAxJkCghEb3dubG9hZBIlLm5lbGV1cy52MS5CbG9iU2VydmljZURvd25sb2FkUmVxdWVzdBomLm5lbGV1cy52MS5CbG9iU2VydmljZURvd25sb2FkUmVzcG9uc2UiB5ACAai8GAIwARJrCgtGaW5kTWlzc2luZxIoLm5lbGV1cy52MS5CbG9iU2VydmljZUZpbmRNaXNzaW5nUmVxdWVzdBopLm5lbGV1cy52MS5CbG9iU2VydmljZUZpbmRNaXNzaW5nUmVzcG9uc2UiB5ACAai8GAISYgoIQmF0Y2hQdXQSJS5uZWxldXMudjEuQmxvYlNlcnZpY2VCYXRjaFB1dFJlcXVlc3QaJi5uZWxldXMudjEuQmxvYlNlcnZpY2VCYXRjaFB1dFJlc3BvbnNlIgeQAgKovBgDEmQKCEJhdGNoR2V0EiUubmVsZXVzLnYxLkJsb2JTZXJ2aWNlQmF0Y2hHZXRSZXF1ZXN0GiYubmVsZXVzLnYxLkJsb2JTZXJ2aWNlQmF0Y2hHZXRSZXNwb25zZSIHkAIBqLwYAjABElYKBFN0YXQSIS5uZWxldXMudjEuQmxvYlNlcnZpY2VTdGF0UmVxdWVzdBoiLm5lbGV1cy52MS5CbG9iU2VydmljZVN0YXRSZXNwb25zZSIHkAIBqLwYAkIzCg1kZXYubmVsZXVzLnYxUAFaIG5lbGV1cy5kZXYvZ28vbmVsZXVzL3YxO25lbGV1c3YxYgZwcm90bzM", [file_neleus_v1_options]);
+  fileDesc("ChRuZWxldXMvdjEvYmxvYi5wcm90bxIJbmVsZXVzLnYxIp8BChhCbG9iU2VydmljZVVwbG9hZFJlcXVlc3QSKQoGaGVhZGVyGAEgASgLMhcubmVsZXVzLnYxLlVwbG9hZEhlYWRlckgAEiUKBGRhdGEYAiABKAsyFS5uZWxldXMudjEuVXBsb2FkRGF0YUgAEikKBmZpbmlzaBgDIAEoCzIXLm5lbGV1cy52MS5VcGxvYWRGaW5pc2hIAEIGCgRwYXJ0IlgKDFVwbG9hZEhlYWRlchIQCghkYXRhYmFzZRgBIAEoCRIRCgl1cGxvYWRfaWQYAiABKAkSIwoHY29udGVudBgDIAEoCzISLm5lbGV1cy52MS5CbG9iUmVmIioKClVwbG9hZERhdGESDgoGb2Zmc2V0GAEgASgEEgwKBGRhdGEYAiABKAwiKgoMVXBsb2FkRmluaXNoEgwKBHNpemUYASABKAQSDAoEaGFzaBgCIAEoDCJNChlCbG9iU2VydmljZVVwbG9hZFJlc3BvbnNlEgwKBGhhc2gYASABKAwSDAoEc2l6ZRgCIAEoBBIUCgxhbHJlYWR5X2hlbGQYAyABKAgiaQodQmxvYlNlcnZpY2VRdWVyeVVwbG9hZFJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSEQoJdXBsb2FkX2lkGAIgASgJEiMKB2NvbnRlbnQYAyABKAsyEi5uZWxldXMudjEuQmxvYlJlZiI+Ch5CbG9iU2VydmljZVF1ZXJ5VXBsb2FkUmVzcG9uc2USDgoGb2Zmc2V0GAEgASgEEgwKBGhlbGQYAiABKAgiewoaQmxvYlNlcnZpY2VEb3dubG9hZFJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSDAoEaGFzaBgCIAEoDBINCgVzdGFydBgDIAEoBBIQCgNlbmQYBCABKARIAIgBARIUCgxvbWl0X3BhcmVudHMYBSABKAhCBgoEX2VuZCJ9ChtCbG9iU2VydmljZURvd25sb2FkUmVzcG9uc2USKwoGaGVhZGVyGAEgASgLMhkubmVsZXVzLnYxLkRvd25sb2FkSGVhZGVySAASKQoFc2xpY2UYAiABKAsyGC5uZWxldXMudjEuRG93bmxvYWRTbGljZUgAQgYKBHBhcnQiOgoORG93bmxvYWRIZWFkZXISDAoEc2l6ZRgBIAEoBBINCgVzdGFydBgCIAEoBBILCgNlbmQYAyABKAQiLgoNRG93bmxvYWRTbGljZRIPCgdwYXJlbnRzGAEgASgMEgwKBGRhdGEYAiABKAwiQQodQmxvYlNlcnZpY2VGaW5kTWlzc2luZ1JlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSDgoGaGFzaGVzGAIgAygMIjEKHkJsb2JTZXJ2aWNlRmluZE1pc3NpbmdSZXNwb25zZRIPCgdtaXNzaW5nGAEgAygMIj0KGkJsb2JTZXJ2aWNlQmF0Y2hQdXRSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEg0KBWJsb2JzGAIgAygMImgKG0Jsb2JTZXJ2aWNlQmF0Y2hQdXRSZXNwb25zZRIhCgVibG9icxgBIAMoCzISLm5lbGV1cy52MS5CbG9iUmVmEiYKBWl0ZW1zGAIgAygLMhcubmVsZXVzLnYxLkJhdGNoUHV0SXRlbSJgCgxCYXRjaFB1dEl0ZW0SKwoHb3V0Y29tZRgBIAEoDjIaLm5lbGV1cy52MS5CYXRjaFB1dE91dGNvbWUSIwoHcmVmdXNhbBgCIAEoCzISLmdvb2dsZS5ycGMuU3RhdHVzIiUKB0Jsb2JSZWYSDAoEaGFzaBgBIAEoDBIMCgRzaXplGAIgASgEIj4KGkJsb2JTZXJ2aWNlQmF0Y2hHZXRSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEg4KBmhhc2hlcxgCIAMoDCJFChtCbG9iU2VydmljZUJhdGNoR2V0UmVzcG9uc2USJgoFaXRlbXMYASADKAsyFy5uZWxldXMudjEuQmF0Y2hHZXRJdGVtIlAKDEJhdGNoR2V0SXRlbRIOCgRkYXRhGAEgASgMSAASEQoHbWlzc2luZxgCIAEoCEgAEhMKCXRvb19sYXJnZRgDIAEoBEgAQggKBnJlc3VsdCI4ChZCbG9iU2VydmljZVN0YXRSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEgwKBGhhc2gYAiABKAwiRgoXQmxvYlNlcnZpY2VTdGF0UmVzcG9uc2USDAoEc2l6ZRgBIAEoBBIPCgdwYXJlbnRzGAIgASgMEgwKBGRhdGEYAyABKAwqlQEKD0JhdGNoUHV0T3V0Y29tZRIhCh1CQVRDSF9QVVRfT1VUQ09NRV9VTlNQRUNJRklFRBAAEhwKGEJBVENIX1BVVF9PVVRDT01FX1NUT1JFRBABEiIKHkJBVENIX1BVVF9PVVRDT01FX0FMUkVBRFlfSEVMRBACEh0KGUJBVENIX1BVVF9PVVRDT01FX1JFRlVTRUQQAzLMBQoLQmxvYlNlcnZpY2USWwoGVXBsb2FkEiMubmVsZXVzLnYxLkJsb2JTZXJ2aWNlVXBsb2FkUmVxdWVzdBokLm5lbGV1cy52MS5CbG9iU2VydmljZVVwbG9hZFJlc3BvbnNlIgSovBgDKAESawoLUXVlcnlVcGxvYWQSKC5uZWxldXMudjEuQmxvYlNlcnZpY2VRdWVyeVVwbG9hZFJlcXVlc3QaKS5uZWxldXMudjEuQmxvYlNlcnZpY2VRdWVyeVVwbG9hZFJlc3BvbnNlIgeQAgGovBgDEmQKCERvd25sb2FkEiUubmVsZXVzLnYxLkJsb2JTZXJ2aWNlRG93bmxvYWRSZXF1ZXN0GiYubmVsZXVzLnYxLkJsb2JTZXJ2aWNlRG93bmxvYWRSZXNwb25zZSIHkAIBqLwYAjABEmsKC0ZpbmRNaXNzaW5nEigubmVsZXVzLnYxLkJsb2JTZXJ2aWNlRmluZE1pc3NpbmdSZXF1ZXN0GikubmVsZXVzLnYxLkJsb2JTZXJ2aWNlRmluZE1pc3NpbmdSZXNwb25zZSIHkAIBqLwYAhJiCghCYXRjaFB1dBIlLm5lbGV1cy52MS5CbG9iU2VydmljZUJhdGNoUHV0UmVxdWVzdBomLm5lbGV1cy52MS5CbG9iU2VydmljZUJhdGNoUHV0UmVzcG9uc2UiB5ACAqi8GAMSZAoIQmF0Y2hHZXQSJS5uZWxldXMudjEuQmxvYlNlcnZpY2VCYXRjaEdldFJlcXVlc3QaJi5uZWxldXMudjEuQmxvYlNlcnZpY2VCYXRjaEdldFJlc3BvbnNlIgeQAgGovBgCMAESVgoEU3RhdBIhLm5lbGV1cy52MS5CbG9iU2VydmljZVN0YXRSZXF1ZXN0GiIubmVsZXVzLnYxLkJsb2JTZXJ2aWNlU3RhdFJlc3BvbnNlIgeQAgGovBgCQjMKDWRldi5uZWxldXMudjFQAVogbmVsZXVzLmRldi9nby9uZWxldXMvdjE7bmVsZXVzdjFiBnByb3RvMw", [file_google_rpc_status, file_neleus_v1_options]);
 
 /**
  * A part of an upload: one header, then data, then one finish.
@@ -468,7 +470,7 @@ export type BlobServiceBatchPutRequest = Message<"neleus.v1.BlobServiceBatchPutR
   database: string;
 
   /**
-   * Contents, each at most 256 KiB, at most 10,000, together within one message.
+   * Contents, at most 10,000, together within one message. One over 256 KiB is refused, and sent with Upload instead.
    *
    * @generated from field: repeated bytes blobs = 2;
    */
@@ -483,17 +485,24 @@ export const BlobServiceBatchPutRequestSchema: GenMessage<BlobServiceBatchPutReq
   messageDesc(file_neleus_v1_blob, 13);
 
 /**
- * What was stored.
+ * What became of the blobs.
  *
  * @generated from message neleus.v1.BlobServiceBatchPutResponse
  */
 export type BlobServiceBatchPutResponse = Message<"neleus.v1.BlobServiceBatchPutResponse"> & {
   /**
-   * One for each blob sent, in order. The caller compares each hash with its own.
+   * One for each blob sent, in order, also for those refused. The caller compares each hash with its own.
    *
    * @generated from field: repeated neleus.v1.BlobRef blobs = 1;
    */
   blobs: BlobRef[];
+
+  /**
+   * What became of each, in the same order.
+   *
+   * @generated from field: repeated neleus.v1.BatchPutItem items = 2;
+   */
+  items: BatchPutItem[];
 };
 
 /**
@@ -502,6 +511,34 @@ export type BlobServiceBatchPutResponse = Message<"neleus.v1.BlobServiceBatchPut
  */
 export const BlobServiceBatchPutResponseSchema: GenMessage<BlobServiceBatchPutResponse> = /*@__PURE__*/
   messageDesc(file_neleus_v1_blob, 14);
+
+/**
+ * What became of one blob of a batch.
+ *
+ * @generated from message neleus.v1.BatchPutItem
+ */
+export type BatchPutItem = Message<"neleus.v1.BatchPutItem"> & {
+  /**
+   * Stored, held already, or refused.
+   *
+   * @generated from field: neleus.v1.BatchPutOutcome outcome = 1;
+   */
+  outcome: BatchPutOutcome;
+
+  /**
+   * Why it was refused: code, message and details as those of a call that fails. Absent otherwise.
+   *
+   * @generated from field: google.rpc.Status refusal = 2;
+   */
+  refusal?: Status | undefined;
+};
+
+/**
+ * Describes the message neleus.v1.BatchPutItem.
+ * Use `create(BatchPutItemSchema)` to create a new message.
+ */
+export const BatchPutItemSchema: GenMessage<BatchPutItem> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_blob, 15);
 
 /**
  * Names a blob and its size.
@@ -529,7 +566,7 @@ export type BlobRef = Message<"neleus.v1.BlobRef"> & {
  * Use `create(BlobRefSchema)` to create a new message.
  */
 export const BlobRefSchema: GenMessage<BlobRef> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_blob, 15);
+  messageDesc(file_neleus_v1_blob, 16);
 
 /**
  * Asks for many blobs.
@@ -557,7 +594,7 @@ export type BlobServiceBatchGetRequest = Message<"neleus.v1.BlobServiceBatchGetR
  * Use `create(BlobServiceBatchGetRequestSchema)` to create a new message.
  */
 export const BlobServiceBatchGetRequestSchema: GenMessage<BlobServiceBatchGetRequest> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_blob, 16);
+  messageDesc(file_neleus_v1_blob, 17);
 
 /**
  * Some of the blobs asked for.
@@ -578,7 +615,7 @@ export type BlobServiceBatchGetResponse = Message<"neleus.v1.BlobServiceBatchGet
  * Use `create(BlobServiceBatchGetResponseSchema)` to create a new message.
  */
 export const BlobServiceBatchGetResponseSchema: GenMessage<BlobServiceBatchGetResponse> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_blob, 17);
+  messageDesc(file_neleus_v1_blob, 18);
 
 /**
  * One blob of a batch.
@@ -623,7 +660,7 @@ export type BatchGetItem = Message<"neleus.v1.BatchGetItem"> & {
  * Use `create(BatchGetItemSchema)` to create a new message.
  */
 export const BatchGetItemSchema: GenMessage<BatchGetItem> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_blob, 18);
+  messageDesc(file_neleus_v1_blob, 19);
 
 /**
  * Asks for a blob's size.
@@ -651,7 +688,7 @@ export type BlobServiceStatRequest = Message<"neleus.v1.BlobServiceStatRequest">
  * Use `create(BlobServiceStatRequestSchema)` to create a new message.
  */
 export const BlobServiceStatRequestSchema: GenMessage<BlobServiceStatRequest> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_blob, 19);
+  messageDesc(file_neleus_v1_blob, 20);
 
 /**
  * A blob's size and what proves it.
@@ -686,7 +723,48 @@ export type BlobServiceStatResponse = Message<"neleus.v1.BlobServiceStatResponse
  * Use `create(BlobServiceStatResponseSchema)` to create a new message.
  */
 export const BlobServiceStatResponseSchema: GenMessage<BlobServiceStatResponse> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_blob, 20);
+  messageDesc(file_neleus_v1_blob, 21);
+
+/**
+ * What may become of one blob of a batch.
+ *
+ * @generated from enum neleus.v1.BatchPutOutcome
+ */
+export enum BatchPutOutcome {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: BATCH_PUT_OUTCOME_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * It was not there, or damaged, and is durable now.
+   *
+   * @generated from enum value: BATCH_PUT_OUTCOME_STORED = 1;
+   */
+  STORED = 1,
+
+  /**
+   * It was there, in the database or earlier in the batch; what was sent has been compared with it.
+   *
+   * @generated from enum value: BATCH_PUT_OUTCOME_ALREADY_HELD = 2;
+   */
+  ALREADY_HELD = 2,
+
+  /**
+   * It was not stored; see refusal.
+   *
+   * @generated from enum value: BATCH_PUT_OUTCOME_REFUSED = 3;
+   */
+  REFUSED = 3,
+}
+
+/**
+ * Describes the enum neleus.v1.BatchPutOutcome.
+ */
+export const BatchPutOutcomeSchema: GenEnum<BatchPutOutcome> = /*@__PURE__*/
+  enumDesc(file_neleus_v1_blob, 0);
 
 /**
  * Blobs are named by H_blob of their content (FORMATS section 5), so any part of one can be checked against the name.
@@ -752,9 +830,10 @@ export const BlobService: GenService<{
     output: typeof BlobServiceFindMissingResponseSchema;
   },
   /**
-   * Stores many small blobs in one durable batch, all or none.
+   * Stores many small blobs, and says of each what became of it. One that is refused stops no other; what is reported as
+   * stored is durable, flushed together. Where the call fails any of them may have been stored: sending them again is safe.
    *
-   * INVALID_ARGUMENT: an item is over 256 KiB. RESOURCE_EXHAUSTED: too many items.
+   * RESOURCE_EXHAUSTED: too many items.
    *
    * @generated from rpc neleus.v1.BlobService.BatchPut
    */
