@@ -186,7 +186,10 @@ export interface Found {
   readonly value: StateValue | undefined;
 }
 
-/** The staged state of a head. Each read takes a fresh verified snapshot: for several reads at one root take your own. */
+/**
+ * The staged state of a head. Each read takes a fresh verified snapshot, and another one where it was overtaken by writes:
+ * for several reads at one root take your own.
+ */
 export interface HeadState extends StateView {
   readonly head: string;
   put(key: Key, value: string | Uint8Array, options?: ConditionOptions): Promise<Applied>;
@@ -256,6 +259,9 @@ export interface Snapshot extends StateView {
   readonly message: SnapshotMessage;
 }
 
+/**
+ * What a head had staged. The server frees it some time after it was replaced, a second at least: then reads are Pruned.
+ */
 export interface StagedView extends StateView {
   readonly stateRoot: MapRoot;
   readonly ledgerRoot: MapRoot;

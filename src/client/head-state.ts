@@ -2,7 +2,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { compareBytes, equalBytes, toHex } from "../core/bytes.js";
 import { hashBlob } from "../core/blob/index.js";
-import { InvalidArgument, LimitExceeded } from "../core/errors.js";
+import { InvalidArgument, LimitExceeded, Pruned } from "../core/errors.js";
 import { mapRoot, type BlobHash } from "../core/hashes.js";
 import { MAX_BATCH_BYTES, MAX_BATCH_KEYS, MAX_INLINE_VALUE_BYTES } from "../core/limits.js";
 import { requireName } from "../core/object/index.js";
@@ -51,26 +51,27 @@ export class VerifiedHeadState implements HeadState {
   }
 
   async get(key: Key, options: ValueOptions = {}): Promise<StateValue | undefined> {
-    return (await this.#staged(options)).get(key, options);
+    return this.#read(options, (view) => view.get(key, options));
   }
 
   async entry(key: Key, options: CallOptions = {}): Promise<StateEntry | undefined> {
-    return (await this.#staged(options)).entry(key, options);
+    return this.#read(options, (view) => view.entry(key, options));
   }
 
   async *getMany(keys: Iterable<Key>, options: ValueOptions = {}): AsyncGenerator<Found, void, undefined> {
-    yield* (await this.#staged(options)).getMany(keys, options);
+    const wanted = [...keys];
+    yield* this.#stream(options, (view) => view.getMany(wanted, options));
   }
 
   scan(range?: ScanRange & { readonly values?: false | undefined }): AsyncGenerator<StateEntry, void, undefined>;
   scan(range: ScanRange & { readonly values: true }): AsyncGenerator<StateValue, void, undefined>;
   scan(range?: ScanRange): AsyncGenerator<StateEntry, void, undefined>;
   async *scan(range: ScanRange = {}): AsyncGenerator<StateEntry, void, undefined> {
-    yield* (await this.#staged(range)).scan(range);
+    yield* this.#stream(range, (view) => view.scan(range));
   }
 
   async count(range: KeyRange = {}): Promise<number> {
-    return (await this.#staged(range)).count(range);
+    return this.#read(range, (view) => view.count(range));
   }
 
   async put(key: Key, value: string | Uint8Array, options: ConditionOptions = {}): Promise<Applied> {
@@ -112,6 +113,41 @@ export class VerifiedHeadState implements HeadState {
 
   async #staged(options: CallOptions): Promise<StateView> {
     return (await this.#context.snapshot(this.head, options)).staged;
+  }
+
+  /** Reads what is staged; once more, at a new snapshot, where that of the first was replaced and freed in between. */
+  async #read<T>(options: CallOptions, read: (view: StateView) => Promise<T>): Promise<T> {
+    const view = await this.#staged(options);
+    try {
+      return await read(view);
+    } catch (error) {
+      if (!(error instanceof Pruned)) throw error;
+    }
+    return read(await this.#staged(options));
+  }
+
+  /** The same for a stream that has yielded nothing yet. */
+  async *#stream<T>(
+    options: CallOptions,
+    read: (view: StateView) => AsyncIterable<T>,
+  ): AsyncGenerator<T, void, undefined> {
+    const begin = async (): Promise<AsyncIterator<T>> => read(await this.#staged(options))[Symbol.asyncIterator]();
+    let items = await begin();
+    let first: IteratorResult<T>;
+    try {
+      first = await items.next();
+    } catch (error) {
+      if (!(error instanceof Pruned)) throw error;
+      items = await begin();
+      first = await items.next();
+    }
+    if (first.done === true) return;
+    try {
+      yield first.value;
+      yield* { [Symbol.asyncIterator]: () => items };
+    } finally {
+      await items.return?.();
+    }
   }
 
   /** Sends ahead the values that are too large to travel in the request; they become references. */

@@ -8,7 +8,9 @@ import { patternBytes } from "./bytes.js";
 import { put } from "./database.js";
 
 const [directory = "", name = ""] = process.argv.slice(2);
-const db = await Database.open(directory);
+// Nodes go as soon as they may, so that what frees them is killed too.
+const freeing = { afterMs: 0, afterLeaves: 2, nodesPerBatch: 4 };
+const db = await Database.open(directory, { freeing });
 writeSync(1, "ready\n");
 
 async function writeStates(lane: number): Promise<void> {
