@@ -12,6 +12,7 @@ import { printableText, toJsonText, type Printable } from "./output.js";
 import { writeOutput } from "./output-file.js";
 import type { Session } from "./session.js";
 import { rangeOptions, registerStateDiff } from "./state-diff.js";
+import { registerStateLoad } from "./state-load.js";
 
 export function registerState(program: Command): void {
   const state = group(program, "state", "keys and values of a head");
@@ -28,6 +29,7 @@ export function registerState(program: Command): void {
     .option("--limit <n>", "at most this many keys")
     .option("--values", "print the values too (JSON: base64)");
   registerStateDiff(state);
+  registerStateLoad(state);
 }
 
 function appliedResult(head: string, applied: Applied): Record<string, Printable> {

@@ -78,8 +78,16 @@ export async function checkApplied(
   return { beforeRoot, root, loggedRoot };
 }
 
-/** What the leaf of the receipt says of the head. */
-function loggedRootOf({ head, answer, receipt }: AnsweredApply): MapRoot | undefined {
+/**
+ * What the leaf of the receipt says of the head: its staged root there, or undefined where it is gone.
+ * @throws VerificationFailed, IncompleteProof - the leaf is not in the checkpoint, or the refs do not show it
+ */
+export function loggedRootOf(write: {
+  readonly head: string;
+  readonly answer: Pick<StateServiceApplyResponse, "leaf" | "inclusion" | "refs">;
+  readonly receipt: Receipt;
+}): MapRoot | undefined {
+  const { head, answer, receipt } = write;
   const { leaf, inclusion } = answer;
   const { refsRoot } = openLeaf(receipt.checkpoint, { index: receipt.logIndex, leaf, inclusion });
   const cell = verifyNodes(get({ kind: MapKind.refs, root: refsRoot }, stagedKey(head)), answer.refs);

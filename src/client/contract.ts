@@ -202,6 +202,44 @@ export interface HeadState extends StateView {
    * @throws VerificationFailed, IncompleteProof - something else was recorded
    */
   apply(operations: readonly Operation[], options?: ApplyOptions): Promise<Applied>;
+  /**
+   * Puts any number of keys as one change: the head moves once, at the end, or not at all. Memory is bounded on both
+   * sides. Values are at most 256 KiB; of a key that comes twice the later value holds. What comes in ascending order of
+   * key (bytewise) costs the least, and into an empty state is checked: the client computes the root itself.
+   * It reads all that is staged: for much, into a head with little or about as much.
+   * @throws Conflict - the expected root does not hold
+   * @throws VerificationFailed - something else was recorded
+   */
+  load(entries: Iterable<LoadEntry> | AsyncIterable<LoadEntry>, options?: LoadOptions): Promise<Loaded>;
+}
+
+/** A key and its value, both text as its UTF-8, or bytes. */
+export interface LoadEntry {
+  readonly key: Key;
+  readonly value: string | Uint8Array;
+}
+
+export interface LoadOptions extends CallOptions {
+  /** The staged root must be this, or that of the empty state, or nothing happens: `Conflict`. */
+  readonly expectedRoot?: HashArgument | { readonly empty: true } | undefined;
+  /** Called with the number of entries that have been sent so far. */
+  readonly onProgress?: ((entries: number) => void) | undefined;
+  /** True: take the server's word for the root, which saves computing it. */
+  readonly unverified?: boolean | undefined;
+}
+
+/** A durable load. */
+export interface Loaded {
+  /** The staged root that was loaded into: the expected one, where one was given, else as the server says. */
+  readonly beforeRoot: MapRoot;
+  readonly root: MapRoot;
+  /** As in `Applied`. */
+  readonly loggedRoot: MapRoot | undefined;
+  /** Different keys among the entries. */
+  readonly keys: number;
+  /** True where `root` was computed here; else it is the server's word, and `diff` from `beforeRoot` shows what it holds. */
+  readonly isRootComputed: boolean;
+  readonly receipt: Receipt;
 }
 
 /** What must hold of a key before: it is absent, or its value has this hash. */

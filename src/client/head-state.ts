@@ -19,6 +19,9 @@ import type {
   Found,
   KeyRange,
   HeadState,
+  Loaded,
+  LoadEntry,
+  LoadOptions,
   Operation,
   ScanRange,
   Snapshot,
@@ -27,6 +30,7 @@ import type {
   StateView,
   ValueOptions,
 } from "./contract.js";
+import { loadState } from "./load.js";
 import type { FollowedLog } from "./log.js";
 import { receivedHash } from "./received.js";
 import type { BlobReference, Key } from "./records.js";
@@ -109,6 +113,10 @@ export class VerifiedHeadState implements HeadState {
     const { knownLeaves } = write;
     const asked = { head, changes: sorted.map(askedChange), expectedRoot, answer, receipt, knownLeaves };
     return { ...(await checkApplied(connection, asked, options)), receipt };
+  }
+
+  async load(entries: Iterable<LoadEntry> | AsyncIterable<LoadEntry>, options: LoadOptions = {}): Promise<Loaded> {
+    return loadState(this.#context, this.head, entries, options);
   }
 
   async #staged(options: CallOptions): Promise<StateView> {

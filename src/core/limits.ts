@@ -61,6 +61,19 @@ export const MAX_BATCH_KEYS = 10_000;
  * million keys. A larger one is left out, and its caller compares the two states instead.
  */
 export const MAX_TRANSITION_BYTES = MiB;
+/** Loads in progress in one database: each holds LOAD_RUN_BYTES and some MiB more. */
+export const MAX_LOADS = 8;
+/** Entries of a load, in bytes, that are sorted in memory at a time. */
+export const LOAD_RUN_BYTES = 4 * MiB;
+/** Bytes that are read ahead, of all sorted runs of a load together, where they are not very many. */
+export const LOAD_READ_BYTES = 4 * MiB;
+/** Rows of a load, in bytes, that are written in one batch. */
+export const LOAD_BATCH_BYTES = 4 * MiB;
+/**
+ * Keys in a row of a load at which no node may end, which must be held to be cut. Of keys that were not made so, one in
+ * sixteen ends a node.
+ */
+export const MAX_OPEN_SEGMENT_ENTRIES = 50_000;
 /** Most inline value bytes in one Apply. */
 export const MAX_BATCH_BYTES = 3 * MiB;
 /** Most blobs in one BatchPut, BatchGet or FindMissing. */

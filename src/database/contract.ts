@@ -325,6 +325,50 @@ export interface States {
    *   size than claimed @throws LimitExceeded - over MAX_BATCH_KEYS or MAX_BATCH_BYTES
    */
   apply(head: string, options: ApplyOptions): Promise<Applied>;
+  /**
+   * Begins a bulk put into a head's staged state, in memory that does not grow with it.
+   * @throws NotFound - kind `head` @throws Conflict - the expected root @throws LimitExceeded - MAX_LOADS are in progress
+   */
+  load(head: string, options?: LoadOptions): Promise<Load>;
+}
+
+export interface LoadOptions {
+  /** The staged root must be this one, or that of the empty state, now and when the head moves. */
+  readonly expectedRoot?: Uint8Array | "empty" | undefined;
+}
+
+/** Keys and as many values, each at most MAX_INLINE_VALUE_BYTES. */
+export interface LoadEntries {
+  readonly keys: readonly Uint8Array[];
+  readonly values: readonly Uint8Array[];
+}
+
+/** Keys and values on their way into a head. Calls one after the other. Close it, also after `finish`. */
+export interface Load {
+  /** Entries added. */
+  readonly count: number;
+  /** In any order. Of a key that comes twice the later value holds. @throws InvalidArgument - a key or value that cannot be */
+  add(entries: LoadEntries): Promise<void>;
+  /**
+   * Moves the head, once, to what it held with all of this put on top. Where others moved it meanwhile and nothing was
+   * expected of it, that is what they left. The signal ends it before the head moves, with its reason.
+   * @throws NotFound - the head is gone @throws Conflict - the expected root, or others moved the head again and again
+   * @throws LimitExceeded - keys that were made to avoid the ends of nodes
+   */
+  finish(options?: { readonly signal?: AbortSignal | undefined }): Promise<Loaded>;
+  /** Without `finish`: nothing has changed, and nothing is left. */
+  close(): Promise<void>;
+}
+
+export interface Loaded {
+  /** The staged root that was loaded into. */
+  readonly beforeRoot: MapRoot;
+  readonly root: MapRoot;
+  /** Different keys among those added. */
+  readonly keys: number;
+  readonly receipt: Receipt;
+  /** The database as the batch left it that moved the head: the receipt's leaf is its newest. */
+  readonly view: View;
 }
 
 export interface CommitOptions {

@@ -145,7 +145,15 @@ class OpenDatabase implements Contract {
     const manifests = new DatabaseManifests({ store, nodes, blobs, objects, committer });
     this.manifests = manifests;
     this.documents = new DatabaseDocuments({ store, nodes, blobs, uploads, manifests, clock, view });
-    this.states = new DatabaseStates({ committer, blobs, viewAt });
+    this.states = new DatabaseStates({
+      store,
+      rows,
+      blobs,
+      committer,
+      newUploadId,
+      view,
+      viewAt,
+    });
     this.commits = new DatabaseCommits({ databaseId: identity.id, objects, committer, clock, view });
     this.heads = new DatabaseHeads({ objects, committer, empty: EMPTY_ROOTS });
     this.log = new DatabaseLog({ log: logStore, committer, signer, clock });
@@ -163,6 +171,7 @@ class OpenDatabase implements Contract {
     await this.#leases.close();
     await this.#committer.close();
     await this.uploads.close();
+    await this.states.close();
     await this.#store.close();
   }
 }

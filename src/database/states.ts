@@ -21,7 +21,9 @@ import type { Row } from "../store/contract.js";
 import type { DatabaseBlobs, HashedContent } from "./blobs.js";
 import { fromStore, requireHashBytes } from "./boundary.js";
 import type { Committer, MutationContext } from "./committer.js";
-import type { Applied, ApplyOptions, BlobRef, StateOperation, States, View } from "./contract.js";
+import type { Applied, ApplyOptions, BlobRef, Load, LoadOptions, StateOperation, States, View } from "./contract.js";
+import { DatabaseLoads } from "./load.js";
+import type { LoadContext } from "./load.js";
 import type { Tail } from "./log-store.js";
 import { requireHead, requireHeadName, requireStagedRoot } from "./refs.js";
 
@@ -47,12 +49,10 @@ export class DatabaseStates implements States {
   readonly #committer: Committer;
   readonly #blobs: DatabaseBlobs;
   readonly #viewAt: (tail: Tail) => View;
+  readonly #loads: DatabaseLoads;
 
-  constructor(options: {
-    readonly committer: Committer;
-    readonly blobs: DatabaseBlobs;
-    readonly viewAt: (tail: Tail) => View;
-  }) {
+  constructor(options: LoadContext) {
+    this.#loads = new DatabaseLoads(options);
     this.#committer = options.committer;
     this.#blobs = options.blobs;
     this.#viewAt = options.viewAt;
@@ -74,6 +74,18 @@ export class DatabaseStates implements States {
     const apply = { head, operations: prepared, expectedRoot, rows, withTransition: options.withTransition === true };
     const { value, receipt, tail } = await this.#committer.commit((context) => applyTo(context, apply));
     return { ...value, receipt, view: this.#viewAt(tail) };
+  }
+
+  async load(head: string, options: LoadOptions = {}): Promise<Load> {
+    requireHeadName(head);
+    const { expectedRoot } = options;
+    if (expectedRoot === undefined || expectedRoot === "empty") return this.#loads.begin(head, options);
+    return this.#loads.begin(head, { expectedRoot: requireHashBytes("expected_root", expectedRoot) });
+  }
+
+  /** Drops the loads in progress. */
+  close(): Promise<void> {
+    return this.#loads.close();
   }
 
   async #prepare(

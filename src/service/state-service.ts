@@ -17,17 +17,18 @@ import { StateService } from "../../gen/neleus/v1/state_pb.js";
 import { compareBytes } from "../core/bytes.js";
 import { BATCH_KEY_WORK_BYTES, MAX_BATCH_KEYS, MAX_INLINE_VALUE_BYTES } from "../core/limits.js";
 import { count, get } from "../core/map/index.js";
-import { stagedKey } from "../core/object/index.js";
 import type { Applied, KeyCondition, Lease, StateChange, StateOperation } from "../database/index.js";
 import { diffStream } from "./diff-stream.js";
 import { openDatabase, type ServiceEnvironment } from "./environment.js";
 import type { CallContext, ServiceImplementation } from "./implementation.js";
 import { inlineValue } from "./inline-value.js";
 import { keysStream } from "./keys-stream.js";
+import { loadStream } from "./load-stream.js";
+import { loggedRefs, type LoggedRefs } from "./logged-refs.js";
 import { Pace } from "./pace.js";
 import { pageOf, rangeField, rangeStream } from "./range-stream.js";
 import { readPosition, resolveAt, selectorField } from "./read-selector.js";
-import { afterWrite, receiptMessage } from "./receipt.js";
+import { receiptMessage } from "./receipt.js";
 import {
   blobHashField,
   countWithin,
@@ -68,6 +69,8 @@ export function stateService(environment: ServiceEnvironment): ServiceImplementa
       const shown = withTransition ? await shownChange(head, applied) : {};
       return { root, beforeRoot, receipt: receiptMessage(receipt), ...shown };
     },
+
+    load: (requests, context) => loadStream(environment, requests, context),
 
     scan: (request, context) => scan(environment, request, context),
 
@@ -175,24 +178,13 @@ async function* diff(
   }
 }
 
-/** Fields of the answer to an Apply. */
-interface ShownChange {
-  readonly transition: NodeRevealInit[];
-  readonly leaf: Uint8Array;
-  readonly inclusion: Uint8Array[];
-  readonly refs: NodeRevealInit[];
-}
-
-/** What shows a writer its change, and where the log contains it. The change is durable by now, which a failure says. */
-async function shownChange(head: string, { transition, view }: Applied): Promise<ShownChange> {
-  try {
-    const refs = readWithWitness(view, get(view.refs, stagedKey(head))).nodes;
-    const { leaf, inclusion } = await view.logProof();
-    const nodes = transition === undefined ? [] : Array.from(transition.reveals(), nodeReveal);
-    return { transition: nodes, leaf, inclusion: [...inclusion], refs };
-  } catch (error) {
-    throw afterWrite(error);
-  }
+/** What shows a writer its change, and where the log contains it. */
+async function shownChange(
+  head: string,
+  { transition, view }: Applied,
+): Promise<LoggedRefs & { readonly transition: NodeRevealInit[] }> {
+  const nodes = transition === undefined ? [] : Array.from(transition.reveals(), nodeReveal);
+  return { transition: nodes, ...(await loggedRefs(head, view)) };
 }
 
 /** Keys of a BatchGet. @throws InvalidArgument - none, or not strictly ascending @throws LimitExceeded */

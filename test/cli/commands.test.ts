@@ -398,3 +398,40 @@ test("keys counted, and what differs between two states", async (context) => {
   assert.deepEqual([wrong.code, wrong.stdout], [64, ""]);
   assert.equal((JSON.parse(wrong.stderr) as { error: { field: string } }).error.field, "before");
 });
+
+test("many keys from a file of lines", async (context) => {
+  const cwd = folder(context);
+  await neleus(cwd, ["db", "init", "./neleus_db"]);
+  const { address } = await serve(context, cwd);
+  const remote = ["--server", address, "--json"];
+  const lines = Array.from({ length: 2_500 }, (_, index) =>
+    JSON.stringify({ key: `k/${index}`, value: `v ${index} é` }),
+  );
+  writeFileSync(join(cwd, "keys.ndjson"), `${lines.join("\n")}\n\n`);
+  const loaded = json(await neleus(cwd, ["state", "load", "main", "keys.ndjson", "--into-empty", ...remote]));
+  assert.deepEqual([loaded["head"], loaded["keys"], loaded["log_index"]], ["main", 2_500, 1]);
+  assert.equal(json(await neleus(cwd, ["state", "count", "main", ...remote]))["root"], loaded["root"]);
+  assert.equal(
+    (await neleus(cwd, ["state", "get", "main", "k/1234", "--server", address, "--quiet"])).stdout,
+    "v 1234 é",
+  );
+
+  const encoded = `{"key": "00ff", "value": "${Buffer.from([0, 255]).toString("base64")}"}`;
+  const more = ["state", "load", "main", "-", "--key-encoding", "hex", "--value-encoding", "base64", ...remote];
+  assert.equal(json(await neleus(cwd, more, encoded))["keys"], 1);
+  assert.equal(json(await neleus(cwd, ["state", "count", "main", ...remote]))["count"], 2_501);
+
+  const wrong = async (input: string, ...options: string[]): Promise<[number | null, string, string]> => {
+    const run = await neleus(cwd, ["state", "load", "main", "-", ...options, ...remote], input);
+    const { error } = JSON.parse(run.stderr) as { error: { field: string; message: string } };
+    return [run.code, error.field, error.message];
+  };
+  const first = '{"key": "a", "value": "b"}\n';
+  assert.deepEqual(await wrong(`${first}{"key": "a"}`), [64, "file", 'line 2: must be {"key": "…", "value": "…"}']);
+  assert.deepEqual(await wrong(`${first}\nnull`), [64, "file", 'line 3: must be {"key": "…", "value": "…"}']);
+  assert.deepEqual(await wrong("{key"), [64, "file", "line 1: is not JSON"]);
+  assert.equal((await wrong('{"key": "", "value": ""}'))[1], "file");
+  assert.equal((await wrong(first, "--into-empty"))[0], 5);
+  assert.equal((await wrong(first, "--value-encoding", "rot13"))[1], "value-encoding");
+  assert.equal(json(await neleus(cwd, ["state", "count", "main", ...remote]))["count"], 2_501);
+});

@@ -50,6 +50,7 @@ const CLI_USE: Readonly<Record<string, string>> = {
   "StateService.BatchGet": "neleus state get with several keys",
   "StateService.Apply": "neleus state set",
   "StateService.Scan": "neleus state scan",
+  "StateService.Load": "neleus state load",
   "StateService.Count": "neleus state count",
   "StateService.Diff": "neleus state diff",
 };

@@ -11,6 +11,7 @@ import {
 import fc from "fast-check";
 import { toHex } from "#src/core/bytes.js";
 import { UploadDataSchema, UploadFinishSchema } from "#gen/neleus/v1/blob_pb.js";
+import { LoadEntriesSchema, LoadFinishSchema, StateServiceLoadRequestSchema } from "#gen/neleus/v1/state_pb.js";
 
 /** What the database holds, so that requests get past the first check. */
 export interface KnownValues {
@@ -166,8 +167,13 @@ export function requestsOf(method: DescMethod, known: KnownValues): fc.Arbitrary
   if (method.methodKind !== "client_streaming") return any.map((request) => [request]);
   const { bytes, hash } = known.content;
   const part = (name: string, value: object): Message => create(method.input, { part: { case: name, value } });
-  const data = part("data", create(UploadDataSchema, { data: bytes }));
-  const finish = part("finish", create(UploadFinishSchema, { size: BigInt(bytes.length), hash }));
+  const isLoad = method.input.typeName === StateServiceLoadRequestSchema.typeName;
+  const data = isLoad
+    ? part("entries", create(LoadEntriesSchema, { keys: [known.keys[0]!], values: [bytes] }))
+    : part("data", create(UploadDataSchema, { data: bytes }));
+  const finish = isLoad
+    ? part("finish", create(LoadFinishSchema, { count: 1n }))
+    : part("finish", create(UploadFinishSchema, { size: BigInt(bytes.length), hash }));
   const isHeader = (message: Message): boolean => (message as { part?: { case?: string } }).part?.case === "header";
   const header = any.filter(isHeader);
   return fc.oneof(

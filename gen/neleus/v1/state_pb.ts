@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file neleus/v1/state.proto.
  */
 export const file_neleus_v1_state: GenFile = /*@__PURE__*/
-  fileDesc("ChVuZWxldXMvdjEvc3RhdGUucHJvdG8SCW5lbGV1cy52MSIqCgtJbmxpbmVWYWx1ZRINCgVlbnRyeRgBIAEoBBIMCgRkYXRhGAIgASgMInAKFlN0YXRlU2VydmljZUdldFJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSIwoCYXQYAiABKAsyFy5uZWxldXMudjEuUmVhZFNlbGVjdG9yEgsKA2tleRgDIAEoDBISCgpvbWl0X3ZhbHVlGAQgASgIIogBChdTdGF0ZVNlcnZpY2VHZXRSZXNwb25zZRIpCghwb3NpdGlvbhgBIAEoCzIXLm5lbGV1cy52MS5SZWFkUG9zaXRpb24SJAoFbm9kZXMYAiADKAsyFS5uZWxldXMudjEuTm9kZVJldmVhbBISCgV2YWx1ZRgDIAEoDEgAiAEBQggKBl92YWx1ZSJ3ChtTdGF0ZVNlcnZpY2VCYXRjaEdldFJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSIwoCYXQYAiABKAsyFy5uZWxldXMudjEuUmVhZFNlbGVjdG9yEgwKBGtleXMYAyADKAwSEwoLb21pdF92YWx1ZXMYBCABKAgilwEKHFN0YXRlU2VydmljZUJhdGNoR2V0UmVzcG9uc2USKQoIcG9zaXRpb24YASABKAsyFy5uZWxldXMudjEuUmVhZFBvc2l0aW9uEiQKBW5vZGVzGAIgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwSJgoGdmFsdWVzGAMgAygLMhYubmVsZXVzLnYxLklubGluZVZhbHVlIrABChhTdGF0ZVNlcnZpY2VBcHBseVJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSDAoEaGVhZBgCIAEoCRItCgpvcGVyYXRpb25zGAMgAygLMhkubmVsZXVzLnYxLlN0YXRlT3BlcmF0aW9uEhoKDWV4cGVjdGVkX3Jvb3QYBCABKAxIAIgBARIXCg93YW50X3RyYW5zaXRpb24YBSABKAhCEAoOX2V4cGVjdGVkX3Jvb3QirwEKDlN0YXRlT3BlcmF0aW9uEgsKA2tleRgBIAEoDBIPCgV2YWx1ZRgCIAEoDEgAEiIKBGJsb2IYAyABKAsyEi5uZWxldXMudjEuQmxvYlJlZkgAEhAKBmRlbGV0ZRgEIAEoCEgAEhcKDWV4cGVjdGVkX2hhc2gYBSABKAxIARIZCg9leHBlY3RlZF9hYnNlbnQYBiABKAhIAUIICgZjaGFuZ2VCCwoJY29uZGl0aW9uItQBChlTdGF0ZVNlcnZpY2VBcHBseVJlc3BvbnNlEgwKBHJvb3QYASABKAwSIwoHcmVjZWlwdBgCIAEoCzISLm5lbGV1cy52MS5SZWNlaXB0EhMKC2JlZm9yZV9yb290GAMgASgMEikKCnRyYW5zaXRpb24YBCADKAsyFS5uZWxldXMudjEuTm9kZVJldmVhbBIMCgRsZWFmGAUgASgMEhEKCWluY2x1c2lvbhgGIAMoDBIjCgRyZWZzGAcgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwiqQEKF1N0YXRlU2VydmljZVNjYW5SZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEiMKAmF0GAIgASgLMhcubmVsZXVzLnYxLlJlYWRTZWxlY3RvchIMCgRmcm9tGAMgASgMEg8KAnRvGAQgASgMSACIAQESEgoFbGltaXQYBSABKARIAYgBARITCgt3aXRoX3ZhbHVlcxgGIAEoCEIFCgNfdG9CCAoGX2xpbWl0Io8BChhTdGF0ZVNlcnZpY2VTY2FuUmVzcG9uc2USJQoGaGVhZGVyGAEgASgLMhUubmVsZXVzLnYxLlNjYW5IZWFkZXISJAoFbm9kZXMYAiADKAsyFS5uZWxldXMudjEuTm9kZVJldmVhbBImCgZ2YWx1ZXMYAyADKAsyFi5uZWxldXMudjEuSW5saW5lVmFsdWUiUwoKU2NhbkhlYWRlchIpCghwb3NpdGlvbhgBIAEoCzIXLm5lbGV1cy52MS5SZWFkUG9zaXRpb24SEQoEbmV4dBgCIAEoDEgAiAEBQgcKBV9uZXh0IncKGFN0YXRlU2VydmljZUNvdW50UmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRIjCgJhdBgCIAEoCzIXLm5lbGV1cy52MS5SZWFkU2VsZWN0b3ISDAoEZnJvbRgDIAEoDBIPCgJ0bxgEIAEoDEgAiAEBQgUKA190byJsChlTdGF0ZVNlcnZpY2VDb3VudFJlc3BvbnNlEikKCHBvc2l0aW9uGAEgASgLMhcubmVsZXVzLnYxLlJlYWRQb3NpdGlvbhIkCgVub2RlcxgCIAMoCzIVLm5lbGV1cy52MS5Ob2RlUmV2ZWFsIpEBChdTdGF0ZVNlcnZpY2VEaWZmUmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRInCgZiZWZvcmUYAiABKAsyFy5uZWxldXMudjEuUmVhZFNlbGVjdG9yEiYKBWFmdGVyGAMgASgLMhcubmVsZXVzLnYxLlJlYWRTZWxlY3RvchITCgt3aXRoX3ZhbHVlcxgEIAEoCCK2AQoYU3RhdGVTZXJ2aWNlRGlmZlJlc3BvbnNlEiUKBmhlYWRlchgBIAEoCzIVLm5lbGV1cy52MS5EaWZmSGVhZGVyEiUKBmJlZm9yZRgCIAMoCzIVLm5lbGV1cy52MS5Ob2RlUmV2ZWFsEiQKBWFmdGVyGAMgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwSJgoGdmFsdWVzGAQgAygLMhYubmVsZXVzLnYxLklubGluZVZhbHVlIl0KCkRpZmZIZWFkZXISJwoGYmVmb3JlGAEgASgLMhcubmVsZXVzLnYxLlJlYWRQb3NpdGlvbhImCgVhZnRlchgCIAEoCzIXLm5lbGV1cy52MS5SZWFkUG9zaXRpb24yvAQKDFN0YXRlU2VydmljZRJVCgNHZXQSIS5uZWxldXMudjEuU3RhdGVTZXJ2aWNlR2V0UmVxdWVzdBoiLm5lbGV1cy52MS5TdGF0ZVNlcnZpY2VHZXRSZXNwb25zZSIHkAIBqLwYAhJmCghCYXRjaEdldBImLm5lbGV1cy52MS5TdGF0ZVNlcnZpY2VCYXRjaEdldFJlcXVlc3QaJy5uZWxldXMudjEuU3RhdGVTZXJ2aWNlQmF0Y2hHZXRSZXNwb25zZSIHkAIBqLwYAjABElgKBUFwcGx5EiMubmVsZXVzLnYxLlN0YXRlU2VydmljZUFwcGx5UmVxdWVzdBokLm5lbGV1cy52MS5TdGF0ZVNlcnZpY2VBcHBseVJlc3BvbnNlIgSovBgDEloKBFNjYW4SIi5uZWxldXMudjEuU3RhdGVTZXJ2aWNlU2NhblJlcXVlc3QaIy5uZWxldXMudjEuU3RhdGVTZXJ2aWNlU2NhblJlc3BvbnNlIgeQAgGovBgCMAESWwoFQ291bnQSIy5uZWxldXMudjEuU3RhdGVTZXJ2aWNlQ291bnRSZXF1ZXN0GiQubmVsZXVzLnYxLlN0YXRlU2VydmljZUNvdW50UmVzcG9uc2UiB5ACAai8GAISWgoERGlmZhIiLm5lbGV1cy52MS5TdGF0ZVNlcnZpY2VEaWZmUmVxdWVzdBojLm5lbGV1cy52MS5TdGF0ZVNlcnZpY2VEaWZmUmVzcG9uc2UiB5ACAai8GAIwAUIzCg1kZXYubmVsZXVzLnYxUAFaIG5lbGV1cy5kZXYvZ28vbmVsZXVzL3YxO25lbGV1c3YxYgZwcm90bzM", [file_neleus_v1_blob, file_neleus_v1_options, file_neleus_v1_proof]);
+  fileDesc("ChVuZWxldXMvdjEvc3RhdGUucHJvdG8SCW5lbGV1cy52MSIqCgtJbmxpbmVWYWx1ZRINCgVlbnRyeRgBIAEoBBIMCgRkYXRhGAIgASgMInAKFlN0YXRlU2VydmljZUdldFJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSIwoCYXQYAiABKAsyFy5uZWxldXMudjEuUmVhZFNlbGVjdG9yEgsKA2tleRgDIAEoDBISCgpvbWl0X3ZhbHVlGAQgASgIIogBChdTdGF0ZVNlcnZpY2VHZXRSZXNwb25zZRIpCghwb3NpdGlvbhgBIAEoCzIXLm5lbGV1cy52MS5SZWFkUG9zaXRpb24SJAoFbm9kZXMYAiADKAsyFS5uZWxldXMudjEuTm9kZVJldmVhbBISCgV2YWx1ZRgDIAEoDEgAiAEBQggKBl92YWx1ZSJ3ChtTdGF0ZVNlcnZpY2VCYXRjaEdldFJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSIwoCYXQYAiABKAsyFy5uZWxldXMudjEuUmVhZFNlbGVjdG9yEgwKBGtleXMYAyADKAwSEwoLb21pdF92YWx1ZXMYBCABKAgilwEKHFN0YXRlU2VydmljZUJhdGNoR2V0UmVzcG9uc2USKQoIcG9zaXRpb24YASABKAsyFy5uZWxldXMudjEuUmVhZFBvc2l0aW9uEiQKBW5vZGVzGAIgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwSJgoGdmFsdWVzGAMgAygLMhYubmVsZXVzLnYxLklubGluZVZhbHVlIrABChhTdGF0ZVNlcnZpY2VBcHBseVJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSDAoEaGVhZBgCIAEoCRItCgpvcGVyYXRpb25zGAMgAygLMhkubmVsZXVzLnYxLlN0YXRlT3BlcmF0aW9uEhoKDWV4cGVjdGVkX3Jvb3QYBCABKAxIAIgBARIXCg93YW50X3RyYW5zaXRpb24YBSABKAhCEAoOX2V4cGVjdGVkX3Jvb3QirwEKDlN0YXRlT3BlcmF0aW9uEgsKA2tleRgBIAEoDBIPCgV2YWx1ZRgCIAEoDEgAEiIKBGJsb2IYAyABKAsyEi5uZWxldXMudjEuQmxvYlJlZkgAEhAKBmRlbGV0ZRgEIAEoCEgAEhcKDWV4cGVjdGVkX2hhc2gYBSABKAxIARIZCg9leHBlY3RlZF9hYnNlbnQYBiABKAhIAUIICgZjaGFuZ2VCCwoJY29uZGl0aW9uItQBChlTdGF0ZVNlcnZpY2VBcHBseVJlc3BvbnNlEgwKBHJvb3QYASABKAwSIwoHcmVjZWlwdBgCIAEoCzISLm5lbGV1cy52MS5SZWNlaXB0EhMKC2JlZm9yZV9yb290GAMgASgMEikKCnRyYW5zaXRpb24YBCADKAsyFS5uZWxldXMudjEuTm9kZVJldmVhbBIMCgRsZWFmGAUgASgMEhEKCWluY2x1c2lvbhgGIAMoDBIjCgRyZWZzGAcgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwiqQEKF1N0YXRlU2VydmljZVNjYW5SZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEiMKAmF0GAIgASgLMhcubmVsZXVzLnYxLlJlYWRTZWxlY3RvchIMCgRmcm9tGAMgASgMEg8KAnRvGAQgASgMSACIAQESEgoFbGltaXQYBSABKARIAYgBARITCgt3aXRoX3ZhbHVlcxgGIAEoCEIFCgNfdG9CCAoGX2xpbWl0Io8BChhTdGF0ZVNlcnZpY2VTY2FuUmVzcG9uc2USJQoGaGVhZGVyGAEgASgLMhUubmVsZXVzLnYxLlNjYW5IZWFkZXISJAoFbm9kZXMYAiADKAsyFS5uZWxldXMudjEuTm9kZVJldmVhbBImCgZ2YWx1ZXMYAyADKAsyFi5uZWxldXMudjEuSW5saW5lVmFsdWUiUwoKU2NhbkhlYWRlchIpCghwb3NpdGlvbhgBIAEoCzIXLm5lbGV1cy52MS5SZWFkUG9zaXRpb24SEQoEbmV4dBgCIAEoDEgAiAEBQgcKBV9uZXh0IncKGFN0YXRlU2VydmljZUNvdW50UmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRIjCgJhdBgCIAEoCzIXLm5lbGV1cy52MS5SZWFkU2VsZWN0b3ISDAoEZnJvbRgDIAEoDBIPCgJ0bxgEIAEoDEgAiAEBQgUKA190byJsChlTdGF0ZVNlcnZpY2VDb3VudFJlc3BvbnNlEikKCHBvc2l0aW9uGAEgASgLMhcubmVsZXVzLnYxLlJlYWRQb3NpdGlvbhIkCgVub2RlcxgCIAMoCzIVLm5lbGV1cy52MS5Ob2RlUmV2ZWFsIpEBChdTdGF0ZVNlcnZpY2VEaWZmUmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRInCgZiZWZvcmUYAiABKAsyFy5uZWxldXMudjEuUmVhZFNlbGVjdG9yEiYKBWFmdGVyGAMgASgLMhcubmVsZXVzLnYxLlJlYWRTZWxlY3RvchITCgt3aXRoX3ZhbHVlcxgEIAEoCCK2AQoYU3RhdGVTZXJ2aWNlRGlmZlJlc3BvbnNlEiUKBmhlYWRlchgBIAEoCzIVLm5lbGV1cy52MS5EaWZmSGVhZGVyEiUKBmJlZm9yZRgCIAMoCzIVLm5lbGV1cy52MS5Ob2RlUmV2ZWFsEiQKBWFmdGVyGAMgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwSJgoGdmFsdWVzGAQgAygLMhYubmVsZXVzLnYxLklubGluZVZhbHVlIl0KCkRpZmZIZWFkZXISJwoGYmVmb3JlGAEgASgLMhcubmVsZXVzLnYxLlJlYWRQb3NpdGlvbhImCgVhZnRlchgCIAEoCzIXLm5lbGV1cy52MS5SZWFkUG9zaXRpb24ingEKF1N0YXRlU2VydmljZUxvYWRSZXF1ZXN0EicKBmhlYWRlchgBIAEoCzIVLm5lbGV1cy52MS5Mb2FkSGVhZGVySAASKQoHZW50cmllcxgCIAEoCzIWLm5lbGV1cy52MS5Mb2FkRW50cmllc0gAEicKBmZpbmlzaBgDIAEoCzIVLm5lbGV1cy52MS5Mb2FkRmluaXNoSABCBgoEcGFydCJsCgpMb2FkSGVhZGVyEhAKCGRhdGFiYXNlGAEgASgJEgwKBGhlYWQYAiABKAkSFwoNZXhwZWN0ZWRfcm9vdBgDIAEoDEgAEhgKDmV4cGVjdGVkX2VtcHR5GAQgASgISABCCwoJY29uZGl0aW9uIisKC0xvYWRFbnRyaWVzEgwKBGtleXMYASADKAwSDgoGdmFsdWVzGAIgAygMIhsKCkxvYWRGaW5pc2gSDQoFY291bnQYASABKAQitgEKGFN0YXRlU2VydmljZUxvYWRSZXNwb25zZRIMCgRyb290GAEgASgMEiMKB3JlY2VpcHQYAiABKAsyEi5uZWxldXMudjEuUmVjZWlwdBITCgtiZWZvcmVfcm9vdBgDIAEoDBIMCgRrZXlzGAQgASgEEgwKBGxlYWYYBSABKAwSEQoJaW5jbHVzaW9uGAYgAygMEiMKBHJlZnMYByADKAsyFS5uZWxldXMudjEuTm9kZVJldmVhbDKVBQoMU3RhdGVTZXJ2aWNlElUKA0dldBIhLm5lbGV1cy52MS5TdGF0ZVNlcnZpY2VHZXRSZXF1ZXN0GiIubmVsZXVzLnYxLlN0YXRlU2VydmljZUdldFJlc3BvbnNlIgeQAgGovBgCEmYKCEJhdGNoR2V0EiYubmVsZXVzLnYxLlN0YXRlU2VydmljZUJhdGNoR2V0UmVxdWVzdBonLm5lbGV1cy52MS5TdGF0ZVNlcnZpY2VCYXRjaEdldFJlc3BvbnNlIgeQAgGovBgCMAESWAoFQXBwbHkSIy5uZWxldXMudjEuU3RhdGVTZXJ2aWNlQXBwbHlSZXF1ZXN0GiQubmVsZXVzLnYxLlN0YXRlU2VydmljZUFwcGx5UmVzcG9uc2UiBKi8GAMSVwoETG9hZBIiLm5lbGV1cy52MS5TdGF0ZVNlcnZpY2VMb2FkUmVxdWVzdBojLm5lbGV1cy52MS5TdGF0ZVNlcnZpY2VMb2FkUmVzcG9uc2UiBKi8GAMoARJaCgRTY2FuEiIubmVsZXVzLnYxLlN0YXRlU2VydmljZVNjYW5SZXF1ZXN0GiMubmVsZXVzLnYxLlN0YXRlU2VydmljZVNjYW5SZXNwb25zZSIHkAIBqLwYAjABElsKBUNvdW50EiMubmVsZXVzLnYxLlN0YXRlU2VydmljZUNvdW50UmVxdWVzdBokLm5lbGV1cy52MS5TdGF0ZVNlcnZpY2VDb3VudFJlc3BvbnNlIgeQAgGovBgCEloKBERpZmYSIi5uZWxldXMudjEuU3RhdGVTZXJ2aWNlRGlmZlJlcXVlc3QaIy5uZWxldXMudjEuU3RhdGVTZXJ2aWNlRGlmZlJlc3BvbnNlIgeQAgGovBgCMAFCMwoNZGV2Lm5lbGV1cy52MVABWiBuZWxldXMuZGV2L2dvL25lbGV1cy92MTtuZWxldXN2MWIGcHJvdG8z", [file_neleus_v1_blob, file_neleus_v1_options, file_neleus_v1_proof]);
 
 /**
  * A value that travels with its proof. The caller hashes it against the cell.
@@ -698,6 +698,214 @@ export const DiffHeaderSchema: GenMessage<DiffHeader> = /*@__PURE__*/
   messageDesc(file_neleus_v1_state, 15);
 
 /**
+ * A part of a load.
+ *
+ * @generated from message neleus.v1.StateServiceLoadRequest
+ */
+export type StateServiceLoadRequest = Message<"neleus.v1.StateServiceLoadRequest"> & {
+  /**
+   * One header, then entries, then one finish. What comes behind the finish is not read.
+   *
+   * @generated from oneof neleus.v1.StateServiceLoadRequest.part
+   */
+  part: {
+    /**
+     * First.
+     *
+     * @generated from field: neleus.v1.LoadHeader header = 1;
+     */
+    value: LoadHeader;
+    case: "header";
+  } | {
+    /**
+     * Any number of these.
+     *
+     * @generated from field: neleus.v1.LoadEntries entries = 2;
+     */
+    value: LoadEntries;
+    case: "entries";
+  } | {
+    /**
+     * Last: without it nothing happens.
+     *
+     * @generated from field: neleus.v1.LoadFinish finish = 3;
+     */
+    value: LoadFinish;
+    case: "finish";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message neleus.v1.StateServiceLoadRequest.
+ * Use `create(StateServiceLoadRequestSchema)` to create a new message.
+ */
+export const StateServiceLoadRequestSchema: GenMessage<StateServiceLoadRequest> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_state, 16);
+
+/**
+ * Opens a load.
+ *
+ * @generated from message neleus.v1.LoadHeader
+ */
+export type LoadHeader = Message<"neleus.v1.LoadHeader"> & {
+  /**
+   * Name of the database; empty means "default".
+   *
+   * @generated from field: string database = 1;
+   */
+  database: string;
+
+  /**
+   * Name of the head.
+   *
+   * @generated from field: string head = 2;
+   */
+  head: string;
+
+  /**
+   * What must hold of the head; absent: nothing.
+   *
+   * @generated from oneof neleus.v1.LoadHeader.condition
+   */
+  condition: {
+    /**
+     * The staged root must be this, 32 bytes.
+     *
+     * @generated from field: bytes expected_root = 3;
+     */
+    value: Uint8Array;
+    case: "expectedRoot";
+  } | {
+    /**
+     * True: the staged state must be empty. False is INVALID_ARGUMENT.
+     *
+     * @generated from field: bool expected_empty = 4;
+     */
+    value: boolean;
+    case: "expectedEmpty";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message neleus.v1.LoadHeader.
+ * Use `create(LoadHeaderSchema)` to create a new message.
+ */
+export const LoadHeaderSchema: GenMessage<LoadHeader> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_state, 17);
+
+/**
+ * Keys and their values. Of a key that comes twice in a load the later value holds. Best about 256 KiB a message.
+ *
+ * @generated from message neleus.v1.LoadEntries
+ */
+export type LoadEntries = Message<"neleus.v1.LoadEntries"> & {
+  /**
+   * Keys, 1 to 1,024 bytes each, in any order. Sorted input costs the least.
+   *
+   * @generated from field: repeated bytes keys = 1;
+   */
+  keys: Uint8Array[];
+
+  /**
+   * As many values, at most 256 KiB each.
+   *
+   * @generated from field: repeated bytes values = 2;
+   */
+  values: Uint8Array[];
+};
+
+/**
+ * Describes the message neleus.v1.LoadEntries.
+ * Use `create(LoadEntriesSchema)` to create a new message.
+ */
+export const LoadEntriesSchema: GenMessage<LoadEntries> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_state, 18);
+
+/**
+ * Ends a load.
+ *
+ * @generated from message neleus.v1.LoadFinish
+ */
+export type LoadFinish = Message<"neleus.v1.LoadFinish"> & {
+  /**
+   * Entries that were sent, keys that came twice counted twice. Another number than arrived is INVALID_ARGUMENT.
+   *
+   * @generated from field: uint64 count = 1;
+   */
+  count: bigint;
+};
+
+/**
+ * Describes the message neleus.v1.LoadFinish.
+ * Use `create(LoadFinishSchema)` to create a new message.
+ */
+export const LoadFinishSchema: GenMessage<LoadFinish> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_state, 19);
+
+/**
+ * The load is durable and in the log.
+ *
+ * @generated from message neleus.v1.StateServiceLoadResponse
+ */
+export type StateServiceLoadResponse = Message<"neleus.v1.StateServiceLoadResponse"> & {
+  /**
+   * The staged root after the load, 32 bytes.
+   *
+   * @generated from field: bytes root = 1;
+   */
+  root: Uint8Array;
+
+  /**
+   * Where the log contains it.
+   *
+   * @generated from field: neleus.v1.Receipt receipt = 2;
+   */
+  receipt?: Receipt | undefined;
+
+  /**
+   * The staged root that was loaded into, 32 bytes.
+   *
+   * @generated from field: bytes before_root = 3;
+   */
+  beforeRoot: Uint8Array;
+
+  /**
+   * Different keys among the entries.
+   *
+   * @generated from field: uint64 keys = 4;
+   */
+  keys: bigint;
+
+  /**
+   * The exact bytes of leaf receipt.log_index.
+   *
+   * @generated from field: bytes leaf = 5;
+   */
+  leaf: Uint8Array;
+
+  /**
+   * RFC 6962 inclusion proof of that leaf in the receipt's checkpoint, 32 bytes each.
+   *
+   * @generated from field: repeated bytes inclusion = 6;
+   */
+  inclusion: Uint8Array[];
+
+  /**
+   * Witness (kind 4) for "states/<head>" under the refs root of that leaf.
+   *
+   * @generated from field: repeated neleus.v1.NodeReveal refs = 7;
+   */
+  refs: NodeReveal[];
+};
+
+/**
+ * Describes the message neleus.v1.StateServiceLoadResponse.
+ * Use `create(StateServiceLoadResponseSchema)` to create a new message.
+ */
+export const StateServiceLoadResponseSchema: GenMessage<StateServiceLoadResponse> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_state, 20);
+
+/**
  * Keys are 1 to 1,024 bytes, ordered bytewise. A key's cell (FORMATS section 6) names a blob and its size; values are blobs.
  * Writes change a head's staged state; CommitService makes it a commit.
  *
@@ -742,6 +950,25 @@ export const StateService: GenService<{
     methodKind: "unary";
     input: typeof StateServiceApplyRequestSchema;
     output: typeof StateServiceApplyResponseSchema;
+  },
+  /**
+   * Puts any number of keys into a head's staged state, in any order, as one change: a header, entries, an explicit finish.
+   * The head moves once, behind the finish, with one leaf of the log. A stream that ends without its finish, is cancelled
+   * or fails has changed nothing. Neither side holds more than a few messages in memory.
+   *
+   * Costs a look at all that the head has staged: for much, into a head with little, or about as much.
+   *
+   * NOT_FOUND: no such head. ABORTED: the expected root does not hold, at the header or when the head would move; or the
+   * head was moved by others again and again meanwhile. INVALID_ARGUMENT: parts out of order or missing, an empty or
+   * oversize key, a value over 256 KiB, another count than arrived. RESOURCE_EXHAUSTED: too many loads in progress, or
+   * keys that were made so that no node may end among 50,000 of them.
+   *
+   * @generated from rpc neleus.v1.StateService.Load
+   */
+  load: {
+    methodKind: "client_streaming";
+    input: typeof StateServiceLoadRequestSchema;
+    output: typeof StateServiceLoadResponseSchema;
   },
   /**
    * Every key of a range in order, and the proof that there are no others. The entries of the nodes are the answer, with

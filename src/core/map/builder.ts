@@ -66,6 +66,11 @@ export class MapBuilder {
     if (this.#batch.length === BATCH_ENTRIES) this.#flush();
   }
 
+  /** Entries of level 0 that wait for the end of their segment, those of a batch not yet looked at aside. */
+  get openEntries(): number {
+    return this.#levels[0]?.openEntries ?? 0;
+  }
+
   /** Hands out the remaining nodes, the root last. The builder is then spent. */
   finish(): BuiltMap {
     this.#flush();
@@ -126,6 +131,10 @@ class LevelBuilder {
   }) {
     this.#to = to;
     this.#ends = new SegmentEnds(to.level);
+  }
+
+  get openEntries(): number {
+    return this.#segment.length;
   }
 
   push(entry: PlacedEntry): void {

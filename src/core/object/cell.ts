@@ -93,9 +93,26 @@ const anyStateCell: CellCodec<StateCell> = cellCodec(
 );
 
 export const stateCell: CellCodec<StateCell> = {
-  encode: anyStateCell.encode,
+  encode: (cell) => encodedPlainStateCell(cell) ?? anyStateCell.encode(cell),
   decode: (bytes) => plainStateCell(bytes) ?? anyStateCell.decode(bytes),
 };
+
+/** The same form written in place, where the cell is such a one with a size below 2^32. */
+function encodedPlainStateCell({ hash, size, ext }: StateCell): Uint8Array | undefined {
+  if (ext !== undefined || hash.length !== 32 || !Number.isInteger(size) || size < 0 || size >= 2 ** 32)
+    return undefined;
+  const sizeBytes = size < 24 ? 1 : size < 2 ** 8 ? 2 : size < 2 ** 16 ? 3 : 5;
+  const bytes = new Uint8Array(35 + sizeBytes);
+  bytes.set(PLAIN_CELL_HEAD);
+  bytes.set(hash, 3);
+  bytes[35] = sizeBytes === 1 ? size : 0x17 + (sizeBytes === 2 ? 1 : sizeBytes === 3 ? 2 : 3);
+  for (let index = sizeBytes - 1, rest = size; index > 0; index -= 1, rest = Math.floor(rest / 256)) {
+    bytes[35 + index] = rest % 256;
+  }
+  return bytes;
+}
+
+const PLAIN_CELL_HEAD = [0x82, 0x58, 0x20];
 
 /**
  * `[hash, size]` and nothing else, which nearly every state cell is: read in place, many times as fast, since scans and

@@ -1,0 +1,184 @@
+// A bulk put on its way to the server: entries in messages of bounded size, whatever their number, and what is known of the
+// state that must come of them.
+//
+// Where the entries come in ascending order of key, and go into an empty state, the client builds the map along with the
+// server, in the same bounded memory, and so knows the root: about 3 µs a key. Else the root is the server's word, which
+// `Database.diff` between the two roots shows to be right or wrong.
+import { hashBlob } from "../core/blob/index.js";
+import { compareBytes, equalBytes, toHex } from "../core/bytes.js";
+import { InvalidArgument, VerificationFailed } from "../core/errors.js";
+import { mapRoot, type MapRoot } from "../core/hashes.js";
+import { DATA_MESSAGE_BYTES, MAX_INLINE_VALUE_BYTES } from "../core/limits.js";
+import { emptyMap, MapBuilder, MapKind } from "../core/map/index.js";
+import { stateCell } from "../core/object/index.js";
+import { StateService, type StateServiceLoadRequestSchema } from "../../gen/neleus/v1/state_pb.js";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { loggedRootOf } from "./applied.js";
+import { hashBytes, keyBytes, textOrBytes } from "./argument.js";
+import type { Connection } from "./connection.js";
+import { SourceFailed } from "./content.js";
+import type { Loaded, LoadEntry, LoadOptions } from "./contract.js";
+import type { FollowedLog } from "./log.js";
+import { receivedHash, receivedInteger } from "./received.js";
+
+type RequestInit = MessageInitShape<typeof StateServiceLoadRequestSchema>;
+
+/** Entries of one message, at most. */
+const MESSAGE_ENTRIES = 4_096;
+const EMPTY_ROOT = emptyMap(MapKind.state).digest;
+
+/** See `HeadState.load`. */
+export async function loadState(
+  context: { readonly connection: Connection; readonly log: FollowedLog },
+  head: string,
+  entries: Iterable<LoadEntry> | AsyncIterable<LoadEntry>,
+  options: LoadOptions,
+): Promise<Loaded> {
+  const { connection, log } = context;
+  const { database } = connection;
+  const expected = expectedRoot(options.expectedRoot);
+  const condition = expected === undefined ? {} : ({ condition: { case: "expectedRoot", value: expected } } as const);
+  const outgoing = new OutgoingLoad(entries, options);
+  const write = log.beginWrite();
+  const requests = outgoing.messages({ database, head, ...condition });
+  const answer = await outgoing.settle(connection.clientStream(StateService.method.load, requests, options));
+  const receipt = await write.receipt(answer.receipt, options);
+  const beforeRoot = mapRoot(receivedHash(answer.beforeRoot, "the root before the load"));
+  const root = mapRoot(receivedHash(answer.root, "the new root"));
+  const keys = receivedInteger(answer.keys, "the number of keys");
+  if (expected !== undefined && !equalBytes(beforeRoot, expected)) {
+    throw new VerificationFailed(`the load went into the root ${toHex(beforeRoot)}, not into the expected one`, {
+      facts: { expected: toHex(expected), actual: toHex(beforeRoot) },
+    });
+  }
+  const loggedRoot = loggedRootOf({ head, answer, receipt });
+  if (!equalBytes(root, beforeRoot) && receipt.logIndex < write.knownLeaves) {
+    throw new VerificationFailed(`the load is said to be in leaf ${receipt.logIndex}, of before it was asked for`, {
+      evidence: answer,
+    });
+  }
+  const isRootComputed = outgoing.requireOutcome({ beforeRoot, root, keys });
+  return { beforeRoot, root, loggedRoot, keys, isRootComputed, receipt };
+}
+
+function expectedRoot(expected: LoadOptions["expectedRoot"]): Uint8Array | undefined {
+  if (expected === undefined) return undefined;
+  if (typeof expected === "object" && "empty" in expected) return EMPTY_ROOT;
+  return hashBytes(expected, "expectedRoot");
+}
+
+/** One pass over entries: their messages, then what is known of them. */
+class OutgoingLoad {
+  readonly #entries: Iterable<LoadEntry> | AsyncIterable<LoadEntry>;
+  readonly #onProgress: ((entries: number) => void) | undefined;
+  #failure: { readonly error: unknown } | undefined;
+  #count = 0;
+  #previous: Uint8Array | undefined;
+  /** Builds along while keys ascend; undefined once they have not. */
+  #builder: MapBuilder | undefined;
+  #isAscending = true;
+
+  constructor(entries: Iterable<LoadEntry> | AsyncIterable<LoadEntry>, options: LoadOptions) {
+    this.#entries = entries;
+    this.#onProgress = options.onProgress;
+    if (options.unverified !== true) this.#builder = new MapBuilder(MapKind.state, () => undefined);
+  }
+
+  async *messages(header: object): AsyncGenerator<RequestInit, void, undefined> {
+    yield { part: { case: "header", value: header } };
+    let keys: Uint8Array[] = [];
+    let values: Uint8Array[] = [];
+    let sizeBytes = 0;
+    const message = (): RequestInit => ({ part: { case: "entries", value: { keys, values } } });
+    try {
+      for await (const entry of this.#source()) {
+        const { key, value } = this.#take(entry);
+        if (keys.length > 0 && sizeBytes + key.length + value.length > DATA_MESSAGE_BYTES) {
+          yield message();
+          [keys, values, sizeBytes] = [[], [], 0];
+          this.#onProgress?.(this.#count - 1);
+        }
+        keys.push(key);
+        values.push(value);
+        sizeBytes += key.length + value.length;
+        if (keys.length < MESSAGE_ENTRIES) continue;
+        yield message();
+        [keys, values, sizeBytes] = [[], [], 0];
+        this.#onProgress?.(this.#count);
+      }
+    } catch (error) {
+      this.#failure = { error: error instanceof SourceFailed ? error.cause : error };
+      throw error;
+    }
+    if (keys.length > 0) yield message();
+    this.#onProgress?.(this.#count);
+    yield { part: { case: "finish", value: { count: BigInt(this.#count) } } };
+  }
+
+  /** Where the source itself failed, that is what the caller gets, as it was thrown. */
+  async settle<T>(call: Promise<T>): Promise<T> {
+    try {
+      return await call;
+    } catch (error) {
+      throw this.#failure === undefined ? error : this.#failure.error;
+    }
+  }
+
+  /**
+   * Holds the answer against what was sent. True where the root has been computed here.
+   * @throws VerificationFailed - it is another one, or the number of keys cannot be
+   */
+  requireOutcome(answer: { readonly beforeRoot: MapRoot; readonly root: MapRoot; readonly keys: number }): boolean {
+    const { beforeRoot, root, keys } = answer;
+    if (this.#isAscending ? keys !== this.#count : keys > this.#count || (keys === 0 && this.#count > 0)) {
+      throw new VerificationFailed(`${keys} keys are said to have come of ${this.#count} entries`);
+    }
+    if (this.#builder === undefined || !equalBytes(beforeRoot, EMPTY_ROOT)) return false;
+    const { root: own } = this.#builder.finish();
+    if (equalBytes(own, root)) return true;
+    throw new VerificationFailed(`what was loaded makes the root ${toHex(own)}, and ${toHex(root)} was recorded`, {
+      facts: { expected: toHex(own), actual: toHex(root) },
+    });
+  }
+
+  async *#source(): AsyncGenerator<LoadEntry, void, undefined> {
+    const iterator =
+      Symbol.asyncIterator in this.#entries ? this.#entries[Symbol.asyncIterator]() : this.#entries[Symbol.iterator]();
+    let finished = false;
+    try {
+      for (;;) {
+        let step: IteratorResult<LoadEntry>;
+        try {
+          step = await iterator.next();
+        } catch (cause) {
+          throw new SourceFailed(cause);
+        }
+        if (step.done === true) break;
+        yield step.value;
+      }
+      finished = true;
+    } finally {
+      if (!finished) await iterator.return?.();
+    }
+  }
+
+  #take(entry: LoadEntry): { readonly key: Uint8Array; readonly value: Uint8Array } {
+    const field = `entries[${this.#count}]`;
+    const key = keyBytes(entry.key, `${field}.key`);
+    const value = textOrBytes(entry.value, `${field}.value`);
+    if (value.length > MAX_INLINE_VALUE_BYTES) {
+      throw new InvalidArgument(`${field}.value: at most ${MAX_INLINE_VALUE_BYTES} bytes, not ${value.length}`, {
+        field: `${field}.value`,
+        hint: "put larger values one by one",
+      });
+    }
+    if (this.#previous !== undefined && compareBytes(this.#previous, key) >= 0) {
+      this.#isAscending = false;
+      this.#builder = undefined;
+    }
+    this.#previous = key;
+    this.#builder?.add(key, stateCell.encode({ hash: hashBlob(value), size: value.length }));
+    this.#count += 1;
+    return { key, value };
+  }
+}

@@ -1,0 +1,419 @@
+// Bulk puts into a head's staged state: spooled as they come, then sorted, built and written in bounded memory.
+//
+//   add, add, …   entries go to a staged file sorted by key, values sorted by hash (sorted-spool.ts); the store is not
+//                 touched
+//   finish        1. values become blobs, in batches: in the order of their rows, in no other would each batch rewrite
+//                    most pages of the store
+//                 2. entries, over what the head has, are built into a map from its leaves up; nodes in batches
+//                 3. one round of the committer: is the head as it was? then it moves, with a leaf of the log
+//
+// Until step 3 nobody sees any of it. A load that is left before its finish drops its file and has written nothing; one
+// that is left, or killed, within steps 1 and 2 leaves rows that nothing refers to, as blobs do that were stored and never
+// put. A file that a crash left behind goes when it expires, as an upload does.
+//
+// Where the head has moved meanwhile, and nothing was expected of it, step 2 is done again on top of where it is now.
+// Nodes that were there already may be on their way out, since what replaced them knows nothing of the new map: the last
+// step makes sure that they still are there, and else begins again.
+//
+// Cost: sorting, hashing and writing of what is loaded; and reading all of what the head has, so this is for much.
+import { hashBlob } from "../core/blob/index.js";
+import { compareBytes, equalBytes, toHex } from "../core/bytes.js";
+import { Conflict, InvalidArgument, LimitExceeded, Unavailable, assert } from "../core/errors.js";
+import { blobHash, mapRoot } from "../core/hashes.js";
+import type { BlobHash, Digest, MapRoot } from "../core/hashes.js";
+import { hashBatch } from "../core/hash/index.js";
+import {
+  LARGE_BLOB_BYTES,
+  LOAD_BATCH_BYTES,
+  LOAD_RUN_BYTES,
+  MAX_INLINE_VALUE_BYTES,
+  MAX_KEY_BYTES,
+  MAX_LOADS,
+  MAX_OPEN_SEGMENT_ENTRIES,
+} from "../core/limits.js";
+import { MapBuilder, MapKind, emptyMap, scanSync } from "../core/map/index.js";
+import type { Entry, MapNode } from "../core/map/index.js";
+import { stagedCell, stagedKey, stateCell } from "../core/object/index.js";
+import type { Row, StagedBlob, Store, SyncReader } from "../store/contract.js";
+import type { DatabaseBlobs } from "./blobs.js";
+import type { Committer, MutationContext } from "./committer.js";
+import type { Load, LoadEntries, Loaded, LoadOptions, ReadPoint, View } from "./contract.js";
+import type { Tail } from "./log-store.js";
+import { requireHead } from "./refs.js";
+import { SortedSpool } from "./sorted-spool.js";
+import type { SpooledRecord } from "./sorted-spool.js";
+
+/** Values up to this long are hashed many at a time. */
+const BATCHED_VALUE_BYTES = 1024;
+/** How often a load begins again because its head has moved, before it gives up. */
+const MAX_ATTEMPTS = 5;
+const EMPTY_ROOT = emptyMap(MapKind.state).digest;
+
+export interface LoadContext {
+  readonly store: Store;
+  readonly rows: SyncReader;
+  readonly blobs: DatabaseBlobs;
+  readonly committer: Committer;
+  readonly newUploadId: () => string;
+  readonly view: () => Promise<View>;
+  readonly viewAt: (tail: Tail) => View;
+}
+
+/** Loads in progress of one database. */
+export class DatabaseLoads {
+  readonly #context: LoadContext;
+  readonly #open = new Set<StateLoad>();
+  #beginning = 0;
+  #closed = false;
+
+  constructor(context: LoadContext) {
+    this.#context = context;
+  }
+
+  /** @throws NotFound, Conflict, LimitExceeded, Unavailable - see States.load */
+  async begin(head: string, options: LoadOptions): Promise<Load> {
+    const { store, view, newUploadId } = this.#context;
+    if (this.#closed) throw new Unavailable("the database is closed");
+    const { stagedState } = await (await view()).head(head);
+    requireExpected({ head, stagedState }, options);
+    if (this.#open.size + this.#beginning >= MAX_LOADS) throw tooManyLoads();
+    this.#beginning += 1;
+    try {
+      const file = await store.files.stage(newUploadId(), { metadata: new Uint8Array(0) });
+      const load = new StateLoad(this.#context, { head, options, file }, () => {
+        this.#open.delete(load);
+      });
+      this.#open.add(load);
+      return load;
+    } finally {
+      this.#beginning -= 1;
+    }
+  }
+
+  /** Drops the loads in progress. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const load of this.#open) await load.close();
+  }
+}
+
+interface LoadParts {
+  readonly head: string;
+  readonly options: LoadOptions;
+  readonly file: StagedBlob;
+}
+
+class StateLoad implements Load {
+  readonly #context: LoadContext;
+  readonly #head: string;
+  readonly #options: LoadOptions;
+  readonly #file: StagedBlob;
+  /** Cells by key. */
+  readonly #entries: SortedSpool;
+  /** Values by hash. */
+  readonly #values: SortedSpool;
+  readonly #leave: () => void;
+  #count = 0;
+  #isClosed = false;
+
+  constructor(context: LoadContext, parts: LoadParts, leave: () => void) {
+    this.#context = context;
+    this.#head = parts.head;
+    this.#options = parts.options;
+    this.#file = parts.file;
+    this.#entries = new SortedSpool(parts.file, { runBytes: LOAD_RUN_BYTES });
+    this.#values = new SortedSpool(parts.file, { runBytes: LOAD_RUN_BYTES });
+    this.#leave = leave;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  async add({ keys, values }: LoadEntries): Promise<void> {
+    this.#requireOpen();
+    for (const [index, key] of keys.entries()) requireEntry(key, values[index], index);
+    if (values.length > keys.length) throw unpaired(keys.length, values.length);
+    const hashes = hashValues(values);
+    for (const [index, key] of keys.entries()) {
+      const bytes = values[index] ?? new Uint8Array(0);
+      const hash = hashes[index] ?? hashBlob(bytes);
+      const blob = { key: hash, value: bytes };
+      if (!this.#values.add(blob)) await addToNextRun(this.#values, blob);
+      const entry = { key, value: stateCell.encode({ hash, size: bytes.length }) };
+      if (!this.#entries.add(entry)) await addToNextRun(this.#entries, entry);
+      this.#count += 1;
+    }
+  }
+
+  async finish(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<Loaded> {
+    this.#requireOpen();
+    const { signal } = options;
+    await this.#values.end();
+    await this.#entries.end();
+    await this.#storeValues(signal);
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
+      const base = await (await this.#context.view()).resolve({ staged: this.#head });
+      const stagedState = mapRoot(base.state.root);
+      requireExpected({ head: this.#head, stagedState }, this.#options);
+      const built = await this.#buildOn(base, signal);
+      signal?.throwIfAborted();
+      const outcome = await this.#context.committer.commit((context) => this.#move(context, stagedState, built));
+      if (!outcome.value) continue;
+      const { receipt, tail } = outcome;
+      const { root, keys } = built;
+      return { beforeRoot: stagedState, root, keys, receipt, view: this.#context.viewAt(tail) };
+    }
+    throw new Conflict(
+      `the staged state of head "${this.#head}" moved ${MAX_ATTEMPTS} times while it was loaded into`,
+      {
+        hint: "load while nobody else writes to the head, or into a head of its own",
+        facts: { kind: "root", head: this.#head },
+      },
+    );
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    try {
+      await this.#file.discard();
+    } finally {
+      this.#leave();
+    }
+  }
+
+  #requireOpen(): void {
+    if (this.#isClosed) throw new Unavailable("the load has ended");
+  }
+
+  async #storeValues(signal: AbortSignal | undefined): Promise<void> {
+    const { store, blobs } = this.#context;
+    const writer = new BatchWriter(store);
+    for await (const values of this.#values.records()) {
+      signal?.throwIfAborted();
+      for (const { key, value } of values) {
+        if (value.length < LARGE_BLOB_BYTES) await writer.add({ space: "blobs", key, value });
+        else await blobs.prepare([{ hash: blobHash(key), bytes: value, sizeBytes: value.length }]);
+      }
+    }
+    await writer.end();
+  }
+
+  /** Reading all of the base takes its time, during which what is replaced of it must stay. */
+  async #buildOn(base: ReadPoint, signal: AbortSignal | undefined): Promise<BuiltLoad> {
+    const lease = base.hold();
+    try {
+      return await this.#build(base, signal);
+    } finally {
+      lease.release();
+    }
+  }
+
+  /** Builds the map of what `base` holds and what was loaded, and writes all of its nodes. */
+  async #build(base: ReadPoint, signal: AbortSignal | undefined): Promise<BuiltLoad> {
+    const { store, rows } = this.#context;
+    const writer = new BatchWriter(store);
+    const wasThere: Digest[] = [];
+    let created: MapNode[] = [];
+    const builder = new MapBuilder(MapKind.state, (node) => created.push(node));
+    const write = async (): Promise<void> => {
+      const nodes = created;
+      created = [];
+      for (const { digest, stored } of nodes) {
+        if (rows.has("nodes", digest)) wasThere.push(digest);
+        else await writer.add({ space: "nodes", key: digest, value: stored });
+      }
+    };
+    let keys = 0;
+    const loaded = entriesOf(this.#entries, (entries) => (keys += entries));
+    const old = equalBytes(base.state.root, EMPTY_ROOT) ? [] : scanSync(base.nodesInPassing, base.state, ALL);
+    for await (const entries of overlaid(old, loaded)) {
+      signal?.throwIfAborted();
+      for (const { key, cell } of entries) builder.add(key, cell);
+      if (builder.openEntries > MAX_OPEN_SEGMENT_ENTRIES) throw groundKeys();
+      await write();
+    }
+    const { root } = builder.finish();
+    await write();
+    await writer.end();
+    return { root, keys, wasThere };
+  }
+
+  /** Runs in a round. False where the head has moved, or a node is gone that was there. @throws NotFound, Conflict */
+  #move({ draft }: MutationContext, base: MapRoot, built: BuiltLoad): boolean {
+    const { stagedState, stagedLedger } = requireHead(draft, this.#head);
+    requireExpected({ head: this.#head, stagedState }, this.#options);
+    const isSound =
+      equalBytes(stagedState, base) && built.wasThere.every((node) => this.#context.rows.has("nodes", node));
+    if (!isSound) return false;
+    draft.move(stagedKey(this.#head), stagedCell.encode({ stateRoot: built.root, ledgerRoot: stagedLedger }));
+    return true;
+  }
+}
+
+const ALL = { from: new Uint8Array(0) };
+
+interface BuiltLoad {
+  readonly root: MapRoot;
+  /** Different keys that were loaded. */
+  readonly keys: number;
+  /** Nodes that were not written, because the store had them. */
+  readonly wasThere: readonly Digest[];
+}
+
+/** Writes rows in batches, each while the next one is gathered. */
+class BatchWriter {
+  readonly #store: Store;
+  #rows: Row[] = [];
+  #sizeBytes = 0;
+  #writing: Promise<void> | undefined;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** Takes a row; its arrays are kept until they have been written. */
+  async add(row: Row): Promise<void> {
+    this.#rows.push(row);
+    this.#sizeBytes += row.value.length + row.key.length;
+    if (this.#sizeBytes >= LOAD_BATCH_BYTES) await this.#write();
+  }
+
+  /** Waits until everything is durable. */
+  async end(): Promise<void> {
+    await this.#write();
+    await this.#writing;
+  }
+
+  async #write(): Promise<void> {
+    await this.#writing;
+    if (this.#rows.length === 0) return;
+    this.#writing = this.#store.write({ puts: this.#rows });
+    // Waited for before the next one; until then a failure must not count as one that nobody looks at.
+    this.#writing.catch(() => undefined);
+    this.#rows = [];
+    this.#sizeBytes = 0;
+  }
+}
+
+/** The entries of both, in order; where a key is in both, the second's. */
+async function* overlaid(
+  below: Iterable<readonly Entry[]>,
+  above: AsyncIterable<readonly Entry[]>,
+): AsyncGenerator<readonly Entry[], void, undefined> {
+  const old = below[Symbol.iterator]();
+  let waiting: readonly Entry[] = [];
+  let next = 0;
+  const peek = (): Entry | undefined => {
+    while (next === waiting.length) {
+      const step = old.next();
+      if (step.done === true) return undefined;
+      waiting = step.value;
+      next = 0;
+    }
+    return waiting[next];
+  };
+  for await (const entries of above) {
+    const merged: Entry[] = [];
+    for (const entry of entries) {
+      for (let before = peek(); before !== undefined; before = peek()) {
+        const order = compareBytes(before.key, entry.key);
+        if (order > 0) break;
+        if (order < 0) merged.push(before);
+        next += 1;
+        if (merged.length >= MERGED_AT_ONCE) yield merged.splice(0);
+      }
+      merged.push(entry);
+    }
+    yield merged;
+  }
+  for (let before = peek(); before !== undefined; before = peek()) {
+    yield waiting.slice(next);
+    next = waiting.length;
+  }
+}
+
+const MERGED_AT_ONCE = 512;
+
+/** What was loaded, in order of key. */
+async function* entriesOf(
+  spool: SortedSpool,
+  onCount: (entries: number) => void,
+): AsyncGenerator<readonly Entry[], void, undefined> {
+  for await (const records of spool.records()) {
+    onCount(records.length);
+    yield records.map(({ key, value }) => ({ key, cell: value }));
+  }
+}
+
+async function addToNextRun(spool: SortedSpool, record: SpooledRecord): Promise<void> {
+  await spool.endRun();
+  assert(spool.add(record), "an empty run takes any record");
+}
+
+/** Hashes of the values that are short; the others are hashed one by one. */
+function hashValues(values: readonly Uint8Array[]): readonly (BlobHash | undefined)[] {
+  const hashes: (BlobHash | undefined)[] = [];
+  const short: number[] = [];
+  for (const [index, { length }] of values.entries()) if (length <= BATCHED_VALUE_BYTES) short.push(index);
+  const digests = hashBatch(
+    "blob:",
+    short.map((index) => values[index] ?? new Uint8Array(0)),
+  );
+  for (const [position, index] of short.entries()) {
+    hashes[index] = blobHash(digests.subarray(position * 32, position * 32 + 32));
+  }
+  return hashes;
+}
+
+/** @throws InvalidArgument - a key or value that cannot be */
+function requireEntry(key: Uint8Array, value: Uint8Array | undefined, index: number): void {
+  if (key.length === 0 || key.length > MAX_KEY_BYTES) {
+    const field = `entries.keys[${index}]`;
+    throw new InvalidArgument(`${field}: a key is 1 to ${MAX_KEY_BYTES} bytes, not ${key.length}`, { field });
+  }
+  if (value === undefined) throw unpaired(index + 1, index);
+  if (value.length <= MAX_INLINE_VALUE_BYTES) return;
+  const field = `entries.values[${index}]`;
+  throw new InvalidArgument(`${field}: at most ${MAX_INLINE_VALUE_BYTES} bytes, not ${value.length}`, {
+    field,
+    hint: "upload the value as a blob, and put that with Apply",
+  });
+}
+
+function unpaired(keys: number, values: number): InvalidArgument {
+  const field = "entries.values";
+  return new InvalidArgument(`${field}: as many values as keys are wanted, not ${values} for ${keys}`, { field });
+}
+
+/** @throws Conflict - the staged root is not the expected one */
+function requireExpected(
+  { head, stagedState }: { readonly head: string; readonly stagedState: MapRoot },
+  { expectedRoot }: LoadOptions,
+): void {
+  if (expectedRoot === undefined) return;
+  const expected = expectedRoot === "empty" ? EMPTY_ROOT : expectedRoot;
+  if (equalBytes(stagedState, expected)) return;
+  const what = expectedRoot === "empty" ? "not that of the empty state" : "not the expected one";
+  throw new Conflict(`the staged root of head "${head}" is ${toHex(stagedState)}, ${what}`, {
+    field: expectedRoot === "empty" ? "header.expected_empty" : "header.expected_root",
+    hint: "somebody was first: read again at the current root, and decide anew",
+    facts: { kind: "root", head, current_root: toHex(mapRoot(stagedState)) },
+  });
+}
+
+function groundKeys(): LimitExceeded {
+  const value = String(MAX_OPEN_SEGMENT_ENTRIES);
+  return new LimitExceeded(`over ${value} keys in a row at which no node may end: they were made so`, {
+    hint: "put such keys with Apply",
+    facts: { limit: "open_segment_entries", value },
+  });
+}
+
+function tooManyLoads(): LimitExceeded {
+  return new LimitExceeded(`${MAX_LOADS} loads are in progress`, {
+    hint: "wait for one of them to end",
+    facts: { limit: "loads", value: String(MAX_LOADS) },
+  });
+}
