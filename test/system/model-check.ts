@@ -26,6 +26,7 @@ export interface ModelCheckOptions {
 /** What a run has shown. */
 export interface ModelCheckResult {
   readonly roots: number;
+  /** Of the changes that were acknowledged. */
   readonly operations: number;
   readonly conflicts: number;
   readonly sharedLeaves: number;
@@ -84,16 +85,16 @@ export async function modelCheck(context: TestContext, options: ModelCheckOption
   return { roots: chain.length, operations, conflicts, sharedLeaves: chain.length - leaves.size, snapshotsRead };
 }
 
-/** One to eight puts, conditional puts and deletes, of different keys. */
+/** One to six puts, conditional puts and deletes, of different keys. */
 function randomOperations(random: (below: number) => number, keys: number): Operation[] {
   const operations = new Map<number, Operation>();
-  for (let count = 1 + (random(3) === 0 ? random(8) : 0); count > 0; count -= 1) {
+  for (let count = 1 + random(6); count > 0; count -= 1) {
     const number = random(keys);
     const key = `key/${number}`;
     const value = `${random(1_000_000)}`;
-    const kind = random(10);
-    if (kind < 6) operations.set(number, { key, value });
-    else if (kind < 8) operations.set(number, { key, delete: true });
+    const kind = random(40);
+    if (kind < 25) operations.set(number, { key, value });
+    else if (kind < 38) operations.set(number, { key, delete: true });
     else operations.set(number, { key, value, condition: { absent: true } });
   }
   return [...operations.values()];
