@@ -2,12 +2,14 @@
 //
 //   meta  tail          dag_cbor([1, size, time of the newest leaf, refs root, log root])
 //   log   u64be(index)  the leaf's bytes
-//   tiles u64be(index)  the hashes of the subtrees that this leaf completes, lowest level first, 32 bytes each
+//   tiles u64be(index)  the hashes of the subtrees of two leaves and more that this leaf completes, lowest level first, 32
+//                       bytes each; none, no row
 //
-// So a leaf adds three rows, two hashes on average, and any complete subtree is one read: level L, number i lies in the
-// row of leaf (i + 1)·2^L − 1. A tail that this process has not written itself is held against the newest leaf, and its
-// log root against the stored hashes, before anything is appended, signed or served on top of it: a damaged hash stops
-// here, since signing over it would look like a fork to every client.
+// So a leaf adds a row, every other leaf a second one, and any complete subtree is one read: level L ≥ 1, number i lies in
+// the row of leaf (i + 1)·2^L − 1, and level 0 is the leaf's own bytes, hashed. (Earlier versions kept its hash first in a
+// row of each leaf, which shows in the row's length.) A tail that this process has not written itself is held against the
+// newest leaf, and its log root against the stored hashes, before anything is appended, signed or served on top of it: a
+// damaged hash stops here, since signing over it would look like a fork to every client.
 import { decode, encode } from "../core/codec/index.js";
 import { equalBytes, u64be, utf8 } from "../core/bytes.js";
 import { Corrupt, Malformed, VerificationFailed, assert } from "../core/errors.js";
@@ -154,11 +156,16 @@ export class LogStore {
   }
 
   readonly #readSubtree = ({ level, index }: SubtreePosition): Digest => {
+    if (level === 0) return logLeafHash(this.#leaf(index));
     const leaf = (index + 1) * 2 ** level - 1;
     const hashes = this.#rows.get("tiles", u64be(leaf));
-    const hash = hashes?.subarray(level * HASH_BYTES, (level + 1) * HASH_BYTES);
-    if (hash?.length !== HASH_BYTES) throw corruptLog(`the hashes stored with leaf ${leaf} of the log are missing`);
-    return hash;
+    const completed = levelsCompletedBy(leaf);
+    const withLevel0 = (completed + 1) * HASH_BYTES;
+    if (hashes?.length !== completed * HASH_BYTES && hashes?.length !== withLevel0) {
+      throw corruptLog(`the hashes stored with leaf ${leaf} of the log are missing`);
+    }
+    const start = (hashes.length === withLevel0 ? level : level - 1) * HASH_BYTES;
+    return hashes.subarray(start, start + HASH_BYTES);
   };
 
   #leaf(index: number): Uint8Array {
@@ -179,9 +186,11 @@ export class LogStore {
     }
     const index = tail.size - 1;
     const bytes = this.#leaf(index);
-    if (!equalBytes(this.#readSubtree({ level: 0, index }), logLeafHash(bytes))) {
-      throw corruptLog(`leaf ${index} of the log does not match its stored hash`);
-    }
+    const inclusion = proveInclusion({ index, size: tail.size }, this.#readSubtree);
+    this.#requireProved(tail, () => {
+      const leafHash = logLeafHash(bytes);
+      verifyInclusion({ index, size: tail.size, leafHash, proof: inclusion, root: tail.logRoot });
+    });
     const leaf = fromStore(`leaf ${index} of the log`, () => decodeLogLeaf(bytes, index));
     if (leaf.time !== tail.timeMs || !equalBytes(leaf.refsRoot, tail.refsRoot)) {
       throw corruptLog(`leaf ${index} of the log is not what its tail says`);
@@ -193,10 +202,10 @@ export class LogStore {
 function append(frontier: Frontier, leaf: NewLeaf & { readonly bytes: Uint8Array }): Appended {
   const index = frontier.size;
   const finished = frontier.append(logLeafHash(leaf.bytes));
-  const hashes = new Uint8Array(finished.length * HASH_BYTES);
+  const hashes = new Uint8Array((finished.length - 1) * HASH_BYTES);
   for (const [position, { level, hash }] of finished.entries()) {
     assert(level === position, "a leaf completes one subtree of each level up to some level");
-    hashes.set(hash, position * HASH_BYTES);
+    if (level > 0) hashes.set(hash, (level - 1) * HASH_BYTES);
   }
   const end = { size: frontier.size, timeMs: leaf.timeMs, refsRoot: leaf.refsRoot, logRoot: frontier.root() };
   const tail = { ...end, row: encode([TAIL_VERSION, end.size, end.timeMs, end.refsRoot, end.logRoot]) };
@@ -204,12 +213,19 @@ function append(frontier: Frontier, leaf: NewLeaf & { readonly bytes: Uint8Array
   return {
     rows: [
       { space: "log", key, value: leaf.bytes },
-      { space: "tiles", key, value: hashes },
+      ...(hashes.length === 0 ? [] : [{ space: "tiles", key, value: hashes } as const]),
       { space: "meta", key: TAIL_KEY, value: tail.row },
     ],
     tail,
     frontier,
   };
+}
+
+/** How many levels above 0 have a subtree that ends with this leaf. */
+function levelsCompletedBy(leaf: number): number {
+  let levels = 0;
+  for (let count = leaf + 1; count % 2 === 0; count /= 2) levels += 1;
+  return levels;
 }
 
 /** @throws Malformed */

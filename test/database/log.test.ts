@@ -6,11 +6,11 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { Corrupt } from "#src/core/errors.js";
-import { equalBytes, u64be, utf8 } from "#src/core/bytes.js";
+import { concatBytes, equalBytes, u64be, utf8 } from "#src/core/bytes.js";
 import { FRESH_LEAF_INTERVAL_MS } from "#src/core/limits.js";
 import {
-  decodeLogLeaf,
   logLeafHash,
+  decodeLogLeaf,
   parseCheckpointUnverified,
   parseOrigin,
   parseVerifierKey,
@@ -26,6 +26,7 @@ import { signerFromSeed } from "#src/core/signature/index.js";
 import { CheckpointSigner } from "#src/database/checkpoint-signer.js";
 import { Database } from "#src/database/index.js";
 import { signingKeyFromSeed } from "#src/database/signing-key.js";
+import type { MemoryStore } from "#src/store/index.js";
 import { patternBytes } from "./support/bytes.js";
 import { START_MS, inMemory, onEachStore, put } from "./support/database.js";
 import { expectError } from "./support/expect.js";
@@ -213,13 +214,11 @@ describe("a log whose rows were changed", () => {
     }
     const toRoot = roots.at(-1)!;
     let refused = 0;
-    for (let leaf = 0; leaf < LEAVES; leaf += 1) {
-      const key = u64be(leaf);
-      const hashes = store.sync.get("tiles", key)!;
-      for (let offset = 5; offset < hashes.length; offset += 32) {
-        const changed = hashes.slice();
+    for (const { space, key, value } of rowsOf(store)) {
+      for (let offset = 5; offset < value.length; offset += 32) {
+        const changed = value.slice();
         changed[offset] = (changed[offset] ?? 0) ^ 1;
-        await store.write({ puts: [{ space: "tiles", key, value: changed }] });
+        await store.write({ puts: [{ space, key, value: changed }] });
         for (let from = 0; from < LEAVES; from += 1) {
           try {
             const { consistency } = await (await db.view()).logProof({ knownSize: from });
@@ -231,8 +230,38 @@ describe("a log whose rows were changed", () => {
           }
         }
       }
-      await store.write({ puts: [{ space: "tiles", key, value: hashes }] });
+      await store.write({ puts: [{ space, key, value }] });
     }
     assert.ok(refused > 10);
   });
+
+  it("is read as well where earlier versions wrote it, the hash of each leaf beside those of subtrees", async () => {
+    const { db, store } = await inMemory();
+    for (let index = 1; index < LEAVES; index += 1)
+      await db.states.apply("main", { operations: [put("k", `${index}`)] });
+    for (let leaf = 0; leaf < LEAVES; leaf += 1) {
+      const key = u64be(leaf);
+      const ofLeaf = logLeafHash(store.sync.get("log", key)!);
+      const value = concatBytes(ofLeaf, store.sync.get("tiles", key) ?? new Uint8Array(0));
+      await store.write({ puts: [{ space: "tiles", key, value }] });
+    }
+    const reopened = await Database.open(store);
+    await reopened.states.apply("main", { operations: [put("k", "new")] });
+    for (let from = 0; from <= LEAVES; from += 1) await (await reopened.view()).logProof({ knownSize: from });
+    await Database.open(store);
+  });
+
+  /** Leaves and stored hashes. */
+  function rowsOf(store: MemoryStore): { space: "log" | "tiles"; key: Uint8Array; value: Uint8Array }[] {
+    const found: ReturnType<typeof rowsOf> = [];
+    for (let leaf = 0; leaf < LEAVES; leaf += 1) {
+      const key = u64be(leaf);
+      for (const space of ["log", "tiles"] as const) {
+        const value = store.sync.get(space, key);
+        assert.equal(value === undefined, space === "tiles" && leaf % 2 === 0, "a row for what a leaf completes");
+        if (value !== undefined) found.push({ space, key, value });
+      }
+    }
+    return found;
+  }
 });
