@@ -1,6 +1,6 @@
 // The authenticated ordered map (FORMATS §3) and its witnesses (§4).
 //
-// Reading is written once: `get`, `getMany`, `scan`, `count`, `diff` and `edit` return readers, which `readSync` and
+// Reading is written once: `get`, `getMany`, `scan`, `count`, `diff`, `merge` and `edit` return readers, which `readSync` and
 // `readAsync` run over stored nodes (with a `Recorder`, they leave a witness) and `verifyWitness` over a witness.
 //
 //   const recorder = new Recorder();
@@ -18,6 +18,8 @@ export { getMany } from "./get-many.js";
 export type { KeyAnswer } from "./get-many.js";
 export { get } from "./get.js";
 export { MapKind, isMapKind } from "./kind.js";
+export { merge } from "./merge.js";
+export type { MapConflict, MapMerge, MapTriple } from "./merge.js";
 export { MapNode, decodeNode, emptyMap, verifyNode } from "./node.js";
 export { Recorder } from "./recorder.js";
 export type { Reveal } from "./reveal.js";
