@@ -109,6 +109,20 @@ export function requiredOption(options: Readonly<Record<string, unknown>>, name:
   return value;
 }
 
+/** For a command that moves a ref: the option that makes it safe to run again. */
+export function withIdempotencyKey(command: Command): Command {
+  return command.option(
+    "--idempotency-key <key>",
+    "run again with the same key within 24 hours, it has one effect and the same result",
+  );
+}
+
+/** What that option says, for the client. */
+export function idempotencyOption(options: Readonly<Record<string, unknown>>): { readonly idempotencyKey?: string } {
+  const idempotencyKey = textOption(options, "idempotencyKey");
+  return idempotencyKey === undefined ? {} : { idempotencyKey };
+}
+
 /** A repeatable option's values, in order. */
 export function listOption(options: Readonly<Record<string, unknown>>, name: string): readonly string[] {
   const value = options[name];

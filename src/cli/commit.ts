@@ -2,7 +2,16 @@
 import type { Command } from "commander";
 import type { CommitRecord } from "../client/records.js";
 import { toHex } from "../core/bytes.js";
-import { collect, group, leaf, listOption, requiredOption, textOption } from "./command.js";
+import {
+  collect,
+  group,
+  idempotencyOption,
+  leaf,
+  listOption,
+  requiredOption,
+  textOption,
+  withIdempotencyKey,
+} from "./command.js";
 import { parseCount, parseHash } from "./encoding.js";
 import { printableText, type Printable } from "./output.js";
 import type { Session } from "./session.js";
@@ -11,7 +20,7 @@ type Options = Readonly<Record<string, unknown>>;
 
 export function registerCommit(program: Command): void {
   const commit = group(program, "commit", "versions of state and ledger");
-  leaf(commit, "new", "make a commit of what is staged on a head", newCommit)
+  withIdempotencyKey(leaf(commit, "new", "make a commit of what is staged on a head", newCommit))
     .requiredOption("--head <head>", "the head")
     .requiredOption("--author <text>", "who makes it")
     .requiredOption("--message <text>", "why")
@@ -63,7 +72,7 @@ async function newCommit(session: Session, _args: readonly string[], options: Op
   ).commit(
     head,
     { author: requiredOption(options, "author"), message: requiredOption(options, "message"), manifests },
-    { signal: session.signal },
+    { signal: session.signal, ...idempotencyOption(options) },
   );
   const { commit } = made;
   await session.output.result(

@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import type { HeadRecord } from "../client/records.js";
 import { toHex } from "../core/bytes.js";
-import { group, leaf, textOption } from "./command.js";
+import { group, idempotencyOption, leaf, textOption, withIdempotencyKey } from "./command.js";
 import { parseHash } from "./encoding.js";
 import type { Printable } from "./output.js";
 import type { Session } from "./session.js";
@@ -12,13 +12,17 @@ type Options = Readonly<Record<string, unknown>>;
 export function registerHead(program: Command): void {
   const head = group(program, "head", "named lines of commits");
   leaf(head, "list", "all heads, provably complete", listHeads);
-  leaf(head, "create <head>", "make a head, empty or at a commit", createHead).option(
-    "--commit <hash>",
-    "where it starts",
+  withIdempotencyKey(
+    leaf(head, "create <head>", "make a head, empty or at a commit", createHead).option(
+      "--commit <hash>",
+      "where it starts",
+    ),
   );
-  leaf(head, "delete <head>", "remove a head; its commits stay readable by hash", deleteHead).option(
-    "--expected-commit <hash>",
-    "only while this is its commit",
+  withIdempotencyKey(
+    leaf(head, "delete <head>", "remove a head; its commits stay readable by hash", deleteHead).option(
+      "--expected-commit <hash>",
+      "only while this is its commit",
+    ),
   );
   leaf(head, "show <head>", "its commit and its staged and committed roots", showHead);
 }
@@ -48,6 +52,7 @@ async function createHead(session: Session, args: readonly string[], options: Op
     await session.client()
   ).heads.create(head, {
     signal: session.signal,
+    ...idempotencyOption(options),
     ...(commit === undefined ? {} : { commit: parseHash(commit, "commit") }),
   });
   await session.output.result({ head, commit, log_index: receipt.logIndex }, () => `created head ${head}`);
@@ -60,6 +65,7 @@ async function deleteHead(session: Session, args: readonly string[], options: Op
     await session.client()
   ).heads.delete(head, {
     signal: session.signal,
+    ...idempotencyOption(options),
     ...(expected === undefined ? {} : { expectedCommit: parseHash(expected, "expected-commit") }),
   });
   await session.output.result({ head, log_index: receipt.logIndex }, () => `deleted head ${head}`);

@@ -5,7 +5,16 @@ import { toHex } from "../core/bytes.js";
 import { decode } from "../core/codec/index.js";
 import { chunkCountOf } from "../core/document/index.js";
 import { fileContent } from "./blob.js";
-import { collect, group, leaf, listOption, requiredOption, textOption } from "./command.js";
+import {
+  collect,
+  group,
+  idempotencyOption,
+  leaf,
+  listOption,
+  requiredOption,
+  textOption,
+  withIdempotencyKey,
+} from "./command.js";
 import { parseCount, parseHash } from "./encoding.js";
 import { InvalidArgument } from "../core/errors.js";
 import { printableText, toJsonText, type Printable } from "./output.js";
@@ -15,7 +24,7 @@ type Options = Readonly<Record<string, unknown>>;
 
 export function registerManifest(program: Command): void {
   const manifest = group(program, "manifest", "documents: what was read, and how it was cut");
-  leaf(manifest, "put-doc", "store a file as a document, cut into chunks", putDocument)
+  withIdempotencyKey(leaf(manifest, "put-doc", "store a file as a document, cut into chunks", putDocument))
     .requiredOption("--source <text>", "where the document comes from: a path or an address")
     .requiredOption("--file <file>", "its content (- for stdin)")
     .requiredOption("--chunk-size <n>", "bytes a chunk")
@@ -60,6 +69,7 @@ async function putDocument(session: Session, _args: readonly string[], options: 
     ...(media === undefined ? {} : { media }),
     ...(time === undefined ? {} : { timeMs: parseCount(time, "time") }),
     ...(Object.keys(meta).length === 0 ? {} : { meta }),
+    ...idempotencyOption(options),
     signal: session.signal,
   });
   const { manifest } = stored;

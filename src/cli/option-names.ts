@@ -18,6 +18,9 @@ const OPTION_OF: Readonly<Record<string, string>> = {
   upload_id: "upload-id",
   "header.upload_id": "upload-id",
   verifierKey: "key",
+  idempotencyKey: "idempotency-key",
+  idempotency_key: "idempotency-key",
+  "header.idempotency_key": "idempotency-key",
   manifests: "manifest",
 };
 

@@ -6,7 +6,7 @@ import { concatBytes, toHex } from "../core/bytes.js";
 import { NotFound } from "../core/errors.js";
 import { MAX_INLINE_VALUE_BYTES } from "../core/limits.js";
 import { repeatableContent } from "./blob.js";
-import { group, leaf, textOption } from "./command.js";
+import { group, idempotencyOption, leaf, textOption, withIdempotencyKey } from "./command.js";
 import { formatKey, keyMembers, parseCount, parseKey } from "./encoding.js";
 import { printableText, toJsonText, type Printable } from "./output.js";
 import { writeOutput } from "./output-file.js";
@@ -16,12 +16,14 @@ import { registerStateLoad } from "./state-load.js";
 
 export function registerState(program: Command): void {
   const state = group(program, "state", "keys and values of a head");
-  leaf(state, "set <head> <key> <value-file>", "put a file's content (- for stdin) under a key", setKey);
+  withIdempotencyKey(
+    leaf(state, "set <head> <key> <value-file>", "put a file's content (- for stdin) under a key", setKey),
+  );
   leaf(state, "get <head> <key> [more-keys...]", "read keys, each present or proved absent", getKeys).option(
     "--out-file <path>",
     "write the value to a file",
   );
-  leaf(state, "del <head> <key>", "delete a key", deleteKey);
+  withIdempotencyKey(leaf(state, "del <head> <key>", "delete a key", deleteKey));
   leaf(state, "scan <head>", "every key of a range in order, provably complete", scanKeys)
     .option("--prefix <key>", "only keys that start so")
     .option("--from <key>", "first key, included")
@@ -36,10 +38,14 @@ function appliedResult(head: string, applied: Applied): Record<string, Printable
   return { head, root: applied.root, log_index: applied.receipt.logIndex };
 }
 
-async function setKey(session: Session, args: readonly string[]): Promise<void> {
+async function setKey(
+  session: Session,
+  args: readonly string[],
+  options: Readonly<Record<string, unknown>>,
+): Promise<void> {
   const [head = "", keyText = "", path = ""] = args;
   const key = parseKey(keyText, session.keyEncoding);
-  const { applied, hash, size } = await putValue(session, { head, key, path });
+  const { applied, hash, size } = await putValue(session, { head, key, path, ...idempotencyOption(options) });
   await session.output.result(
     {
       head,
@@ -57,10 +63,15 @@ async function setKey(session: Session, args: readonly string[]): Promise<void> 
 /** The value is uploaded as it is read, in bounded memory whatever its size, and then put by its hash. */
 async function putValue(
   session: Session,
-  put: { readonly head: string; readonly key: Uint8Array; readonly path: string },
+  put: {
+    readonly head: string;
+    readonly key: Uint8Array;
+    readonly path: string;
+    readonly idempotencyKey?: string;
+  },
 ): Promise<{ applied: Applied; hash: Uint8Array; size: number }> {
   const client = await session.client();
-  const options = { signal: session.signal };
+  const options = { signal: session.signal, idempotencyKey: put.idempotencyKey };
   const source = await repeatableContent(put.path, session);
   const isLarge = source.size !== undefined && source.size > MAX_INLINE_VALUE_BYTES;
   const content = isLarge ? source : await smallOrStream(source.stream());
@@ -69,7 +80,7 @@ async function putValue(
     const applied = await state.put(put.key, content, options);
     return { applied, hash: hashBlob(content), size: content.length };
   }
-  const blob = await client.putBlob(content, options);
+  const blob = await client.putBlob(content, { signal: session.signal });
   const applied = await state.apply([{ key: put.key, blob }], options);
   return { applied, hash: blob.hash, size: blob.sizeBytes };
 }
@@ -162,11 +173,15 @@ async function getOne(
   }
 }
 
-async function deleteKey(session: Session, args: readonly string[]): Promise<void> {
+async function deleteKey(
+  session: Session,
+  args: readonly string[],
+  options: Readonly<Record<string, unknown>>,
+): Promise<void> {
   const [head = "", keyText = ""] = args;
   const key = parseKey(keyText, session.keyEncoding);
   const client = await session.client();
-  const applied = await client.state(head).delete(key, { signal: session.signal });
+  const applied = await client.state(head).delete(key, { signal: session.signal, ...idempotencyOption(options) });
   await session.output.result(
     { ...appliedResult(head, applied), ...keyMembers(key, session.keyEncoding) },
     () => `deleted ${keyText}, root ${toHex(applied.root)}, log index ${applied.receipt.logIndex}`,

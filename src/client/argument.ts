@@ -1,5 +1,5 @@
 // Arguments of callers, turned into what the messages hold: keys, hashes, ranges, counts. All are copied.
-import { compareBytes, fromHex, isWellFormed, utf8 } from "../core/bytes.js";
+import { compareBytes, concatBytes, fromHex, isWellFormed, utf8 } from "../core/bytes.js";
 import { isValueMap } from "../core/codec/index.js";
 import { InvalidArgument, Malformed } from "../core/errors.js";
 import type { Digest } from "../core/hashes.js";
@@ -96,6 +96,11 @@ function boundBytes(key: Key, field: string): Uint8Array {
   const bytes = textOrBytes(key, field);
   if (bytes.length <= MAX_KEY_BYTES) return bytes;
   throw new InvalidArgument(`${field}: at most ${MAX_KEY_BYTES} bytes, not ${bytes.length}`, { field });
+}
+
+/** The smallest bound that no key up to this one reaches, of at most 1,024 bytes; undefined where there is no such key. */
+export function keyAfter(key: Uint8Array): Uint8Array | undefined {
+  return key.length < MAX_KEY_BYTES ? concatBytes(key, Uint8Array.of(0)) : afterPrefix(key);
 }
 
 /** The first byte string after all those that begin with the prefix; undefined where there is none. */

@@ -20,6 +20,8 @@ const LIMIT_NAMES: readonly LimitName[] = [
   "chunks",
   "uploadExpiryMs",
   "freshLeafIntervalMs",
+  "idempotencyKeyCharacters",
+  "requestExpiryMs",
 ];
 
 /** @throws VerificationFailed - the answer has no limits, or one over 2^53 − 1 */

@@ -1,5 +1,5 @@
 // What a call has on the client's side, over whatever transport: its signals, its deadline, and why this side ended it.
-import { InvalidArgument, NeleusError } from "../core/errors.js";
+import { InvalidArgument, NeleusError, Unavailable } from "../core/errors.js";
 import type { CallOptions } from "./transport.js";
 
 /**
@@ -30,7 +30,7 @@ export class ClientCall {
     }
     this.#signals = [options.signal, defaults.signal].filter((signal) => signal !== undefined);
     const fired = this.#signals.find((signal) => signal.aborted);
-    if (fired !== undefined) throw reasonOf(fired);
+    if (fired !== undefined) throw signalReason(fired);
     for (const signal of this.#signals) signal.addEventListener("abort", this.#onSignal);
     const waitMs = timeoutMs === undefined ? Infinity : Math.min(timeoutMs, MAX_TIMEOUT_MS);
     this.deadlineMs = Date.now() + waitMs;
@@ -39,7 +39,7 @@ export class ClientCall {
     this.#timer = setTimeout(() => this.end(passed), waitMs);
   }
 
-  readonly #onSignal = (event: Event): void => this.end(reasonOf(event.target as AbortSignal));
+  readonly #onSignal = (event: Event): void => this.end(signalReason(event.target as AbortSignal));
 
   /** Once the call has started: how it is ended from this side. Called at most once, at once if it has to. */
   onEnd(listener: (reason: NeleusError) => void): void {
@@ -71,7 +71,11 @@ export class ClientCall {
   }
 }
 
-function reasonOf(signal: AbortSignal): NeleusError {
+/** This side has closed its connection: no call over it is to be made again. */
+export class ConnectionClosed extends Unavailable {}
+
+/** The error of a call whose signal has fired. */
+export function signalReason(signal: AbortSignal): NeleusError {
   const reason: unknown = signal.reason;
   if (reason instanceof NeleusError) return reason;
   if (reason instanceof Error && reason.name === "TimeoutError") {

@@ -18,6 +18,13 @@ export function inlineContent(content: ContentSource): Uint8Array | undefined {
   return bytes.length <= MAX_INLINE_VALUE_BYTES ? bytes : undefined;
 }
 
+/** True for content that can be read from its start once more: what has a `stream()` and says its size, as files do. */
+export function canReadAgain(content: ContentSource): boolean {
+  if (typeof content === "string" || content instanceof Uint8Array) return true;
+  const given: unknown = content;
+  return typeof given === "object" && given !== null && "stream" in given && "size" in given;
+}
+
 /** The content in pieces of any size. @throws SourceFailed @throws InvalidArgument - a piece is no byte array */
 export async function* contentPieces(content: ContentSource): AsyncGenerator<Uint8Array, void, undefined> {
   if (typeof content === "string" || content instanceof Uint8Array) {

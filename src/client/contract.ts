@@ -23,7 +23,7 @@ import type {
   SignedCheckpoint,
 } from "./records.js";
 import type { Commits, Documents, Heads, ProofPlace, Proofs } from "./sections.js";
-import type { CallOptions } from "./transport.js";
+import type { CallOptions, WriteOptions } from "./transport.js";
 import type { TrustState } from "./options.js";
 
 /** Whom the client trusts, and how far it has seen the log. */
@@ -70,7 +70,7 @@ export interface Database extends Documents {
    * manifest. That its state is the one that was staged is checked where `expectedRoot` says which: others may stage
    * meanwhile.
    */
-  commit(head: string, request: CommitRequest, options?: CallOptions): Promise<Committed>;
+  commit(head: string, request: CommitRequest, options?: WriteOptions): Promise<Committed>;
 
   /** A blob by its hash. Nothing is fetched before one of its methods is called. */
   blob(hash: HashArgument): BlobHandle;
@@ -245,7 +245,7 @@ export interface Loaded {
 /** What must hold of a key before: it is absent, or its value has this hash. */
 export type Condition = { readonly absent: true } | { readonly hash: HashArgument };
 
-export interface ConditionOptions extends CallOptions {
+export interface ConditionOptions extends WriteOptions {
   readonly condition?: Condition | undefined;
   /** As in `ApplyOptions`. */
   readonly unverified?: boolean | undefined;
@@ -257,7 +257,7 @@ export type Operation =
   | { readonly key: Key; readonly blob: BlobReference; readonly condition?: Condition | undefined }
   | { readonly key: Key; readonly delete: true; readonly condition?: Condition | undefined };
 
-export interface ApplyOptions extends CallOptions {
+export interface ApplyOptions extends WriteOptions {
   /** The staged root must be this, or nothing happens: `Conflict`. */
   readonly expectedRoot?: HashArgument | undefined;
   /**
@@ -422,4 +422,6 @@ export type LimitName =
   | "maxChunkBytes"
   | "chunks"
   | "uploadExpiryMs"
-  | "freshLeafIntervalMs";
+  | "freshLeafIntervalMs"
+  | "idempotencyKeyCharacters"
+  | "requestExpiryMs";

@@ -30,7 +30,7 @@ import { isDocument, receivedCommit } from "./object.js";
 import { verifying } from "./received.js";
 import type { CommitRecord } from "./records.js";
 import type { Commits, Proofs } from "./sections.js";
-import type { CallOptions } from "./transport.js";
+import type { CallOptions, WriteOptions } from "./transport.js";
 
 /** What making a commit takes. */
 export interface CommitContext {
@@ -45,7 +45,7 @@ export interface CommitContext {
 export async function createCommit(
   context: CommitContext,
   head: string,
-  asked: CommitRequest & CallOptions,
+  asked: CommitRequest & WriteOptions,
 ): Promise<Committed> {
   checkArgument("head", () => requireName(head));
   const { connection, log } = context;
@@ -63,12 +63,13 @@ export async function createCommit(
   };
   const call = callOptions(asked);
   const { commitHash: before } = await context.snapshot(head, call);
-  const write = log.beginWrite();
-  const answer = await connection.unary(CommitService.method.create, request, call);
+  const write = log.beginWrite({ ...call, idempotencyKey: asked.idempotencyKey });
+  const { idempotencyKey } = write;
+  const answer = await connection.unary(CommitService.method.create, { ...request, idempotencyKey }, call);
   const commit = receivedCommit(answer.commit);
   requireAsAsked(commit, asked, log.trust.origin);
   const receipt = await write.receipt(answer.receipt, call);
-  await requireNewOnHead(context, { head, commit, before }, call);
+  if (!write.mayBeEarlier(receipt)) await requireNewOnHead(context, { head, commit, before }, call);
   await requireInLedger(context, { commit, manifests }, call);
   return { commit, hash: commit.hash, receipt };
 }

@@ -27,6 +27,7 @@ import type {
   StateView,
   Trust,
 } from "./contract.js";
+
 import { createCommit } from "./create-commit.js";
 import { getManifest, listChunks } from "./documents.js";
 import { VerifiedHeadState } from "./head-state.js";
@@ -46,10 +47,11 @@ import type {
   StoredDocument,
 } from "./records.js";
 import type { Commits, Heads, ProofPlace, Proofs, PutDocumentOptions } from "./sections.js";
+import { DEFAULT_MAX_ATTEMPTS, requireMaxAttempts } from "./repetition.js";
 import { takeSnapshot, type Freshness } from "./snapshot.js";
 import { diffRoots, diffRootsWithValues } from "./state-diff.js";
 import { VerifiedStateView } from "./state-view.js";
-import type { CallOptions, Transport } from "./transport.js";
+import type { CallOptions, Transport, WriteOptions } from "./transport.js";
 import { LogKey, LogTrust, type SignatureCheckMaker } from "./trust/index.js";
 
 const DEFAULT_DATABASE = "default";
@@ -74,8 +76,11 @@ export async function openOver(
   platform: Platform = {},
 ): Promise<Database> {
   try {
-    const connection = new Connection(transport, options.database ?? DEFAULT_DATABASE);
-    return new VerifyingDatabase(connection, await establishTrust(connection, options, platform), options);
+    const name = options.database ?? DEFAULT_DATABASE;
+    const maxAttempts = requireMaxAttempts(options.maxAttempts ?? DEFAULT_MAX_ATTEMPTS);
+    // Made once: whether there is a server at all, the caller wants to know at once.
+    const trust = await establishTrust(new Connection(transport, name), options, platform);
+    return new VerifyingDatabase(new Connection(transport, name, { maxAttempts }), trust, options);
   } catch (error) {
     await transport.close();
     throw error;
@@ -185,10 +190,12 @@ class VerifyingDatabase implements Database {
     return (await this.snapshot(place.head, callOptions(options))).stateRoot;
   }
 
-  async commit(head: string, request: CommitRequest, options: CallOptions = {}): Promise<Committed> {
+  async commit(head: string, request: CommitRequest, options: WriteOptions = {}): Promise<Committed> {
     const { commits, proofs } = this;
     const snapshot = (name: string, call: CallOptions): Promise<Snapshot> => this.snapshot(name, call);
-    return createCommit({ ...this.#context, commits, proofs, snapshot }, head, { ...request, ...callOptions(options) });
+    const { idempotencyKey } = options;
+    const asked = { ...request, ...callOptions(options), idempotencyKey };
+    return createCommit({ ...this.#context, commits, proofs, snapshot }, head, asked);
   }
 
   blob(hash: HashArgument): BlobHandle {

@@ -22,7 +22,7 @@ import {
   type ChannelOptions,
   type Interceptor,
 } from "@grpc/grpc-js";
-import { InvalidArgument, type NeleusError, Unavailable, VerificationFailed } from "../core/errors.js";
+import { InvalidArgument, type NeleusError, VerificationFailed } from "../core/errors.js";
 import {
   HTTP2_WINDOW_BYTES,
   KEEPALIVE_TIMEOUT_MS,
@@ -30,7 +30,7 @@ import {
   MAX_MESSAGE_BYTES,
   RECEIVE_BUFFER_BYTES,
 } from "../core/limits.js";
-import { ClientCall } from "./client-call.js";
+import { ClientCall, ConnectionClosed } from "./client-call.js";
 import { ReceiveBudget } from "../wire/receive-budget.js";
 import { decodeWithReveals } from "../wire/reveal-codec.js";
 import { parseServerAddress, type ServerAddress } from "./grpc-address.js";
@@ -63,16 +63,16 @@ const passBytes = (bytes: Buffer): Buffer => bytes;
 
 class GrpcTransport implements Transport {
   readonly address: string;
+  readonly defaults: CallOptions;
   readonly #client: Client;
   readonly #metadata: Metadata;
-  readonly #defaults: CallOptions;
   readonly #open = new Set<ClientCall>();
   #isClosed = false;
 
   constructor(options: GrpcTransportOptions) {
     const server = parseServerAddress(options.address);
     this.address = server.text;
-    this.#defaults = { signal: options.signal, timeoutMs: options.timeoutMs };
+    this.defaults = { signal: options.signal, timeoutMs: options.timeoutMs };
     this.#metadata = callMetadata(server, options.token);
     this.#client = new Client(server.target, channelCredentials(server, options), channelOptions(server, options));
   }
@@ -196,13 +196,13 @@ class GrpcTransport implements Transport {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    for (const call of this.#open) call.end(new Unavailable(`the connection to ${this.address} was closed`));
+    for (const call of this.#open) call.end(new ConnectionClosed(`the connection to ${this.address} was closed`));
     this.#client.close();
   }
 
   #start(options: CallOptions): ClientCall {
-    if (this.#isClosed) throw new Unavailable(`the connection to ${this.address} is closed`);
-    const call = new ClientCall(options, this.#defaults);
+    if (this.#isClosed) throw new ConnectionClosed(`the connection to ${this.address} is closed`);
+    const call = new ClientCall(options, this.defaults);
     this.#open.add(call);
     return call;
   }

@@ -102,10 +102,12 @@ export class VerifiedHeadState implements HeadState {
       ...(expectedRoot === undefined ? {} : { expectedRoot }),
       wantTransition: options.unverified !== true,
     };
-    const write = log.beginWrite();
-    const answer = await connection.unary(StateService.method.apply, request, options);
+    const write = log.beginWrite(options);
+    const { idempotencyKey } = write;
+    const answer = await connection.unary(StateService.method.apply, { ...request, idempotencyKey }, options);
     const receipt = await write.receipt(answer.receipt, options);
-    if (options.unverified === true) {
+    // What an earlier try did, by a key of the caller's own, need not be kept any more so that it could be shown.
+    if (options.unverified === true || write.mayBeEarlier(receipt)) {
       const beforeRoot = mapRoot(receivedHash(answer.beforeRoot, "the root before the change"));
       return { beforeRoot, root: mapRoot(receivedHash(answer.root, "the new root")), loggedRoot: undefined, receipt };
     }

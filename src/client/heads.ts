@@ -14,7 +14,7 @@ import type { FollowedLog } from "./log.js";
 import { revealBatches, verifying } from "./received.js";
 import type { HashArgument, HeadRecord, Receipt } from "./records.js";
 import type { Commits, Heads } from "./sections.js";
-import type { CallOptions } from "./transport.js";
+import type { CallOptions, WriteOptions } from "./transport.js";
 
 /** The ranges of refs that ListHeads proves: from the prefix to the first key after all that begin with it. */
 const HEADS = { from: utf8("heads/"), to: utf8("heads0") };
@@ -57,19 +57,20 @@ export class VerifiedHeads implements Heads {
 
   async create(
     head: string,
-    options: CallOptions & { readonly commit?: HashArgument | undefined } = {},
+    options: WriteOptions & { readonly commit?: HashArgument | undefined } = {},
   ): Promise<Receipt> {
     checkArgument("head", () => requireName(head));
     const commit = options.commit === undefined ? undefined : commitHash(hashBytes(options.commit, "commit"));
     const { database } = this.#connection;
-    const write = this.#log.beginWrite();
+    const write = this.#log.beginWrite(options);
+    const { idempotencyKey } = write;
     const answer = await this.#connection.unary(
       CommitService.method.createHead,
-      { database, head, ...(commit === undefined ? {} : { commit }) },
+      { database, head, ...(commit === undefined ? {} : { commit }), idempotencyKey },
       options,
     );
     const receipt = await write.receipt(answer.receipt, options);
-    await this.#requireMade(head, commit, callOptions(options));
+    if (!write.mayBeEarlier(receipt)) await this.#requireMade(head, commit, callOptions(options));
     return receipt;
   }
 
@@ -86,16 +87,17 @@ export class VerifiedHeads implements Heads {
 
   async delete(
     head: string,
-    options: CallOptions & { readonly expectedCommit?: HashArgument | null | undefined } = {},
+    options: WriteOptions & { readonly expectedCommit?: HashArgument | null | undefined } = {},
   ): Promise<Receipt> {
     checkArgument("head", () => requireName(head));
     const { expectedCommit } = options;
     const expected = expectedCommit === undefined ? {} : { expectedCommit: expectedCommitBytes(expectedCommit) };
     const { database } = this.#connection;
-    const write = this.#log.beginWrite();
+    const write = this.#log.beginWrite(options);
+    const { idempotencyKey } = write;
     const answer = await this.#connection.unary(
       CommitService.method.deleteHead,
-      { database, head, ...expected },
+      { database, head, ...expected, idempotencyKey },
       options,
     );
     return write.receipt(answer.receipt, options);

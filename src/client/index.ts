@@ -55,7 +55,7 @@ export type {
 } from "./records.js";
 export { connect, type ConnectOptions } from "./remote.js";
 export type { Commits, Documents, Heads, ProofPlace, Proofs, PutDocumentOptions } from "./sections.js";
-export type { CallOptions, Transport } from "./transport.js";
+export type { CallOptions, Transport, WriteOptions } from "./transport.js";
 export {
   parseProof,
   verifyProof,

@@ -3,7 +3,8 @@
 // Answers are held against what their own request carried; what is then still open between them is settled by asking
 // for more proofs, before the answer is handed on. Receipts wait for that until the next such occasion, but never more
 // than MAX_OPEN of them.
-import { NeleusError, Unavailable, VerificationFailed } from "../core/errors.js";
+import { InvalidArgument, NeleusError, Unavailable, VerificationFailed } from "../core/errors.js";
+import { MAX_IDEMPOTENCY_KEY_CHARACTERS } from "../core/limits.js";
 import {
   ProofService,
   type LogProof,
@@ -14,7 +15,7 @@ import type { Connection } from "./connection.js";
 import type { SeenLog } from "./contract.js";
 import { receivedInteger, receivedPart } from "./received.js";
 import type { Receipt, SignedCheckpoint } from "./records.js";
-import type { CallOptions } from "./transport.js";
+import type { CallOptions, WriteOptions } from "./transport.js";
 import { openNewestLeaf, requireNotBehind, sameTree, type LogTrust } from "./trust/index.js";
 
 /** Checkpoints of receipts that may wait for their proofs. One request each settles them. */
@@ -28,12 +29,19 @@ const MAX_ROUNDS = 16;
 export interface PendingWrite {
   /** Leaves that the log was known to have when the write was asked for. */
   readonly knownLeaves: number;
+  /** What the request carries; empty: none. */
+  readonly idempotencyKey: string;
   /**
    * Takes its receipt, once it is durable.
    * @throws VerificationFailed, NewEpoch, Forked - the checkpoint is not signed, does not contain the write, …
    * @throws RolledBack - the receipt is behind what had been seen before the write was asked for
    */
   receipt(message: ReceiptMessage | undefined, options: CallOptions): Promise<Receipt>;
+  /**
+   * True where the caller's own key may have been used before, and this is the receipt of then: what the write did may have
+   * been undone since.
+   */
+  mayBeEarlier(receipt: Receipt): boolean;
 }
 
 export class FollowedLog {
@@ -78,27 +86,39 @@ export class FollowedLog {
     return reading.seen;
   }
 
-  /** To be called before a request that writes: its receipt is held against what had been seen by then. */
-  beginWrite(): PendingWrite {
+  /**
+   * To be called before a request that writes: its receipt is held against what had been seen by then. Where the caller has
+   * no key for it, and it could get lost, it has one of its own, which nobody has used before.
+   */
+  beginWrite(options: WriteOptions = {}): PendingWrite {
+    const { idempotencyKey: given } = options;
+    if (given !== undefined) requireKey(given);
     const { newest } = this.trust;
+    const own = this.#connection.repeatsWrites ? globalThis.crypto.randomUUID() : "";
     return {
       knownLeaves: newest?.size ?? 0,
-      receipt: (message, options) => this.#receipt(message, { newest, options }),
+      idempotencyKey: given ?? own,
+      receipt: (message, call) => this.#receipt(message, { newest, call, mayBeEarlier: given !== undefined }),
+      mayBeEarlier: ({ logIndex }) => given !== undefined && (newest === undefined || logIndex < newest.size),
     };
   }
 
   async #receipt(
     message: ReceiptMessage | undefined,
-    write: { readonly newest: SignedCheckpoint | undefined; readonly options: CallOptions },
+    write: {
+      readonly newest: SignedCheckpoint | undefined;
+      readonly call: CallOptions;
+      readonly mayBeEarlier: boolean;
+    },
   ): Promise<Receipt> {
-    const { newest, options } = write;
+    const { newest, call } = write;
     const received = receivedPart(message, "receipt");
     const logIndex = receivedInteger(received.logIndex, "the log index");
     const checkpoint = this.trust.remember(received.checkpoint);
     // The receipt of an earlier write is signed as well, and says nothing of this one.
     if (newest !== undefined) requireNotBehind(newest, checkpoint);
     // A write that changes nothing is confirmed by the leaf that was the newest.
-    if (newest !== undefined && logIndex < newest.size - 1) {
+    if (newest !== undefined && logIndex < newest.size - 1 && !write.mayBeEarlier) {
       throw new VerificationFailed(
         `the write is said to be leaf ${logIndex}, of before it was asked for: the log had ${newest.size} leaves`,
         { evidence: received },
@@ -112,7 +132,7 @@ export class FollowedLog {
         },
       );
     }
-    if (this.trust.open.length > MAX_OPEN) await this.#settleAfterWrite(options);
+    if (this.trust.open.length > MAX_OPEN) await this.#settleAfterWrite(call);
     return { logIndex, checkpoint };
   }
 
@@ -185,6 +205,13 @@ export class FollowedLog {
     }
     if (seen === undefined || leaf.size >= seen.size) this.#newest = leaf;
   }
+}
+
+/** @throws InvalidArgument - not 1 to 128 printable characters of ASCII */
+function requireKey(key: string): void {
+  if (key.length <= MAX_IDEMPOTENCY_KEY_CHARACTERS && /^[\x21-\x7e]+$/.test(key)) return;
+  const wanted = `1 to ${MAX_IDEMPOTENCY_KEY_CHARACTERS} printable characters of ASCII, no spaces`;
+  throw new InvalidArgument(`idempotencyKey: a key is ${wanted}`, { field: "idempotencyKey" });
 }
 
 /** What passes, rather than proves a lie. */

@@ -38,6 +38,11 @@ export interface DatabaseOptions extends TrustOptions {
   readonly database?: string | undefined;
   /** Milliseconds since 1970, for `maxAgeMs`; default: the system's clock. */
   readonly clock?: (() => number) | undefined;
+  /**
+   * How often a call is made at most where its answer may have been lost (`Unavailable`): reads, and writes with their
+   * idempotency key, within their deadline. 1: never again. Default 5, with random waits of at most 1.5 seconds in all.
+   */
+  readonly maxAttempts?: number | undefined;
   /** How far the server's clock may be ahead of or behind this one where ages are checked. Default 10 seconds. */
   readonly clockToleranceMs?: number | undefined;
 }

@@ -16,7 +16,7 @@ import {
 import { VerifiedBlob } from "./blob.js";
 import { putBlobs } from "./blob-batch.js";
 import { callOptions, type Connection } from "./connection.js";
-import { inlineContent } from "./content.js";
+import { canReadAgain, inlineContent } from "./content.js";
 import type { PutBlobOptions } from "./contract.js";
 import { knownContent } from "./known-content.js";
 import { receivedInteger, receivedPart } from "./received.js";
@@ -33,7 +33,7 @@ export async function putBlob(
   content: ContentSource,
   options: PutBlobOptions = {},
 ): Promise<StoredBlob> {
-  const { uploadId = "", whenHeld = "skip" } = options;
+  const { uploadId = "" } = options;
   if (uploadId === "") {
     const bytes = inlineContent(content);
     if (bytes !== undefined) {
@@ -43,6 +43,13 @@ export async function putBlob(
       return { hash, sizeBytes, wasHeld: outcome === "held" };
     }
   }
+  // Content is named by its hash, so that to store it twice is to store it once.
+  if (!canReadAgain(content)) return putLarge(connection, content, options);
+  return connection.repeat((call) => putLarge(connection, content, { ...options, ...call }), options);
+}
+
+async function putLarge(connection: Connection, content: ContentSource, options: PutBlobOptions): Promise<StoredBlob> {
+  const { uploadId = "", whenHeld = "skip" } = options;
   const known = whenHeld === "send" ? undefined : await knownContent(content, callOptions(options));
   const stands = await standing(connection, { uploadId, known }, options);
   if (known !== undefined && stands.held) {

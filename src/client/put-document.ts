@@ -6,7 +6,7 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { equalBytes, toHex } from "../core/bytes.js";
 import { FixedChunker, requireChunking, type ChunkingSettings, type CutChunk } from "../core/document/index.js";
-import { VerificationFailed } from "../core/errors.js";
+import { InvalidArgument, VerificationFailed } from "../core/errors.js";
 import type { MapRoot } from "../core/hashes.js";
 import { MapBuilder, MapKind } from "../core/map/index.js";
 import { chunkCell, chunkKey, requireName } from "../core/object/index.js";
@@ -15,8 +15,10 @@ import {
   ManifestServicePutDocumentRequestSchema,
   type DocumentHeaderSchema,
   type ManifestServicePutDocumentRequest,
+  type ManifestServicePutDocumentResponse,
 } from "../../gen/neleus/v1/manifest_pb.js";
 import { checkArgument, countArgument, sameTexts, textArgument, textsByName } from "./argument.js";
+import { canReadAgain } from "./content.js";
 import { dataMessage, finishMessage } from "./put-blob.js";
 import type { Connection } from "./connection.js";
 import type { FollowedLog } from "./log.js";
@@ -24,6 +26,7 @@ import { isDocument, receivedManifest } from "./object.js";
 import { receivedPart } from "./received.js";
 import type { BlobReference, ContentSource, DocumentRecord, StoredDocument } from "./records.js";
 import type { PutDocumentOptions } from "./sections.js";
+import type { CallOptions } from "./transport.js";
 import { Outgoing } from "./upload.js";
 
 type HeaderInit = MessageInitShape<typeof DocumentHeaderSchema>;
@@ -36,12 +39,13 @@ export async function putDocument(
 ): Promise<StoredDocument> {
   const { connection, log } = context;
   const asked = checkedOptions(options);
-  const list = new ChunkList(asked.chunking);
-  const outgoing = new Outgoing(content, { onBytes: (bytes) => list.push(bytes) });
-  const messages = documentMessages(outgoing, documentHeader(connection.database, asked));
-  const write = log.beginWrite();
-  const call = connection.clientStream(ManifestService.method.putDocument, messages, options);
-  const answer = await outgoing.settle(call);
+  const write = log.beginWrite(options);
+  // Without a head nothing moves: it may be put again without a key.
+  const idempotencyKey = asked.head === undefined ? "" : write.idempotencyKey;
+  const header = { ...documentHeader(connection.database, asked), idempotencyKey };
+  const send = (call: CallOptions): Promise<SentDocument> => sendDocument(connection, { content, header, asked }, call);
+  const isRepeatable = canReadAgain(content) && (asked.head === undefined || idempotencyKey !== "");
+  const { answer, outgoing, list } = isRepeatable ? await connection.repeat(send, options) : await send(options);
   const blob = receivedPart(outgoing.finished, "end of the content: it was answered before it was sent");
   const manifest = receivedManifest(answer.manifest);
   if (!isDocument(manifest)) throw new VerificationFailed(`the manifest is of kind ${manifest.kind}, not a document`);
@@ -50,11 +54,34 @@ export async function putDocument(
   return { manifest, hash: manifest.hash, receipt };
 }
 
+/** A document on its way, and what came back. */
+interface SentDocument {
+  readonly answer: ManifestServicePutDocumentResponse;
+  readonly outgoing: Outgoing;
+  readonly list: ChunkList;
+}
+
+async function sendDocument(
+  connection: Connection,
+  document: { readonly content: ContentSource; readonly header: HeaderInit; readonly asked: CheckedOptions },
+  options: CallOptions,
+): Promise<SentDocument> {
+  const list = new ChunkList(document.asked.chunking);
+  const outgoing = new Outgoing(document.content, { onBytes: (bytes) => list.push(bytes) });
+  const messages = documentMessages(outgoing, document.header);
+  const call = connection.clientStream(ManifestService.method.putDocument, messages, options);
+  return { answer: await outgoing.settle(call), outgoing, list };
+}
+
 type CheckedOptions = Omit<PutDocumentOptions, "chunking"> & { readonly chunking: ChunkingSettings };
 
 /** @throws InvalidArgument */
 function checkedOptions(options: PutDocumentOptions): CheckedOptions {
-  const { head, timeMs } = options;
+  const { head, timeMs, idempotencyKey } = options;
+  if (head === undefined && idempotencyKey !== undefined) {
+    const message = "idempotencyKey: a document without a head moves nothing, and may be put again without a key";
+    throw new InvalidArgument(message, { field: "idempotencyKey" });
+  }
   if (head !== undefined) checkArgument("head", () => requireName(head));
   for (const field of ["source", "title", "media"] as const) textArgument(options[field] ?? "", field);
   if (timeMs !== undefined) countArgument(timeMs, "timeMs");

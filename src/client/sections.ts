@@ -13,7 +13,7 @@ import type {
   Receipt,
   StoredDocument,
 } from "./records.js";
-import type { CallOptions } from "./transport.js";
+import type { CallOptions, WriteOptions } from "./transport.js";
 
 /** Commits by hash, and the chain below one. */
 export interface Commits {
@@ -37,18 +37,19 @@ export interface Heads {
    * Makes a head, empty or at a commit, and checks under a verified checkpoint that it is there, at that commit.
    * @throws AlreadyExists - there is one of that name
    */
-  create(head: string, options?: CallOptions & { readonly commit?: HashArgument | undefined }): Promise<Receipt>;
+  create(head: string, options?: WriteOptions & { readonly commit?: HashArgument | undefined }): Promise<Receipt>;
   /**
    * Removes a head. That it is gone is the server's word: `list` proves it.
    * @throws Conflict - its commit is not the expected one
    */
   delete(
     head: string,
-    options?: CallOptions & { readonly expectedCommit?: HashArgument | null | undefined },
+    options?: WriteOptions & { readonly expectedCommit?: HashArgument | null | undefined },
   ): Promise<Receipt>;
 }
 
-export interface PutDocumentOptions extends CallOptions {
+/** An idempotency key needs a head: without one nothing moves. A stream is sent once; bytes, text and files again. */
+export interface PutDocumentOptions extends WriteOptions {
   /** Where the document comes from: a path or an address. */
   readonly source: string;
   readonly chunking: Chunking;

@@ -6,7 +6,7 @@ import type { MapRoot } from "../core/hashes.js";
 import { MAX_BATCH_KEYS } from "../core/limits.js";
 import { count, emptyMap, get, GetManyVerifier, MapKind, ScanVerifier, type MapAt } from "../core/map/index.js";
 import { StateService, type StateServiceScanResponse } from "../../gen/neleus/v1/state_pb.js";
-import { countArgument, keyBounds, keyBytes, type KeyBounds } from "./argument.js";
+import { countArgument, keyAfter, keyBounds, keyBytes, type KeyBounds } from "./argument.js";
 import { VerifiedBlob } from "./blob.js";
 import { callOptions, type Connection } from "./connection.js";
 import type { Found, KeyRange, ScanRange, StateEntry, StateValue, StateView, ValueOptions } from "./contract.js";
@@ -78,8 +78,8 @@ export class VerifiedStateView implements StateView {
       }
       return;
     }
-    for await (const { entry, value } of this.#withValues(bounds, { limit, call: range })) {
-      if (entry !== undefined) yield await this.#loaded(entry, value, range);
+    for await (const proved of this.#withValues(bounds, { limit, call: range })) {
+      for (const { entry, value } of proved) if (entry !== undefined) yield await this.#loaded(entry, value, range);
     }
   }
 
@@ -150,24 +150,63 @@ export class VerifiedStateView implements StateView {
   }
 
   /** The entries without values, as many at a time as a message brings. */
-  async *#pieces(bounds: KeyBounds, how: ScanOptions): AsyncGenerator<Iterable<StateEntry>, void, undefined> {
+  #pieces(bounds: KeyBounds, how: ScanOptions): AsyncGenerator<Iterable<StateEntry>, void, undefined> {
+    return this.#resuming({ bounds, how }, (part, progress) => this.#piecesOf(part, progress));
+  }
+
+  async *#piecesOf(
+    { bounds, how }: ScanPart,
+    progress: ScanProgress,
+  ): AsyncGenerator<Iterable<StateEntry>, void, undefined> {
     const page = new ScanPage(this.#map, bounds, how.limit);
     for await (const message of this.#scanMessages(bounds, { ...how, withValues: false })) {
       requireNoValues(message.values);
-      yield page.push(message);
+      yield page.push(message, progress);
     }
     page.finish();
   }
 
-  async *#withValues(bounds: KeyBounds, how: ScanOptions): AsyncGenerator<Proved, void, undefined> {
+  /** The entries with their values, likewise. */
+  #withValues(bounds: KeyBounds, how: ScanOptions): AsyncGenerator<Iterable<Proved>, void, undefined> {
+    return this.#resuming({ bounds, how }, (part, progress) => this.#withValuesOf(part, progress));
+  }
+
+  async *#withValuesOf(
+    { bounds, how }: ScanPart,
+    progress: ScanProgress,
+  ): AsyncGenerator<Iterable<Proved>, void, undefined> {
     const page = new ScanPage(this.#map, bounds, how.limit);
     const queue = new ValueQueue();
     for await (const message of this.#scanMessages(bounds, { ...how, withValues: true })) {
       for (const entry of page.push(message)) queue.add({ key: entry.key, entry });
-      for (const proved of queue.accept(message.values)) yield proved;
+      yield progress.passing(queue.accept(message.values));
     }
     page.finish();
     queue.finish();
+  }
+
+  /**
+   * One scan in as many parts as it takes. What was handed out is proved to be all up to there, so where the connection is
+   * lost the scan goes on behind the last key, at the same root.
+   */
+  async *#resuming<T>(
+    scan: ScanPart,
+    run: (part: ScanPart, progress: ScanProgress) => AsyncGenerator<T, void, undefined>,
+  ): AsyncGenerator<T, void, undefined> {
+    const repetition = this.#connection.repetition(scan.how.call);
+    let part: ScanPart | undefined = scan;
+    while (part !== undefined) {
+      const progress = new ScanProgress();
+      try {
+        yield* run({ ...part, how: { ...part.how, call: repetition.options } }, progress);
+        return;
+      } catch (error) {
+        if (progress.count === 0) throw error;
+        repetition.hasProgressed();
+        await repetition.next(error);
+        part = progress.rest(part);
+      }
+    }
   }
 
   #scanMessages(
@@ -204,6 +243,43 @@ interface ScanOptions {
   readonly call: CallOptions;
 }
 
+/** A scan, or what is left of one. */
+interface ScanPart {
+  readonly bounds: KeyBounds;
+  readonly how: ScanOptions;
+}
+
+/** How far a scan has come. */
+class ScanProgress {
+  count = 0;
+  #last: Uint8Array | undefined;
+
+  /** Notes a key that is handed out. */
+  passed(key: Uint8Array): void {
+    this.#last = key;
+    this.count += 1;
+  }
+
+  /** Notes what goes by. */
+  *passing(items: Iterable<Proved>): Generator<Proved, void, undefined> {
+    for (const item of items) {
+      this.passed(item.key);
+      yield item;
+    }
+  }
+
+  /** What is left; undefined where nothing is: then the scan is complete. */
+  rest({ bounds, how }: ScanPart): ScanPart | undefined {
+    const last = this.#last;
+    if (last === undefined) return { bounds, how };
+    const limit = how.limit === undefined ? undefined : how.limit - this.count;
+    const from = keyAfter(last);
+    const { to } = bounds;
+    if (limit === 0 || from === undefined || (to !== undefined && compareBytes(from, to) >= 0)) return undefined;
+    return { bounds: { from, to }, how: { ...how, limit } };
+  }
+}
+
 /** One page of a scan: the header says which range it proves, the witness that it does. */
 class ScanPage {
   readonly #map: MapAt;
@@ -219,7 +295,7 @@ class ScanPage {
     this.#limit = limit;
   }
 
-  *push(message: StateServiceScanResponse): Generator<StateEntry, void, undefined> {
+  *push(message: StateServiceScanResponse, progress?: ScanProgress): Generator<StateEntry, void, undefined> {
     const verifier = this.#open(message);
     for (const reveals of revealBatches(message.nodes)) {
       for (const { key, cell } of verifier.push(reveals)) {
@@ -227,6 +303,7 @@ class ScanPage {
         if (this.#limit !== undefined && this.#count > this.#limit) {
           throw new VerificationFailed(`the answer holds more than the ${this.#limit} entries asked for`);
         }
+        progress?.passed(key);
         yield stateEntry(key, cell);
       }
     }

@@ -16,6 +16,20 @@ export interface CallOptions {
   readonly timeoutMs?: number | undefined;
 }
 
+/** Settings of one call that writes. */
+export interface WriteOptions extends CallOptions {
+  /**
+   * Makes the write safe to ask for again, also by another process, for 24 hours: the same write with the same key has
+   * one effect, and its first answer; another write with it is `AlreadyExists`. 1 to 128 printable characters of ASCII,
+   * best random. Absent: over a network the client makes one of its own for each write, so that it can try again by
+   * itself; in process there is none.
+   *
+   * With a key given here, what an earlier try did is told in the server's words: that it is still so is not to be
+   * expected, and not checked.
+   */
+  readonly idempotencyKey?: string | undefined;
+}
+
 /**
  * Carries calls. Every method rejects (or its iterator throws) with a NeleusError: the one the service threw, or
  * `Unavailable`, `DEADLINE_EXCEEDED`, `CANCELLED` for what happens on the way. Leaving a stream early cancels the call.
@@ -23,6 +37,10 @@ export interface CallOptions {
 export interface Transport {
   /** Where this leads, for messages and the trust store, e.g. `127.0.0.1:7117` or a directory. */
   readonly address: string;
+  /** True where what is called lives and dies with this process, so that no answer is lost on its way. */
+  readonly isInProcess?: boolean | undefined;
+  /** Settings of calls that have none of their own; a signal holds beside theirs. */
+  readonly defaults?: CallOptions | undefined;
 
   unary<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,

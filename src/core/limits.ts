@@ -101,6 +101,10 @@ export const MAX_CHUNKS = 10_000_000;
 export const MAX_CHUNK_REPEATS = 64;
 /** Uploads in progress in one database. */
 export const MAX_UPLOADS = 1_024;
+/** Longest idempotency key of a write, in characters, all ASCII. INVALID_ARGUMENT. */
+export const MAX_IDEMPOTENCY_KEY_CHARACTERS = 128;
+/** The outcome of a write that had an idempotency key is kept for this long: until then it may be asked for again. */
+export const REQUEST_EXPIRY_MS = 24 * 60 * 60 * 1000;
 /** An upload that nobody has touched for this long is dropped. */
 export const UPLOAD_EXPIRY_MS = 24 * 60 * 60 * 1000;
 /**

@@ -24,6 +24,8 @@ import { ledgerEditsOf } from "./manifests.js";
 import { objectRow } from "./objects.js";
 import type { StoredObjects } from "./objects.js";
 import { checkExpectedCommit, requireCommit, requireHead, requireHeadName, requireStagedRoot } from "./refs.js";
+import { RequestMeaning, addExpectedCommit } from "./request-meaning.js";
+import { identifyRequest, recordedAs } from "./requests.js";
 import { requireMeta, requireSomeText, requireText, requireTime } from "./text.js";
 
 /** Bytes of manifests that are read and hashed before others have their turn. */
@@ -66,11 +68,18 @@ export class DatabaseCommits implements Commits {
     if (hashes.length > MAX_BATCH_KEYS) throw tooManyManifests(hashes.length);
     const expected = checkExpectedCommit(options.expectedCommit);
     const expectedRoot = options.expectedRoot && requireHashBytes("expected_root", options.expectedRoot);
+    const meaning = (): RequestMeaning => commitMeaning(options, expected);
+    const recorded = recordedAs(identifyRequest(options.idempotency, { method: "commit.create", meaning }), {
+      encode: ({ hash }: StoredCommit) => hash,
+      decode: (hash) => this.#options.objects.commitReferred(hash, "a request"),
+    });
+    const earlier = committer.recall(recorded);
+    if (earlier !== undefined) return { commit: earlier.value, receipt: earlier.receipt };
     const ledgerEdits = await this.#ledgerEdits(hashes);
     const hasMeta = meta !== undefined && Object.keys(meta).length > 0;
     const fields = { author, message, time, database: databaseId, ...(hasMeta ? { meta } : {}) };
     const prepared = { head, fields, ledgerEdits, expected, expectedRoot };
-    const { value, receipt } = await committer.commit(({ draft }) => commitTo(draft, prepared));
+    const { value, receipt } = await committer.commit(({ draft }) => commitTo(draft, prepared), recorded);
     return { commit: value, receipt };
   }
 
@@ -120,6 +129,17 @@ export class DatabaseCommits implements Commits {
       commit = objects.commitReferred(parent, `commit ${toHex(commit.hash)}`);
     }
   }
+}
+
+/** Everything that was asked for; a manifest named twice is named once, in whatever place. */
+function commitMeaning(options: CommitOptions, expected: ExpectedCommit | undefined): RequestMeaning {
+  const { head, author, message, timeMs, meta, expectedRoot } = options;
+  const manifests = [...new Map((options.manifests ?? []).map((hash) => [toHex(hash), hash])).values()];
+  manifests.sort(compareBytes);
+  const meaning = new RequestMeaning().text(head).text(author).text(message).number(timeMs).texts(meta);
+  meaning.list(manifests.length);
+  for (const hash of manifests) meaning.bytes(hash);
+  return addExpectedCommit(meaning, expected).bytes(expectedRoot);
 }
 
 /** Runs in a round. @throws NotFound - kind `head` @throws Conflict - the head's commit or staged root is not the expected one */

@@ -25,6 +25,7 @@ import { Draft } from "./draft.js";
 import type { Freeing } from "./freeing.js";
 import type { LogStore, Tail } from "./log-store.js";
 import type { StoreNodes } from "./nodes.js";
+import type { Recorded, RoundRequests, StoredRequests } from "./requests.js";
 import { StoredRefs } from "./refs.js";
 
 const MAX_ROUND_MUTATIONS = 256;
@@ -53,7 +54,7 @@ export type Mutation<T> = (context: MutationContext) => T;
 export interface Outcome<T> {
   readonly value: T;
   readonly receipt: Receipt;
-  /** The log with the mutation in it, and no later one: its newest leaf is the receipt's. */
+  /** The log that the checkpoint of the receipt signs. */
   readonly tail: Tail;
 }
 
@@ -62,16 +63,19 @@ export interface CommitterOptions {
   readonly nodes: StoreNodes;
   readonly log: LogStore;
   readonly freeing: Freeing;
+  readonly requests: StoredRequests;
   readonly clock: () => number;
 }
 
 interface Ticket {
   readonly mutate: Mutation<unknown>;
+  readonly recorded: Recorded<unknown> | undefined;
   readonly resolve: (outcome: Outcome<unknown>) => void;
   readonly reject: (error: unknown) => void;
 }
 
-type Verdict = { readonly value: unknown } | { readonly error: unknown };
+/** `logIndex`: of the leaf that held it, where an earlier batch did. */
+type Verdict = { readonly value: unknown; readonly logIndex?: number | undefined } | { readonly error: unknown };
 
 export class Committer {
   readonly #options: CommitterOptions;
@@ -87,16 +91,32 @@ export class Committer {
   }
 
   /**
-   * Runs a mutation and resolves once it is durable and in the log. Mutations run in the order of the calls.
+   * Runs a mutation and resolves once it is durable and in the log. Mutations run in the order of the calls. One whose
+   * request is recorded already does not run: its answer is the recorded one, with the newest checkpoint.
+   * @throws AlreadyExists - the idempotency key was used for another request
    * @throws what the mutation throws; Unavailable - closed, disk full, or other processes won every race; with the fact
    *   `outcome: applied` the write is durable and only its receipt could not be signed
    */
-  commit<T>(mutate: Mutation<T>): Promise<Outcome<T>> {
+  commit<T>(mutate: Mutation<T>, recorded?: Recorded<T>): Promise<Outcome<T>> {
     if (this.#closed) return Promise.reject(new Unavailable("the database is closed"));
     return new Promise<Outcome<unknown>>((resolve, reject) => {
-      this.#waiting.push({ mutate, resolve, reject });
+      this.#waiting.push({ mutate, recorded: recorded as Recorded<unknown> | undefined, resolve, reject });
       this.#loop ??= this.#runRounds();
     }) as Promise<Outcome<T>>;
+  }
+
+  /**
+   * The answer to a request that is recorded already: to be asked before anything is prepared that `commit` would not
+   * need. Undefined: it is not, though it may be by the time of `commit`. Errors as of `commit`.
+   */
+  recall<T>(recorded: Recorded<T> | undefined): Outcome<T> | undefined {
+    if (recorded === undefined) return undefined;
+    const { log, requests } = this.#options;
+    const earlier = requests.round().findDurable(recorded.request);
+    if (earlier === undefined) return undefined;
+    const { outcome, logIndex } = earlier;
+    const tail = log.tail();
+    return { value: recorded.decode(outcome), receipt: { logIndex, checkpoint: log.checkpoint(tail) }, tail };
   }
 
   /** Takes no more mutations, waits for those that wait, and frees what may go by now. */
@@ -139,6 +159,7 @@ export class Committer {
     this.#isFreeingDue = false;
     try {
       await this.#options.freeing.prepare();
+      await this.#options.requests.prepare(tickets.filter(({ recorded }) => recorded !== undefined).length);
       for (let attempt = 1; ; attempt += 1) {
         const round = new Round(this.#options, tickets);
         // What does not fit into one batch goes first in the next.
@@ -166,6 +187,7 @@ class Round {
   readonly #verdicts: Verdict[] = [];
   readonly #tail: Tail;
   readonly #draft: Draft;
+  readonly #requests: RoundRequests;
   #written: Tail;
   #hasFreed = false;
 
@@ -178,6 +200,7 @@ class Round {
     this.#written = this.#tail;
     const refs = new StoredRefs(nodes, { kind: 4, root: this.#tail.refsRoot });
     this.#draft = new Draft({ refs, nodes });
+    this.#requests = options.requests.round();
     for (const ticket of tickets) {
       if (this.#draft.sizeBytes > MAX_ROUND_BYTES) break;
       this.#verdicts.push(this.#run(ticket));
@@ -195,10 +218,16 @@ class Round {
   }
 
   #run(ticket: Ticket): Verdict {
-    const fork = this.#draft.fork();
+    const { recorded } = ticket;
     try {
+      const earlier = recorded && this.#requests.find(recorded.request);
+      if (earlier !== undefined) {
+        return "value" in earlier ? earlier : { ...earlier, value: recorded?.decode(earlier.outcome) };
+      }
+      const fork = this.#draft.fork();
       const value = ticket.mutate({ draft: fork, tail: this.#tail });
       this.#draft.merge(fork);
+      if (recorded !== undefined) this.#requests.note(recorded, value);
       return { value };
     } catch (error) {
       return { error };
@@ -213,13 +242,16 @@ class Round {
     const refsRoot = draft.editRefs({ kind: 4, root: tail.refsRoot });
     const created = [...draft.createdNodes];
     const freed = freeing.next({ tail, steps: draft.steps, created: created.length });
-    if (!draft.needsLeaf && draft.rows.length === 0 && freed.length === 0) return true;
+    if (!draft.needsLeaf && draft.rows.length === 0 && freed.length === 0 && !this.#requests.hasNew) return true;
     const puts: Row[] = [...draft.rows];
     for (const node of created) puts.push({ space: "nodes", key: node.digest, value: node.stored });
     const appended = draft.needsLeaf ? log.append(tail, { timeMs: clock(), refsRoot }) : undefined;
     puts.push(...(appended?.rows ?? []));
     try {
-      await store.write({ conditions: [log.unmoved(tail)], puts, deletes: freed });
+      const requests = this.#requests.changes((appended?.tail ?? tail).size - 1);
+      puts.push(...requests.puts);
+      const conditions = [log.unmoved(tail), ...requests.conditions];
+      await store.write({ conditions, puts, deletes: [...freed, ...requests.deletes] });
     } catch (error) {
       // Also where it may have been written after all: what is not known is not followed.
       freeing.failed();
@@ -245,7 +277,11 @@ class Round {
       assert(ticket !== undefined, "one verdict for each ticket");
       if ("error" in verdict) ticket.reject(verdict.error);
       else if (receipt instanceof Unavailable) ticket.reject(receipt);
-      else ticket.resolve({ value: verdict.value, receipt, tail: this.#written });
+      else {
+        const { logIndex = receipt.logIndex } = verdict;
+        const { checkpoint } = receipt;
+        ticket.resolve({ value: verdict.value, receipt: { logIndex, checkpoint }, tail: this.#written });
+      }
     }
   }
 

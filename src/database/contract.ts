@@ -231,8 +231,8 @@ export interface Chunking {
   readonly overlapBytes: number;
 }
 
-export interface DocumentOptions {
-  /** Whose staged ledger takes the manifest; absent: it is stored unattached. */
+export interface DocumentOptions extends WriteOptions {
+  /** Whose staged ledger takes the manifest; absent: it is stored unattached, and takes no idempotency key. */
   readonly head?: string | undefined;
   readonly source: string;
   readonly title?: string | undefined;
@@ -282,6 +282,23 @@ export interface Manifests {
   put(bytes: Uint8Array, options?: { readonly head?: string | undefined }): Promise<PutResult>;
 }
 
+/**
+ * Makes a write safe to ask for again: within REQUEST_EXPIRY_MS the same write with the same key, of the same caller, has
+ * its first effect alone and its first answer, with the newest checkpoint. What was refused is not remembered. Of every
+ * write that takes one: @throws AlreadyExists - the key was used for another write (kind `idempotency-key`)
+ * @throws InvalidArgument - `idempotency_key`, not 1 to 128 printable characters of ASCII
+ */
+export interface IdempotencyKey {
+  /** Who asks: keys of different callers have nothing to do with one another. Empty while there are no identities. */
+  readonly caller: string;
+  readonly key: string;
+}
+
+/** What every write that moves a ref takes. */
+export interface WriteOptions {
+  readonly idempotency?: IdempotencyKey | undefined;
+}
+
 /** What happens to a key, and what must hold of it before. */
 export interface StateOperation {
   readonly key: Uint8Array;
@@ -295,7 +312,7 @@ export type StateChange =
 /** The key's value has this blob hash, or the key is absent. */
 export type KeyCondition = { readonly expectedHash: Uint8Array } | "absent";
 
-export interface ApplyOptions {
+export interface ApplyOptions extends WriteOptions {
   /** 1 to MAX_BATCH_KEYS of them, of different keys, in any order. */
   readonly operations: readonly StateOperation[];
   /** The staged root must be this one. */
@@ -310,10 +327,22 @@ export interface Applied {
   /** The staged root after the change. Later changes of the same batch may have moved it on. */
   readonly root: MapRoot;
   readonly receipt: Receipt;
-  /** What the change read of the old map, where asked for and at most MAX_TRANSITION_BYTES. */
+  /** What the change read of the old map, where asked for and at most MAX_TRANSITION_BYTES; not of a repeated request. */
   readonly transition: Recorder | undefined;
-  /** The database as the batch left it that holds the change: the receipt's leaf is its newest. */
+  /** True where an earlier request with this idempotency key made the change. */
+  readonly isRepeated: boolean;
+  /** The database at the log that the receipt's checkpoint signs: its newest leaf is the receipt's, unless repeated. */
   readonly view: View;
+  /** The leaf of the receipt, as its checkpoint has it. @throws Corrupt */
+  logged(): LoggedLeaf;
+}
+
+/** One leaf of the log. */
+export interface LoggedLeaf {
+  readonly leaf: Uint8Array;
+  readonly inclusion: readonly Digest[];
+  /** The refs that it names. Of a leaf that is not the newest, nodes may be gone. */
+  readonly refs: MapAt;
 }
 
 export interface States {
@@ -371,7 +400,7 @@ export interface Loaded {
   readonly view: View;
 }
 
-export interface CommitOptions {
+export interface CommitOptions extends WriteOptions {
   readonly head: string;
   readonly author: string;
   readonly message: string;
@@ -408,14 +437,22 @@ export interface Commits {
   ): AsyncGenerator<StoredCommit, void, undefined>;
 }
 
+export interface CreateHeadOptions extends WriteOptions {
+  readonly commit?: Uint8Array | undefined;
+}
+
+export interface DeleteHeadOptions extends WriteOptions {
+  readonly expectedCommit?: ExpectedCommit | undefined;
+}
+
 export interface Heads {
   /**
    * Makes a head at a commit, or empty.
    * @throws AlreadyExists @throws NotFound - kind `commit` @throws InvalidArgument - no name @throws LimitExceeded - MAX_HEADS
    */
-  create(name: string, options?: { readonly commit?: Uint8Array | undefined }): Promise<Receipt>;
+  create(name: string, options?: CreateHeadOptions): Promise<Receipt>;
   /** @throws NotFound - kind `head` @throws Conflict - expected commit */
-  delete(name: string, options?: { readonly expectedCommit?: ExpectedCommit | undefined }): Promise<Receipt>;
+  delete(name: string, options?: DeleteHeadOptions): Promise<Receipt>;
 }
 
 /** The transparency log. Proofs come from a `View`. */

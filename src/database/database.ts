@@ -39,6 +39,7 @@ import { StoreNodes } from "./nodes.js";
 import { StoredObjects } from "./objects.js";
 import { StoredRefs } from "./refs.js";
 import { RootNodes } from "./root-nodes.js";
+import { StoredRequests } from "./requests.js";
 import { DatabaseStates } from "./states.js";
 import { DatabaseLog } from "./transparency-log.js";
 import { DatabaseUploads } from "./uploads.js";
@@ -123,10 +124,11 @@ class OpenDatabase implements Contract {
     const logStore = new LogStore({ rows, signer });
     const nodes = new StoreNodes({ rows, checking });
     const objects = new StoredObjects({ rows, store });
+    const requests = new StoredRequests({ store, rows, clock });
     const limits = { ...FREEING_LIMITS, ...options.freeing };
     const leases = new Leases({ store, clock, graceMs: limits.afterMs, id: randomBytes(16) });
     const freeing = new Freeing({ rows, nodes, leases, limits });
-    const committer = new Committer({ store, nodes, log: logStore, freeing, clock });
+    const committer = new Committer({ store, nodes, log: logStore, freeing, requests, clock });
     const rootNodes = new RootNodes({ rows, nodes, objects, log: logStore });
     const newUploadId = (): string => `t-${toHex(randomBytes(16))}`;
     const view = async (): Promise<View> => this.view();
@@ -150,6 +152,7 @@ class OpenDatabase implements Contract {
       rows,
       blobs,
       committer,
+      log: logStore,
       newUploadId,
       view,
       viewAt,

@@ -22,6 +22,7 @@ import { RowBlobReader } from "./blob-reader.js";
 import type { DatabaseBlobs } from "./blobs.js";
 import type {
   BlobReader,
+  BlobRef,
   DocumentOptions,
   Documents,
   Incoming,
@@ -32,6 +33,8 @@ import type {
 } from "./contract.js";
 import type { ClosedIntake } from "./intake.js";
 import type { DatabaseManifests } from "./manifests.js";
+import { RequestMeaning } from "./request-meaning.js";
+import { identifyRequest, requireIdempotencyKey } from "./requests.js";
 import { requireMeta, requireSomeText, requireText, requireTime } from "./text.js";
 import type { CountedIntake, DatabaseUploads } from "./uploads.js";
 
@@ -52,7 +55,7 @@ export interface DocumentsOptions {
 }
 
 /** Options that were checked, copied, with the time filled in. */
-type CheckedOptions = DocumentOptions & { readonly timeMs: number };
+type CheckedOptions = DocumentOptions & { readonly timeMs: number; readonly askedTimeMs: number | undefined };
 
 export class DatabaseDocuments implements Documents {
   readonly #options: DocumentsOptions;
@@ -62,7 +65,8 @@ export class DatabaseDocuments implements Documents {
   }
 
   async begin(document: DocumentOptions): Promise<Incoming<PutResult>> {
-    const checked = checkOptions({ ...document, timeMs: document.timeMs ?? this.#options.clock() });
+    const { timeMs } = document;
+    const checked = checkOptions({ ...document, timeMs: timeMs ?? this.#options.clock(), askedTimeMs: timeMs });
     // Known to be missing before the bytes are sent; looked up again when the manifest is filed.
     if (document.head !== undefined) await (await this.#options.view()).head(document.head);
     return new DocumentUpload(checked, this.#options, await this.#options.uploads.beginOnce());
@@ -107,6 +111,12 @@ class DocumentUpload implements Incoming<PutResult> {
     const { manifests } = this.#options;
     requireChunkWork(intake.sizeBytes, this.#document.chunking);
     const blob = await intake.check(claim);
+    const request = identifyRequest(this.#document.idempotency, {
+      method: "document.put",
+      meaning: () => documentMeaning(this.#document, blob),
+    });
+    const earlier = manifests.recall(request);
+    if (earlier !== undefined) return earlier;
     await intake.publish(blob);
     const rows = new PendingRows(this.#options.store);
     if (blob.small !== undefined) rows.add({ space: "blobs", key: blob.hash, value: blob.small });
@@ -114,7 +124,7 @@ class DocumentUpload implements Incoming<PutResult> {
     const object = documentManifest(this.#document, { blob, chunks });
     const bytes = encodeManifest(object);
     const manifest = { hash: manifestHashOf(bytes), bytes, object };
-    return manifests.store({ manifest, head: this.#document.head, rows: rows.take() });
+    return manifests.store({ manifest, head: this.#document.head, rows: rows.take(), request });
   }
 
   close(): Promise<void> {
@@ -190,6 +200,14 @@ function addChunks(builder: MapBuilder, chunks: readonly CutChunk[]): void {
   }
 }
 
+/** Everything that was asked for, and what was sent. */
+function documentMeaning(document: CheckedOptions, blob: BlobRef): RequestMeaning {
+  const { head, source, title, media, chunking, askedTimeMs, meta } = document;
+  const meaning = new RequestMeaning().text(head).text(source).text(title).text(media).number(askedTimeMs).texts(meta);
+  meaning.text(chunking.method).number(chunking.sizeBytes).number(chunking.overlapBytes);
+  return meaning.bytes(blob.hash).number(blob.sizeBytes);
+}
+
 function documentManifest(
   document: CheckedOptions,
   stored: { readonly blob: ClosedIntake; readonly chunks: MapRoot },
@@ -212,7 +230,14 @@ function documentManifest(
 
 /** @throws InvalidArgument */
 function checkOptions(document: CheckedOptions): CheckedOptions {
-  const { source, title, media, chunking, timeMs, meta } = document;
+  const { source, title, media, chunking, timeMs, meta, idempotency } = document;
+  if (idempotency !== undefined) {
+    requireIdempotencyKey(idempotency.key);
+    if (document.head === undefined) {
+      const message = "idempotency_key: a document without a head moves nothing, and may be put again without a key";
+      throw new InvalidArgument(message, { field: "idempotency_key" });
+    }
+  }
   requireSomeText("source", source);
   if (title !== undefined) requireText("title", title);
   if (media !== undefined) requireText("media", media);

@@ -4,9 +4,11 @@ import type { MapRoot } from "../core/hashes.js";
 import { MAX_HEADS } from "../core/limits.js";
 import { commitCell, headKey, stagedCell, stagedKey } from "../core/object/index.js";
 import type { Committer } from "./committer.js";
-import type { ExpectedCommit, Heads, Receipt } from "./contract.js";
+import type { CreateHeadOptions, DeleteHeadOptions, Heads, Receipt } from "./contract.js";
 import type { StoredObjects } from "./objects.js";
 import { checkExpectedCommit, countHeads, findHead, requireCommit, requireHead, requireHeadName } from "./refs.js";
+import { RequestMeaning, addExpectedCommit } from "./request-meaning.js";
+import { NOTHING_KEPT, identifyRequest, recordedAs } from "./requests.js";
 
 export interface HeadsOptions {
   readonly objects: StoredObjects;
@@ -22,9 +24,13 @@ export class DatabaseHeads implements Heads {
     this.#options = options;
   }
 
-  async create(name: string, options: { readonly commit?: Uint8Array | undefined } = {}): Promise<Receipt> {
+  async create(name: string, options: CreateHeadOptions = {}): Promise<Receipt> {
     const { objects, committer, empty } = this.#options;
     requireHeadName(name);
+    const meaning = (): RequestMeaning => new RequestMeaning().text(name).bytes(options.commit);
+    const recorded = recordedAs(identifyRequest(options.idempotency, { method: "head.create", meaning }), NOTHING_KEPT);
+    const earlier = committer.recall(recorded);
+    if (earlier !== undefined) return earlier.receipt;
     const commit = options.commit === undefined ? undefined : await objects.commit(options.commit);
     const staged =
       commit === undefined ? empty : { stateRoot: commit.object.stateRoot, ledgerRoot: commit.object.manifests };
@@ -45,18 +51,20 @@ export class DatabaseHeads implements Heads {
       if (commit !== undefined) draft.move(headKey(name), commitCell.encode({ commit: commit.hash }));
       draft.keep([staged.stateRoot, staged.ledgerRoot]);
       draft.move(stagedKey(name), stagedCell.encode(staged));
-    });
+    }, recorded);
     return receipt;
   }
 
-  async delete(name: string, options: { readonly expectedCommit?: ExpectedCommit | undefined } = {}): Promise<Receipt> {
+  async delete(name: string, options: DeleteHeadOptions = {}): Promise<Receipt> {
     requireHeadName(name);
     const expected = checkExpectedCommit(options.expectedCommit);
+    const meaning = (): RequestMeaning => addExpectedCommit(new RequestMeaning().text(name), expected);
+    const recorded = recordedAs(identifyRequest(options.idempotency, { method: "head.delete", meaning }), NOTHING_KEPT);
     const { receipt } = await this.#options.committer.commit(({ draft }) => {
       requireCommit(requireHead(draft, name), expected);
       draft.move(headKey(name), undefined);
       draft.move(stagedKey(name), undefined);
-    });
+    }, recorded);
     return receipt;
   }
 }

@@ -9,13 +9,16 @@ export type {
   CommitOptions,
   Commits,
   Committed,
+  CreateHeadOptions,
   DatabaseOptions,
+  DeleteHeadOptions,
   DocumentOptions,
   Documents,
   ExpectedCommit,
   FoundBlob,
   Head,
   Heads,
+  IdempotencyKey,
   Incoming,
   KeyCondition,
   Lease,
@@ -42,6 +45,7 @@ export type {
   UploadFinish,
   Uploads,
   View,
+  WriteOptions,
 } from "./contract.js";
 export { Database } from "./database.js";
 export type { FreeingLimits } from "./followed-nodes.js";

@@ -26,10 +26,11 @@ import {
   verifyInclusion,
 } from "../core/log/index.js";
 import type { SubtreePosition } from "../core/log/index.js";
+import { MapKind } from "../core/map/index.js";
 import type { Condition, Row, SyncReader } from "../store/contract.js";
 import { fromStore } from "./boundary.js";
 import type { CheckpointSigner } from "./checkpoint-signer.js";
-import type { LogProof } from "./contract.js";
+import type { LogProof, LoggedLeaf } from "./contract.js";
 
 const TAIL_KEY = utf8("tail");
 const TAIL_VERSION = 1;
@@ -144,6 +145,18 @@ export class LogStore {
       verifyConsistency({ ...sizes, fromRoot, toRoot: logRoot, proof: consistency });
     });
     return { checkpoint: this.checkpoint(tail), logSize: tail.size, consistency, leaf, inclusion };
+  }
+
+  /** One leaf, as the checkpoint of a tail has it. @throws Corrupt */
+  leaf(tail: Tail, index: number): LoggedLeaf {
+    const leaf = this.#leaf(index);
+    const { size } = tail;
+    const inclusion = proveInclusion({ index, size }, this.#readSubtree);
+    this.#requireProved(tail, () => {
+      verifyInclusion({ index, size, leafHash: logLeafHash(leaf), proof: inclusion, root: tail.logRoot });
+    });
+    const { refsRoot } = fromStore(`leaf ${index} of the log`, () => decodeLogLeaf(leaf, index));
+    return { leaf, inclusion, refs: { kind: MapKind.refs, root: refsRoot } };
   }
 
   #requireProved(tail: Tail, verify: () => void): void {

@@ -24,6 +24,7 @@ import type { StoreNodes } from "./nodes.js";
 import { objectRow } from "./objects.js";
 import type { StoredObjects } from "./objects.js";
 import { requireHead, requireHeadName } from "./refs.js";
+import { recordedAs, type IdentifiedRequest, type Recorded } from "./requests.js";
 
 export interface ManifestsOptions {
   readonly store: Store;
@@ -55,7 +56,7 @@ export class DatabaseManifests implements Manifests {
     const { object } = fromRequest("manifest", () => decodeManifest(received));
     if (object.kind === "document") await this.#requireContent(object);
     const manifest = { hash: manifestHashOf(received), bytes: received, object };
-    return this.store({ manifest, head: options.head, rows: [] });
+    return this.store({ manifest, head: options.head, rows: [], request: undefined });
   }
 
   /** A document that somebody else put together: its blob and its chunks are here. */
@@ -76,18 +77,33 @@ export class DatabaseManifests implements Manifests {
     readonly manifest: StoredManifest;
     readonly head: string | undefined;
     readonly rows: readonly Row[];
+    readonly request: IdentifiedRequest | undefined;
   }): Promise<PutResult> {
-    const { manifest, head, rows } = options;
+    const { manifest, head, rows, request } = options;
     const puts = [...rows, objectRow(manifest.hash, manifest.bytes)];
     if (head === undefined) {
       await this.#options.store.write({ puts });
       return { manifest, receipt: undefined };
     }
-    const { receipt } = await this.#options.committer.commit(({ draft }) => {
+    const { value, receipt } = await this.#options.committer.commit(({ draft }) => {
       stageManifest(draft, head, manifest);
       draft.put(puts);
+      return manifest;
+    }, this.#recorded(request));
+    return { manifest: value, receipt };
+  }
+
+  /** What became of a request that is recorded already. @throws AlreadyExists - its key was used for another one */
+  recall(request: IdentifiedRequest | undefined): PutResult | undefined {
+    const earlier = this.#options.committer.recall(this.#recorded(request));
+    return earlier && { manifest: earlier.value, receipt: earlier.receipt };
+  }
+
+  #recorded(request: IdentifiedRequest | undefined): Recorded<StoredManifest> | undefined {
+    return recordedAs(request, {
+      encode: ({ hash }) => hash,
+      decode: (hash) => this.#options.objects.manifestReferred(hash, "a request"),
     });
-    return { manifest, receipt };
   }
 }
 

@@ -41,16 +41,24 @@ export class StoredObjects {
 
   /** A commit that a ref or another commit names: its absence is damage. @throws Corrupt */
   commitReferred(hash: Digest, by: string): StoredCommit {
-    const name = commitHash(hash);
-    const bytes = this.#rows.get("objects", name);
-    if (bytes === undefined || objectKind(bytes, name) !== "commit") {
-      const hex = toHex(name);
-      throw new Corrupt(`commit ${hex}, which ${by} names, is missing`, {
-        hint: "restore the database from a backup",
-        facts: { kind: "commit", hash: hex },
-      });
-    }
-    return { hash: name, ...fromStore(`commit ${toHex(name)}`, () => decodeCommit(bytes)) };
+    const bytes = this.#referred("commit", hash, by);
+    return { hash: commitHash(hash), ...fromStore(`commit ${toHex(hash)}`, () => decodeCommit(bytes)) };
+  }
+
+  /** A manifest, likewise. @throws Corrupt */
+  manifestReferred(hash: Digest, by: string): StoredManifest {
+    const bytes = this.#referred("manifest", hash, by);
+    return { hash: manifestHash(hash), ...fromStore(`manifest ${toHex(hash)}`, () => decodeManifest(bytes)) };
+  }
+
+  #referred(kind: ObjectKind, hash: Digest, by: string): Uint8Array {
+    const bytes = hash.length === 32 ? this.#rows.get("objects", hash) : undefined;
+    if (bytes !== undefined && objectKind(bytes, hash) === kind) return bytes;
+    const hex = toHex(hash);
+    throw new Corrupt(`${kind} ${hex}, which ${by} names, is missing`, {
+      hint: "restore the database from a backup",
+      facts: { kind, hash: hex },
+    });
   }
 
   async #object(kind: ObjectKind, hash: Digest, field: string): Promise<Uint8Array> {

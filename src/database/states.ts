@@ -3,9 +3,9 @@
 // Values are hashed before the write queues, and large ones are files by then; small ones are rows of the very batch that
 // refers to them. Inside the round only the map is edited.
 import { hashBlob } from "../core/blob/index.js";
-import { compareBytes, equalBytes, toHex } from "../core/bytes.js";
+import { compareBytes, concatBytes, equalBytes, toHex } from "../core/bytes.js";
 import { Conflict, InvalidArgument, LimitExceeded } from "../core/errors.js";
-import { blobHash } from "../core/hashes.js";
+import { blobHash, mapRoot } from "../core/hashes.js";
 import type { BlobHash } from "../core/hashes.js";
 import {
   MAX_BATCH_BYTES,
@@ -20,12 +20,24 @@ import { stagedCell, stagedKey, stateCell } from "../core/object/index.js";
 import type { Row } from "../store/contract.js";
 import type { DatabaseBlobs, HashedContent } from "./blobs.js";
 import { fromStore, requireHashBytes } from "./boundary.js";
-import type { Committer, MutationContext } from "./committer.js";
-import type { Applied, ApplyOptions, BlobRef, Load, LoadOptions, StateOperation, States, View } from "./contract.js";
+import type { Committer, MutationContext, Outcome } from "./committer.js";
+import type {
+  Applied,
+  ApplyOptions,
+  Load,
+  LoadOptions,
+  LoggedLeaf,
+  StateChange,
+  StateOperation,
+  States,
+  View,
+} from "./contract.js";
 import { DatabaseLoads } from "./load.js";
 import type { LoadContext } from "./load.js";
-import type { Tail } from "./log-store.js";
+import type { LogStore, Tail } from "./log-store.js";
 import { requireHead, requireHeadName, requireStagedRoot } from "./refs.js";
+import { RequestMeaning } from "./request-meaning.js";
+import { identifyRequest, recordedAs, type Recorded } from "./requests.js";
 
 /** An operation that was checked, ready to be run in a round. */
 interface PreparedOperation {
@@ -48,13 +60,15 @@ interface PreparedApply {
 export class DatabaseStates implements States {
   readonly #committer: Committer;
   readonly #blobs: DatabaseBlobs;
+  readonly #log: LogStore;
   readonly #viewAt: (tail: Tail) => View;
   readonly #loads: DatabaseLoads;
 
-  constructor(options: LoadContext) {
+  constructor(options: LoadContext & { readonly log: LogStore }) {
     this.#loads = new DatabaseLoads(options);
     this.#committer = options.committer;
     this.#blobs = options.blobs;
+    this.#log = options.log;
     this.#viewAt = options.viewAt;
   }
 
@@ -64,16 +78,17 @@ export class DatabaseStates implements States {
     requireSizes(operations);
     const expectedRoot = options.expectedRoot && requireHashBytes("expected_root", options.expectedRoot);
     const contents: HashedContent[] = [];
-    const prepared: PreparedOperation[] = [];
-    for (const [index, operation] of operations.entries()) {
-      prepared.push(await this.#prepare(operation, { index, contents }));
-    }
+    const prepared = operations.map((operation, index) => preparedOperation(operation, { index, contents }));
     prepared.sort((a, b) => compareBytes(a.key, b.key));
     requireDifferentKeys(prepared);
+    const meaning = (): RequestMeaning => applyMeaning({ head, operations: prepared, expectedRoot });
+    const recorded = recordedAs(identifyRequest(options.idempotency, { method: "state.apply", meaning }), ROOTS_KEPT);
+    const earlier = this.#committer.recall(recorded);
+    if (earlier !== undefined) return this.#applied(earlier);
+    await this.#requireBlobs(operations);
     const rows = await this.#blobs.prepare(contents);
     const apply = { head, operations: prepared, expectedRoot, rows, withTransition: options.withTransition === true };
-    const { value, receipt, tail } = await this.#committer.commit((context) => applyTo(context, apply));
-    return { ...value, receipt, view: this.#viewAt(tail) };
+    return this.#applied(await this.#committer.commit((context) => applyTo(context, apply), recorded));
   }
 
   async load(head: string, options: LoadOptions = {}): Promise<Load> {
@@ -88,34 +103,87 @@ export class DatabaseStates implements States {
     return this.#loads.close();
   }
 
-  async #prepare(
-    operation: StateOperation,
-    place: { readonly index: number; readonly contents: HashedContent[] },
-  ): Promise<PreparedOperation> {
-    const { index } = place;
-    const field = `operations[${index}]`;
-    const { change, condition } = operation;
-    // Copied: the caller's arrays may be views of a message.
-    const key = new Uint8Array(operation.key);
-    const checked =
-      condition === undefined || condition === "absent"
-        ? condition
-        : blobHash(requireHashBytes(`${field}.expected_hash`, condition.expectedHash));
-    if (change === "delete") return { key, cell: undefined, condition: checked, index };
-    let value: BlobRef;
-    if ("put" in change) {
-      const content = { hash: hashBlob(change.put), sizeBytes: change.put.length, bytes: change.put };
-      place.contents.push(content);
-      value = content;
-    } else {
-      value = await this.#blobs.requireHeld(`${field}.blob`, change.putBlob);
+  #applied({ value, receipt, tail }: Outcome<AppliedChange>): Applied {
+    const logged = (): LoggedLeaf => this.#log.leaf(tail, receipt.logIndex);
+    return { ...value, receipt, view: this.#viewAt(tail), logged };
+  }
+
+  /** Blobs that are put by their hash are held, and of the size claimed. @throws NotFound @throws InvalidArgument */
+  async #requireBlobs(operations: readonly StateOperation[]): Promise<void> {
+    for (const [index, { change }] of operations.entries()) {
+      if (change === "delete" || "put" in change) continue;
+      await this.#blobs.requireHeld(`operations[${index}].blob`, change.putBlob);
     }
-    return { key, cell: stateCell.encode({ hash: value.hash, size: value.sizeBytes }), condition: checked, index };
   }
 }
 
+/** What was asked for, whatever the order of the operations, and whether values came along or were put by their hash. */
+function applyMeaning(apply: Pick<PreparedApply, "head" | "operations" | "expectedRoot">): RequestMeaning {
+  const meaning = new RequestMeaning().text(apply.head).bytes(apply.expectedRoot).list(apply.operations.length);
+  for (const { key, cell, condition } of apply.operations) {
+    meaning.bytes(key).bytes(cell);
+    if (condition === "absent") meaning.text("absent");
+    else meaning.bytes(condition);
+  }
+  return meaning;
+}
+
+/** What a round says of a change. */
+type AppliedChange = Omit<Applied, "receipt" | "view" | "logged">;
+
+const ROOTS_KEPT: Pick<Recorded<AppliedChange>, "encode" | "decode"> = {
+  encode: ({ beforeRoot, root }) => concatBytes(beforeRoot, root),
+  decode: (outcome) =>
+    fromStore("the outcome of a request", () => ({
+      beforeRoot: mapRoot(outcome.subarray(0, 32)),
+      root: mapRoot(outcome.subarray(32)),
+      transition: undefined,
+      isRepeated: true,
+    })),
+};
+
+/** @throws InvalidArgument */
+function preparedOperation(
+  operation: StateOperation,
+  place: { readonly index: number; readonly contents: HashedContent[] },
+): PreparedOperation {
+  const { index } = place;
+  const field = `operations[${index}]`;
+  const { change, condition } = operation;
+  // Copied: the caller's arrays may be views of a message.
+  const key = new Uint8Array(operation.key);
+  const checked =
+    condition === undefined || condition === "absent"
+      ? condition
+      : blobHash(requireHashBytes(`${field}.expected_hash`, condition.expectedHash));
+  if (change === "delete") return { key, cell: undefined, condition: checked, index };
+  return {
+    key,
+    cell: stateCell.encode(cellOf(change, { field, contents: place.contents })),
+    condition: checked,
+    index,
+  };
+}
+
+function cellOf(
+  change: Exclude<StateChange, "delete">,
+  place: { readonly field: string; readonly contents: HashedContent[] },
+): { readonly hash: BlobHash; readonly size: number } {
+  if ("put" in change) {
+    const content = { hash: hashBlob(change.put), sizeBytes: change.put.length, bytes: change.put };
+    place.contents.push(content);
+    return { hash: content.hash, size: content.sizeBytes };
+  }
+  const { hash, sizeBytes } = change.putBlob;
+  const field = `${place.field}.blob`;
+  if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0) {
+    throw new InvalidArgument(`${field}.size: no size of a blob: ${sizeBytes}`, { field: `${field}.size` });
+  }
+  return { hash: blobHash(requireHashBytes(`${field}.hash`, hash)), size: sizeBytes };
+}
+
 /** Runs in a round. @throws NotFound @throws Conflict */
-function applyTo({ draft }: MutationContext, apply: PreparedApply): Omit<Applied, "receipt" | "view"> {
+function applyTo({ draft }: MutationContext, apply: PreparedApply): AppliedChange {
   const head = requireHead(draft, apply.head);
   const { stagedState, stagedLedger } = head;
   requireStagedRoot(head, apply.expectedRoot);
@@ -127,7 +195,7 @@ function applyTo({ draft }: MutationContext, apply: PreparedApply): Omit<Applied
   draft.hold(transition?.nodeBytes ?? 0);
   draft.put(apply.rows);
   draft.move(stagedKey(apply.head), stagedCell.encode({ stateRoot: root, ledgerRoot: stagedLedger }));
-  return { beforeRoot: stagedState, root, transition };
+  return { beforeRoot: stagedState, root, transition, isRepeated: false };
 }
 
 /** @throws Conflict - a key is not what its operation expects */

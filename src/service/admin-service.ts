@@ -10,10 +10,12 @@ import {
   MAX_CHUNK_BYTES,
   MAX_CHUNKS,
   MAX_HEADS,
+  MAX_IDEMPOTENCY_KEY_CHARACTERS,
   MAX_INLINE_VALUE_BYTES,
   MAX_KEY_BYTES,
   MAX_MESSAGE_BYTES,
   MIN_CHUNK_BYTES,
+  REQUEST_EXPIRY_MS,
   UPLOAD_EXPIRY_MS,
 } from "../core/limits.js";
 import { openDatabase, type ServiceEnvironment } from "./environment.js";
@@ -32,6 +34,8 @@ const LIMITS: MessageInitShape<typeof LimitsSchema> = {
   chunks: BigInt(MAX_CHUNKS),
   uploadExpiryMs: BigInt(UPLOAD_EXPIRY_MS),
   freshLeafIntervalMs: BigInt(FRESH_LEAF_INTERVAL_MS),
+  idempotencyKeyCharacters: BigInt(MAX_IDEMPOTENCY_KEY_CHARACTERS),
+  requestExpiryMs: BigInt(REQUEST_EXPIRY_MS),
 };
 
 export function adminService(environment: ServiceEnvironment): ServiceImplementation<typeof AdminService> {

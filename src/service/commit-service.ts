@@ -15,6 +15,7 @@ import {
   expectedCommitField,
   forField,
   headField,
+  idempotencyField,
   integerField,
   invalid,
   limitField,
@@ -49,6 +50,7 @@ export function commitService(environment: ServiceEnvironment): ServiceImplement
         expectedCommit: expectedCommitField(request.expectedCommit, "expected_commit"),
         expectedRoot:
           request.expectedRoot === undefined ? undefined : mapRootField(request.expectedRoot, "expected_root"),
+        ...idempotencyField(request),
       };
       const database = await openDatabase(environment, request);
       const { commit, receipt } = await database.commits.create(options);
@@ -83,15 +85,17 @@ export function commitService(environment: ServiceEnvironment): ServiceImplement
     async createHead(request) {
       const head = headField(request.head, "head");
       const commit = request.commit === undefined ? undefined : commitHashField(request.commit, "commit");
+      const idempotency = idempotencyField(request);
       const database = await openDatabase(environment, request);
-      return { receipt: receiptMessage(await database.heads.create(head, { commit })) };
+      return { receipt: receiptMessage(await database.heads.create(head, { commit, ...idempotency })) };
     },
 
     async deleteHead(request) {
       const head = headField(request.head, "head");
       const expectedCommit = expectedCommitField(request.expectedCommit, "expected_commit");
+      const idempotency = idempotencyField(request);
       const database = await openDatabase(environment, request);
-      return { receipt: receiptMessage(await database.heads.delete(head, { expectedCommit })) };
+      return { receipt: receiptMessage(await database.heads.delete(head, { expectedCommit, ...idempotency })) };
     },
   };
 }

@@ -1,7 +1,7 @@
 // Where the log contains a write, and what the refs there say of its head: for the writer, behind a batch that is durable.
-import { get } from "../core/map/index.js";
+import { get, type MapAt } from "../core/map/index.js";
 import { stagedKey } from "../core/object/index.js";
-import type { View } from "../database/index.js";
+import type { Applied, View } from "../database/index.js";
 import { afterWrite } from "./receipt.js";
 import { readWithWitness, type NodeRevealInit } from "./reveal-message.js";
 
@@ -21,5 +21,28 @@ export async function loggedRefs(head: string, view: View): Promise<LoggedRefs> 
     return { leaf, inclusion: [...inclusion], refs };
   } catch (error) {
     throw afterWrite(error);
+  }
+}
+
+/**
+ * The same of a write that may have been made by an earlier request. Then the leaf is the one of then, and the refs that it
+ * names may be kept no longer: they are left out.
+ */
+export function repeatableLoggedRefs(head: string, applied: Applied): LoggedRefs {
+  try {
+    const logged = applied.logged();
+    const { leaf, inclusion } = logged;
+    return { leaf, inclusion: [...inclusion], refs: refsOf(head, { applied, refs: logged.refs }) };
+  } catch (error) {
+    throw afterWrite(error);
+  }
+}
+
+function refsOf(head: string, write: { readonly applied: Applied; readonly refs: MapAt }): NodeRevealInit[] {
+  try {
+    return readWithWitness(write.applied.view, get(write.refs, stagedKey(head))).nodes;
+  } catch (error) {
+    if (write.applied.isRepeated) return [];
+    throw error;
   }
 }

@@ -21,6 +21,7 @@ import {
   forField,
   forFieldsBelow,
   headField,
+  idempotencyField,
   integerField,
   invalid,
   limitField,
@@ -61,6 +62,7 @@ async function beginDocument(environment: ServiceEnvironment, header: DocumentHe
     chunking: chunkingField(header.chunking, "header.chunking"),
     timeMs: header.time === undefined ? undefined : integerField(header.time, "header.time"),
     meta: metaField(header.meta, "header.meta"),
+    ...idempotencyField(header, "header.idempotency_key"),
   };
   const database = await openDatabase(environment, header, "header.database");
   return forFieldsBelow("header", database.documents.begin(options));

@@ -18,11 +18,13 @@ import {
 } from "../core/hashes.js";
 import {
   MAX_DATABASE_NAME_CHARACTERS,
+  MAX_IDEMPOTENCY_KEY_CHARACTERS,
   MAX_KEY_BYTES,
   MAX_META_BYTES,
   MAX_NAME_CHARACTERS,
   MAX_TEXT_BYTES,
 } from "../core/limits.js";
+import type { WriteOptions } from "../database/index.js";
 
 /** The database that an empty name means. */
 export const DEFAULT_DATABASE = "default";
@@ -126,6 +128,22 @@ export function uploadIdField(id: string, field: string): string {
     throw invalid(field, `${quoted(id)} is no upload id: 1 to 64 characters of A-Z a-z 0-9 . _ -`);
   }
   return id;
+}
+
+/** The caller of every request, while there are no identities. */
+const NO_CALLER = "";
+
+/** The field `idempotency_key`; empty: none. */
+export function idempotencyField(
+  request: { readonly idempotencyKey: string },
+  field = "idempotency_key",
+): WriteOptions {
+  const { idempotencyKey: key } = request;
+  if (key === "") return {};
+  if (key.length > MAX_IDEMPOTENCY_KEY_CHARACTERS || !/^[\x21-\x7e]+$/.test(key)) {
+    throw invalid(field, `a key is 1 to ${MAX_IDEMPOTENCY_KEY_CHARACTERS} printable characters of ASCII, no spaces`);
+  }
+  return { idempotency: { caller: NO_CALLER, key } };
 }
 
 /** A key of a state map. A copy. */

@@ -24,7 +24,7 @@ import type { CallContext, ServiceImplementation } from "./implementation.js";
 import { inlineValue } from "./inline-value.js";
 import { keysStream } from "./keys-stream.js";
 import { loadStream } from "./load-stream.js";
-import { loggedRefs, type LoggedRefs } from "./logged-refs.js";
+import { repeatableLoggedRefs, type LoggedRefs } from "./logged-refs.js";
 import { Pace } from "./pace.js";
 import { pageOf, rangeField, rangeStream } from "./range-stream.js";
 import { readPosition, resolveAt, selectorField } from "./read-selector.js";
@@ -33,6 +33,7 @@ import {
   blobHashField,
   countWithin,
   headField,
+  idempotencyField,
   integerField,
   invalid,
   keyField,
@@ -62,11 +63,12 @@ export function stateService(environment: ServiceEnvironment): ServiceImplementa
       const operations = operationsField(request);
       const expectedRoot =
         request.expectedRoot === undefined ? undefined : mapRootField(request.expectedRoot, "expected_root");
+      const idempotency = idempotencyField(request);
       const database = await openDatabase(environment, request);
       const withTransition = request.wantTransition;
-      const applied = await database.states.apply(head, { operations, expectedRoot, withTransition });
+      const applied = await database.states.apply(head, { operations, expectedRoot, withTransition, ...idempotency });
       const { root, beforeRoot, receipt } = applied;
-      const shown = withTransition ? await shownChange(head, applied) : {};
+      const shown = withTransition ? shownChange(head, applied) : {};
       return { root, beforeRoot, receipt: receiptMessage(receipt), ...shown };
     },
 
@@ -179,12 +181,10 @@ async function* diff(
 }
 
 /** What shows a writer its change, and where the log contains it. */
-async function shownChange(
-  head: string,
-  { transition, view }: Applied,
-): Promise<LoggedRefs & { readonly transition: NodeRevealInit[] }> {
+function shownChange(head: string, applied: Applied): LoggedRefs & { readonly transition: NodeRevealInit[] } {
+  const { transition } = applied;
   const nodes = transition === undefined ? [] : Array.from(transition.reveals(), nodeReveal);
-  return { transition: nodes, ...(await loggedRefs(head, view)) };
+  return { transition: nodes, ...repeatableLoggedRefs(head, applied) };
 }
 
 /** Keys of a BatchGet. @throws InvalidArgument - none, or not strictly ascending @throws LimitExceeded */

@@ -435,3 +435,36 @@ test("many keys from a file of lines", async (context) => {
   assert.equal((await wrong(first, "--value-encoding", "rot13"))[1], "value-encoding");
   assert.equal(json(await neleus(cwd, ["state", "count", "main", ...remote]))["count"], 2_501);
 });
+
+test("a write run again with its idempotency key has one effect and the same result", async (context) => {
+  const cwd = folder(context);
+  await neleus(cwd, ["db", "init", "./neleus_db"]);
+  writeFileSync(join(cwd, "text"), "some text");
+  const put = ["manifest", "put-doc", "--source", "s", "--file", "text", "--chunk-size", "4"];
+  const commit = ["commit", "new", "--head", "main", "--author", "a", "--message", "m"];
+  const commands = [
+    ["state", "set", "main", "k", "text"],
+    [...put, "--head", "main"],
+    commit,
+    ["head", "create", "other"],
+    ["head", "delete", "other"],
+    ["state", "del", "main", "k"],
+  ];
+  const results: Record<string, unknown>[] = [];
+  const key = (index: number): string[] => ["--idempotency-key", `key-${index}`, "--json"];
+  for (const [index, command] of commands.entries()) {
+    results.push(json(await neleus(cwd, [...command, ...key(index)])));
+  }
+  for (const [index, command] of commands.entries()) {
+    const again = json(await neleus(cwd, [...command, ...key(index)]));
+    assert.deepEqual(again, results[index], command.join(" "));
+  }
+  const log = (await neleus(cwd, ["log", "main", "--json"])).stdout.trim().split("\n");
+  assert.equal(log.length, 1);
+  const other = await neleus(cwd, [...commit, "--manifest", "00".repeat(32), ...key(commands.indexOf(commit))]);
+  assert.equal(other.code, 5);
+  const { error } = JSON.parse(other.stderr) as { error: Record<string, unknown> };
+  assert.equal(error["code"], "ALREADY_EXISTS");
+  const wrong = await neleus(cwd, [...put, "--idempotency-key", "key"]);
+  assert.deepEqual([wrong.code, /--idempotency-key/.test(wrong.stderr)], [64, true], wrong.stderr);
+});

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file neleus/v1/admin.proto.
  */
 export const file_neleus_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("ChVuZWxldXMvdjEvYWRtaW4ucHJvdG8SCW5lbGV1cy52MSI2CiJBZG1pblNlcnZpY2VHZXRDYXBhYmlsaXRpZXNSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJIqYBCiNBZG1pblNlcnZpY2VHZXRDYXBhYmlsaXRpZXNSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEhAKCGZlYXR1cmVzGAIgAygJEhMKC2RhdGFiYXNlX2lkGAMgASgJEg4KBm9yaWdpbhgEIAEoCRIUCgx2ZXJpZmllcl9rZXkYBSABKAkSIQoGbGltaXRzGAYgASgLMhEubmVsZXVzLnYxLkxpbWl0cyKWAgoGTGltaXRzEhUKDW1lc3NhZ2VfYnl0ZXMYASABKAQSEQoJa2V5X2J5dGVzGAIgASgEEhoKEmlubGluZV92YWx1ZV9ieXRlcxgDIAEoBBISCgpiYXRjaF9rZXlzGAQgASgEEhMKC2JhdGNoX2Jsb2JzGAUgASgEEhIKCmJsb2JfYnl0ZXMYBiABKAQSDQoFaGVhZHMYByABKAQSFwoPbWluX2NodW5rX2J5dGVzGAggASgEEhcKD21heF9jaHVua19ieXRlcxgJIAEoBBIOCgZjaHVua3MYCiABKAQSGAoQdXBsb2FkX2V4cGlyeV9tcxgLIAEoBBIeChZmcmVzaF9sZWFmX2ludGVydmFsX21zGAwgASgEMokBCgxBZG1pblNlcnZpY2USeQoPR2V0Q2FwYWJpbGl0aWVzEi0ubmVsZXVzLnYxLkFkbWluU2VydmljZUdldENhcGFiaWxpdGllc1JlcXVlc3QaLi5uZWxldXMudjEuQWRtaW5TZXJ2aWNlR2V0Q2FwYWJpbGl0aWVzUmVzcG9uc2UiB5ACAai8GAJCMwoNZGV2Lm5lbGV1cy52MVABWiBuZWxldXMuZGV2L2dvL25lbGV1cy92MTtuZWxldXN2MWIGcHJvdG8z", [file_neleus_v1_options]);
+  fileDesc("ChVuZWxldXMvdjEvYWRtaW4ucHJvdG8SCW5lbGV1cy52MSI2CiJBZG1pblNlcnZpY2VHZXRDYXBhYmlsaXRpZXNSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJIqYBCiNBZG1pblNlcnZpY2VHZXRDYXBhYmlsaXRpZXNSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEhAKCGZlYXR1cmVzGAIgAygJEhMKC2RhdGFiYXNlX2lkGAMgASgJEg4KBm9yaWdpbhgEIAEoCRIUCgx2ZXJpZmllcl9rZXkYBSABKAkSIQoGbGltaXRzGAYgASgLMhEubmVsZXVzLnYxLkxpbWl0cyLVAgoGTGltaXRzEhUKDW1lc3NhZ2VfYnl0ZXMYASABKAQSEQoJa2V5X2J5dGVzGAIgASgEEhoKEmlubGluZV92YWx1ZV9ieXRlcxgDIAEoBBISCgpiYXRjaF9rZXlzGAQgASgEEhMKC2JhdGNoX2Jsb2JzGAUgASgEEhIKCmJsb2JfYnl0ZXMYBiABKAQSDQoFaGVhZHMYByABKAQSFwoPbWluX2NodW5rX2J5dGVzGAggASgEEhcKD21heF9jaHVua19ieXRlcxgJIAEoBBIOCgZjaHVua3MYCiABKAQSGAoQdXBsb2FkX2V4cGlyeV9tcxgLIAEoBBIeChZmcmVzaF9sZWFmX2ludGVydmFsX21zGAwgASgEEiIKGmlkZW1wb3RlbmN5X2tleV9jaGFyYWN0ZXJzGA0gASgEEhkKEXJlcXVlc3RfZXhwaXJ5X21zGA4gASgEMokBCgxBZG1pblNlcnZpY2USeQoPR2V0Q2FwYWJpbGl0aWVzEi0ubmVsZXVzLnYxLkFkbWluU2VydmljZUdldENhcGFiaWxpdGllc1JlcXVlc3QaLi5uZWxldXMudjEuQWRtaW5TZXJ2aWNlR2V0Q2FwYWJpbGl0aWVzUmVzcG9uc2UiB5ACAai8GAJCMwoNZGV2Lm5lbGV1cy52MVABWiBuZWxldXMuZGV2L2dvL25lbGV1cy92MTtuZWxldXN2MWIGcHJvdG8z", [file_neleus_v1_options]);
 
 /**
  * Asks for capabilities.
@@ -182,6 +182,20 @@ export type Limits = Message<"neleus.v1.Limits"> & {
    * @generated from field: uint64 fresh_leaf_interval_ms = 12;
    */
   freshLeafIntervalMs: bigint;
+
+  /**
+   * Longest idempotency key, in characters.
+   *
+   * @generated from field: uint64 idempotency_key_characters = 13;
+   */
+  idempotencyKeyCharacters: bigint;
+
+  /**
+   * How long the outcome of a write that had an idempotency key is kept, in milliseconds.
+   *
+   * @generated from field: uint64 request_expiry_ms = 14;
+   */
+  requestExpiryMs: bigint;
 };
 
 /**

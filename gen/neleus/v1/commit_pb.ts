@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file neleus/v1/commit.proto.
  */
 export const file_neleus_v1_commit: GenFile = /*@__PURE__*/
-  fileDesc("ChZuZWxldXMvdjEvY29tbWl0LnByb3RvEgluZWxldXMudjEi2AIKGkNvbW1pdFNlcnZpY2VDcmVhdGVSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEgwKBGhlYWQYAiABKAkSDgoGYXV0aG9yGAMgASgJEg8KB21lc3NhZ2UYBCABKAkSEQoEdGltZRgFIAEoBEgAiAEBEj0KBG1ldGEYBiADKAsyLy5uZWxldXMudjEuQ29tbWl0U2VydmljZUNyZWF0ZVJlcXVlc3QuTWV0YUVudHJ5EhEKCW1hbmlmZXN0cxgHIAMoDBIcCg9leHBlY3RlZF9jb21taXQYCCABKAxIAYgBARIaCg1leHBlY3RlZF9yb290GAkgASgMSAKIAQEaKwoJTWV0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCBwoFX3RpbWVCEgoQX2V4cGVjdGVkX2NvbW1pdEIQCg5fZXhwZWN0ZWRfcm9vdCJSChtDb21taXRTZXJ2aWNlQ3JlYXRlUmVzcG9uc2USDgoGY29tbWl0GAEgASgMEiMKB3JlY2VpcHQYAiABKAsyEi5uZWxldXMudjEuUmVjZWlwdCI7ChdDb21taXRTZXJ2aWNlR2V0UmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRIOCgZjb21taXQYAiABKAwiKgoYQ29tbWl0U2VydmljZUdldFJlc3BvbnNlEg4KBmNvbW1pdBgBIAEoDCJ0ChdDb21taXRTZXJ2aWNlTG9nUmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRIOCgRoZWFkGAIgASgJSAASEAoGY29tbWl0GAMgASgMSAASEgoFbGltaXQYBCABKARIAYgBAUIHCgVzdGFydEIICgZfbGltaXQiKwoYQ29tbWl0U2VydmljZUxvZ1Jlc3BvbnNlEg8KB2NvbW1pdHMYASADKAwiSwodQ29tbWl0U2VydmljZUxpc3RIZWFkc1JlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSGAoQa25vd25fY2hlY2twb2ludBgCIAEoCSKPAQoeQ29tbWl0U2VydmljZUxpc3RIZWFkc1Jlc3BvbnNlEiAKA2xvZxgBIAEoCzITLm5lbGV1cy52MS5Mb2dQcm9vZhIkCgVoZWFkcxgCIAMoCzIVLm5lbGV1cy52MS5Ob2RlUmV2ZWFsEiUKBnN0YXRlcxgDIAMoCzIVLm5lbGV1cy52MS5Ob2RlUmV2ZWFsImAKHkNvbW1pdFNlcnZpY2VDcmVhdGVIZWFkUmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRIMCgRoZWFkGAIgASgJEhMKBmNvbW1pdBgDIAEoDEgAiAEBQgkKB19jb21taXQiRgofQ29tbWl0U2VydmljZUNyZWF0ZUhlYWRSZXNwb25zZRIjCgdyZWNlaXB0GAEgASgLMhIubmVsZXVzLnYxLlJlY2VpcHQicgoeQ29tbWl0U2VydmljZURlbGV0ZUhlYWRSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEgwKBGhlYWQYAiABKAkSHAoPZXhwZWN0ZWRfY29tbWl0GAMgASgMSACIAQFCEgoQX2V4cGVjdGVkX2NvbW1pdCJGCh9Db21taXRTZXJ2aWNlRGVsZXRlSGVhZFJlc3BvbnNlEiMKB3JlY2VpcHQYASABKAsyEi5uZWxldXMudjEuUmVjZWlwdDLjBAoNQ29tbWl0U2VydmljZRJdCgZDcmVhdGUSJS5uZWxldXMudjEuQ29tbWl0U2VydmljZUNyZWF0ZVJlcXVlc3QaJi5uZWxldXMudjEuQ29tbWl0U2VydmljZUNyZWF0ZVJlc3BvbnNlIgSovBgDElcKA0dldBIiLm5lbGV1cy52MS5Db21taXRTZXJ2aWNlR2V0UmVxdWVzdBojLm5lbGV1cy52MS5Db21taXRTZXJ2aWNlR2V0UmVzcG9uc2UiB5ACAai8GAISWQoDTG9nEiIubmVsZXVzLnYxLkNvbW1pdFNlcnZpY2VMb2dSZXF1ZXN0GiMubmVsZXVzLnYxLkNvbW1pdFNlcnZpY2VMb2dSZXNwb25zZSIHkAIBqLwYAjABEmkKCUxpc3RIZWFkcxIoLm5lbGV1cy52MS5Db21taXRTZXJ2aWNlTGlzdEhlYWRzUmVxdWVzdBopLm5lbGV1cy52MS5Db21taXRTZXJ2aWNlTGlzdEhlYWRzUmVzcG9uc2UiB5ACAai8GAISaQoKQ3JlYXRlSGVhZBIpLm5lbGV1cy52MS5Db21taXRTZXJ2aWNlQ3JlYXRlSGVhZFJlcXVlc3QaKi5uZWxldXMudjEuQ29tbWl0U2VydmljZUNyZWF0ZUhlYWRSZXNwb25zZSIEqLwYAxJpCgpEZWxldGVIZWFkEikubmVsZXVzLnYxLkNvbW1pdFNlcnZpY2VEZWxldGVIZWFkUmVxdWVzdBoqLm5lbGV1cy52MS5Db21taXRTZXJ2aWNlRGVsZXRlSGVhZFJlc3BvbnNlIgSovBgDQjMKDWRldi5uZWxldXMudjFQAVogbmVsZXVzLmRldi9nby9uZWxldXMvdjE7bmVsZXVzdjFiBnByb3RvMw", [file_neleus_v1_options, file_neleus_v1_proof]);
+  fileDesc("ChZuZWxldXMvdjEvY29tbWl0LnByb3RvEgluZWxldXMudjEi8QIKGkNvbW1pdFNlcnZpY2VDcmVhdGVSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEgwKBGhlYWQYAiABKAkSDgoGYXV0aG9yGAMgASgJEg8KB21lc3NhZ2UYBCABKAkSEQoEdGltZRgFIAEoBEgAiAEBEj0KBG1ldGEYBiADKAsyLy5uZWxldXMudjEuQ29tbWl0U2VydmljZUNyZWF0ZVJlcXVlc3QuTWV0YUVudHJ5EhEKCW1hbmlmZXN0cxgHIAMoDBIcCg9leHBlY3RlZF9jb21taXQYCCABKAxIAYgBARIaCg1leHBlY3RlZF9yb290GAkgASgMSAKIAQESFwoPaWRlbXBvdGVuY3lfa2V5GAogASgJGisKCU1ldGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQgcKBV90aW1lQhIKEF9leHBlY3RlZF9jb21taXRCEAoOX2V4cGVjdGVkX3Jvb3QiUgobQ29tbWl0U2VydmljZUNyZWF0ZVJlc3BvbnNlEg4KBmNvbW1pdBgBIAEoDBIjCgdyZWNlaXB0GAIgASgLMhIubmVsZXVzLnYxLlJlY2VpcHQiOwoXQ29tbWl0U2VydmljZUdldFJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSDgoGY29tbWl0GAIgASgMIioKGENvbW1pdFNlcnZpY2VHZXRSZXNwb25zZRIOCgZjb21taXQYASABKAwidAoXQ29tbWl0U2VydmljZUxvZ1JlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSDgoEaGVhZBgCIAEoCUgAEhAKBmNvbW1pdBgDIAEoDEgAEhIKBWxpbWl0GAQgASgESAGIAQFCBwoFc3RhcnRCCAoGX2xpbWl0IisKGENvbW1pdFNlcnZpY2VMb2dSZXNwb25zZRIPCgdjb21taXRzGAEgAygMIksKHUNvbW1pdFNlcnZpY2VMaXN0SGVhZHNSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEhgKEGtub3duX2NoZWNrcG9pbnQYAiABKAkijwEKHkNvbW1pdFNlcnZpY2VMaXN0SGVhZHNSZXNwb25zZRIgCgNsb2cYASABKAsyEy5uZWxldXMudjEuTG9nUHJvb2YSJAoFaGVhZHMYAiADKAsyFS5uZWxldXMudjEuTm9kZVJldmVhbBIlCgZzdGF0ZXMYAyADKAsyFS5uZWxldXMudjEuTm9kZVJldmVhbCJ5Ch5Db21taXRTZXJ2aWNlQ3JlYXRlSGVhZFJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSDAoEaGVhZBgCIAEoCRITCgZjb21taXQYAyABKAxIAIgBARIXCg9pZGVtcG90ZW5jeV9rZXkYBCABKAlCCQoHX2NvbW1pdCJGCh9Db21taXRTZXJ2aWNlQ3JlYXRlSGVhZFJlc3BvbnNlEiMKB3JlY2VpcHQYASABKAsyEi5uZWxldXMudjEuUmVjZWlwdCKLAQoeQ29tbWl0U2VydmljZURlbGV0ZUhlYWRSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEgwKBGhlYWQYAiABKAkSHAoPZXhwZWN0ZWRfY29tbWl0GAMgASgMSACIAQESFwoPaWRlbXBvdGVuY3lfa2V5GAQgASgJQhIKEF9leHBlY3RlZF9jb21taXQiRgofQ29tbWl0U2VydmljZURlbGV0ZUhlYWRSZXNwb25zZRIjCgdyZWNlaXB0GAEgASgLMhIubmVsZXVzLnYxLlJlY2VpcHQy4wQKDUNvbW1pdFNlcnZpY2USXQoGQ3JlYXRlEiUubmVsZXVzLnYxLkNvbW1pdFNlcnZpY2VDcmVhdGVSZXF1ZXN0GiYubmVsZXVzLnYxLkNvbW1pdFNlcnZpY2VDcmVhdGVSZXNwb25zZSIEqLwYAxJXCgNHZXQSIi5uZWxldXMudjEuQ29tbWl0U2VydmljZUdldFJlcXVlc3QaIy5uZWxldXMudjEuQ29tbWl0U2VydmljZUdldFJlc3BvbnNlIgeQAgGovBgCElkKA0xvZxIiLm5lbGV1cy52MS5Db21taXRTZXJ2aWNlTG9nUmVxdWVzdBojLm5lbGV1cy52MS5Db21taXRTZXJ2aWNlTG9nUmVzcG9uc2UiB5ACAai8GAIwARJpCglMaXN0SGVhZHMSKC5uZWxldXMudjEuQ29tbWl0U2VydmljZUxpc3RIZWFkc1JlcXVlc3QaKS5uZWxldXMudjEuQ29tbWl0U2VydmljZUxpc3RIZWFkc1Jlc3BvbnNlIgeQAgGovBgCEmkKCkNyZWF0ZUhlYWQSKS5uZWxldXMudjEuQ29tbWl0U2VydmljZUNyZWF0ZUhlYWRSZXF1ZXN0GioubmVsZXVzLnYxLkNvbW1pdFNlcnZpY2VDcmVhdGVIZWFkUmVzcG9uc2UiBKi8GAMSaQoKRGVsZXRlSGVhZBIpLm5lbGV1cy52MS5Db21taXRTZXJ2aWNlRGVsZXRlSGVhZFJlcXVlc3QaKi5uZWxldXMudjEuQ29tbWl0U2VydmljZURlbGV0ZUhlYWRSZXNwb25zZSIEqLwYA0IzCg1kZXYubmVsZXVzLnYxUAFaIG5lbGV1cy5kZXYvZ28vbmVsZXVzL3YxO25lbGV1c3YxYgZwcm90bzM", [file_neleus_v1_options, file_neleus_v1_proof]);
 
 /**
  * Asks for a commit to be made.
@@ -85,6 +85,14 @@ export type CommitServiceCreateRequest = Message<"neleus.v1.CommitServiceCreateR
    * @generated from field: optional bytes expected_root = 9;
    */
   expectedRoot?: Uint8Array | undefined;
+
+  /**
+   * Makes the request safe to repeat, for 24 hours: 1 to 128 printable characters of ASCII, best random. Empty: none.
+   * It is bound to every field above; the order of manifests and of meta does not matter.
+   *
+   * @generated from field: string idempotency_key = 10;
+   */
+  idempotencyKey: string;
 };
 
 /**
@@ -332,6 +340,14 @@ export type CommitServiceCreateHeadRequest = Message<"neleus.v1.CommitServiceCre
    * @generated from field: optional bytes commit = 3;
    */
   commit?: Uint8Array | undefined;
+
+  /**
+   * Makes the request safe to repeat, for 24 hours: 1 to 128 printable characters of ASCII, best random. Empty: none.
+   * It is bound to every field above.
+   *
+   * @generated from field: string idempotency_key = 4;
+   */
+  idempotencyKey: string;
 };
 
 /**
@@ -388,6 +404,14 @@ export type CommitServiceDeleteHeadRequest = Message<"neleus.v1.CommitServiceDel
    * @generated from field: optional bytes expected_commit = 3;
    */
   expectedCommit?: Uint8Array | undefined;
+
+  /**
+   * Makes the request safe to repeat, for 24 hours: 1 to 128 printable characters of ASCII, best random. Empty: none.
+   * It is bound to every field above.
+   *
+   * @generated from field: string idempotency_key = 4;
+   */
+  idempotencyKey: string;
 };
 
 /**
@@ -429,7 +453,8 @@ export const CommitService: GenService<{
    * Makes a commit of what is staged on a head. With nothing changed it still makes one.
    *
    * NOT_FOUND: no such head, or a manifest named that the database does not hold. INVALID_ARGUMENT: a hash that is no
-   * manifest. ABORTED: the head's commit or its staged root is not the expected one.
+   * manifest. ABORTED: the head's commit or its staged root is not the expected one. ALREADY_EXISTS: the idempotency key
+   * was used for another request.
    *
    * @generated from rpc neleus.v1.CommitService.Create
    */
@@ -475,7 +500,7 @@ export const CommitService: GenService<{
   /**
    * Makes a head, empty or at a commit.
    *
-   * ALREADY_EXISTS: the head exists. NOT_FOUND: no such commit. RESOURCE_EXHAUSTED: too many heads.
+   * ALREADY_EXISTS: the head exists, or the idempotency key was used for another request. NOT_FOUND: no such commit. RESOURCE_EXHAUSTED: too many heads.
    *
    * @generated from rpc neleus.v1.CommitService.CreateHead
    */
@@ -487,7 +512,8 @@ export const CommitService: GenService<{
   /**
    * Removes a head. Its commits stay readable by hash until garbage is collected.
    *
-   * NOT_FOUND: no such head. ABORTED: its commit is not the expected one.
+   * NOT_FOUND: no such head. ABORTED: its commit is not the expected one. ALREADY_EXISTS: the idempotency key was used for
+   * another request.
    *
    * @generated from rpc neleus.v1.CommitService.DeleteHead
    */

@@ -256,7 +256,8 @@ export const SnapshotSchema: GenMessage<Snapshot> = /*@__PURE__*/
   messageDesc(file_neleus_v1_proof, 4);
 
 /**
- * Confirms a durable write: it is in the log at this index, and this checkpoint contains it.
+ * Confirms a durable write: it is in the log at this index, and this checkpoint contains it. Where a request is repeated
+ * with its idempotency key, the index is that of the first time, and the checkpoint the newest.
  *
  * @generated from message neleus.v1.Receipt
  */

@@ -14,10 +14,10 @@ import type {
   MessageInitShape,
   MessageShape,
 } from "@bufbuild/protobuf";
-import { NeleusError, Unavailable, Unsupported } from "../../core/errors.js";
+import { NeleusError, Unsupported } from "../../core/errors.js";
 import { GrpcStatus, STATUS_OF } from "../../service/errors.js";
 import type { CallContext, Handler, ServiceBinding } from "../../service/implementation.js";
-import { ClientCall } from "../client-call.js";
+import { ClientCall, ConnectionClosed } from "../client-call.js";
 import type { CallOptions, Transport } from "../transport.js";
 import { RequestFeed } from "./request-feed.js";
 
@@ -34,6 +34,7 @@ export function inProcessTransport(options: InProcessOptions): Transport {
 
 class InProcessTransport implements Transport {
   readonly address: string;
+  readonly isInProcess = true;
   readonly #services: ReadonlyMap<string, ServiceBinding>;
   readonly #open = new Set<ClientCall>();
   #startedCount = 0;
@@ -127,7 +128,7 @@ class InProcessTransport implements Transport {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    for (const call of this.#open) call.end(new Unavailable(`${this.address} was closed`));
+    for (const call of this.#open) call.end(new ConnectionClosed(`${this.address} was closed`));
   }
 
   #handler<M extends DescMethod>(method: M): Handler<M> {
@@ -140,7 +141,7 @@ class InProcessTransport implements Transport {
   }
 
   #start(options: CallOptions): RunningCall {
-    if (this.#isClosed) throw new Unavailable(`${this.address} is closed`);
+    if (this.#isClosed) throw new ConnectionClosed(`${this.address} is closed`);
     this.#startedCount += 1;
     const running = new RunningCall(new ClientCall(options), `local-${this.#startedCount}`);
     this.#open.add(running.call);

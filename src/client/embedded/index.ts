@@ -62,6 +62,7 @@ export function engineTransport(
   let closing: Promise<void> | undefined;
   return {
     address: inner.address,
+    isInProcess: true,
     unary: (method, request, options) => inner.unary(method, request, options),
     serverStream: (method, request, options) => inner.serverStream(method, request, options),
     clientStream: (method, requests, options) => inner.clientStream(method, requests, options),

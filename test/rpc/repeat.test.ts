@@ -1,0 +1,306 @@
+// Goal: a client whose connection is lost at the worst moment tries again by itself, and whatever it asked for happens
+// exactly once; a scan goes on where it stood; nothing is tried again that could do harm, nor past the deadline, nor
+// after a signal.
+// Method: a real server behind a link of TCP; handlers are wrapped so that the link is cut before a call, or between its
+// flush and its answer; effects are counted in the log and in the chain of commits.
+import assert from "node:assert/strict";
+import { describe, it, type TestContext } from "node:test";
+import { randomUUID } from "node:crypto";
+import type { DescMethod } from "@bufbuild/protobuf";
+import { openOver } from "#src/client/database.js";
+import type { Database } from "#src/client/contract.js";
+import { grpcTransport } from "#src/client/grpc-transport.js";
+import type { DatabaseOptions } from "#src/client/options.js";
+import { toHex } from "#src/core/bytes.js";
+import { AlreadyExists, NeleusError, Unavailable, VerificationFailed } from "#src/core/errors.js";
+import type { Database as Engine } from "#src/database/index.js";
+import { startServer } from "#src/server/index.js";
+import { createServices, type Handler, type ServiceBinding } from "#src/service/index.js";
+import { all, NATIVE } from "../client/support/fixture.js";
+import { inMemory, put, readAll } from "../database/support/database.js";
+import { eventually } from "./support/running.js";
+import { LossyLink } from "./support/lossy-link.js";
+
+/** When the link is cut during a call of a method, and how often. */
+interface Cut {
+  readonly method: string;
+  readonly when: "before" | "after";
+  times: number;
+}
+
+interface Place {
+  readonly engine: Engine;
+  readonly link: LossyLink;
+  readonly cuts: Cut[];
+  /** Calls that reached a handler, by method. */
+  readonly calls: Map<string, number>;
+  readonly client: (options?: DatabaseOptions) => Promise<Database>;
+}
+
+type AnyHandler = (request: unknown, context: unknown) => unknown;
+
+/** Cuts the link around unary and client-streaming calls, as the test says. */
+function wrapped(
+  binding: ServiceBinding,
+  place: Pick<Place, "cuts" | "calls"> & { link: () => LossyLink },
+): ServiceBinding {
+  const entries = binding.descriptor.methods.map((method): [string, Handler<DescMethod>] => {
+    const handler = binding.handlers[method.localName] as unknown as AnyHandler;
+    const cutIf = (when: Cut["when"]): void => {
+      const cut = place.cuts.find((candidate) => candidate.method === method.name && candidate.when === when);
+      if (cut === undefined || cut.times === 0) return;
+      cut.times -= 1;
+      place.link().cut();
+    };
+    const counted = (): void => void place.calls.set(method.name, (place.calls.get(method.name) ?? 0) + 1);
+    const cutting: AnyHandler =
+      method.methodKind === "server_streaming"
+        ? (request, context) => {
+            counted();
+            cutIf("before");
+            return handler(request, context);
+          }
+        : async (request, context) => {
+            counted();
+            cutIf("before");
+            const answer = await handler(request, context);
+            cutIf("after");
+            return answer;
+          };
+    return [method.localName, cutting as unknown as Handler<DescMethod>];
+  });
+  return { descriptor: binding.descriptor, handlers: Object.fromEntries(entries) };
+}
+
+async function openPlace(t: TestContext): Promise<Place> {
+  const { db: engine, clock } = await inMemory();
+  const cuts: Cut[] = [];
+  const calls = new Map<string, number>();
+  const services = createServices({ database: async () => engine, version: "0.0.0" }).map((binding) =>
+    wrapped(binding, { cuts, calls, link: () => link }),
+  );
+  const server = await startServer({ services, listen: "127.0.0.1:0" });
+  const link = await LossyLink.to(() => server.address);
+  const opened: Database[] = [];
+  t.after(async () => {
+    for (const db of opened) await db.close();
+    await link.close();
+    await server.close({ graceMs: 0 });
+    await engine.close();
+  });
+  const client: Place["client"] = async (options) => {
+    const db = await openOver(grpcTransport({ address: link.address }), { clock: clock.read, ...options }, NATIVE);
+    opened.push(db);
+    return db;
+  };
+  return { engine, link, cuts, calls, client };
+}
+
+const WORDS = { author: "a", message: "m" };
+const DOCUMENT = { source: "s", head: "main", chunking: { sizeBytes: 100 } };
+
+const WRITES: Readonly<Record<string, (db: Database) => Promise<unknown>>> = {
+  Apply: (db) => db.state("main").apply([{ key: "k", value: "1" }], { idempotencyKey: undefined }),
+  Create: (db) => db.commit("main", WORDS),
+  CreateHead: (db) => db.heads.create("made"),
+  DeleteHead: (db) => db.heads.delete("spare"),
+  PutDocument: (db) => db.putDocument("text ".repeat(100), DOCUMENT),
+};
+
+const logSize = async (engine: Engine): Promise<number> => (await engine.view()).logSize;
+
+async function commitCount(engine: Engine): Promise<number> {
+  return (await all(engine.commits.log({ head: "main" }))).length;
+}
+
+describe("a write whose connection is lost", () => {
+  for (const [method, write] of Object.entries(WRITES)) {
+    for (const when of ["before", "after"] as const) {
+      it(`${method}, ${when} the flush, happens once`, async (t) => {
+        const { engine, cuts, calls, client } = await openPlace(t);
+        await engine.heads.create("spare");
+        const db = await client();
+        const before = await logSize(engine);
+        cuts.push({ method, when, times: 1 });
+        await write(db);
+        assert.equal(calls.get(method), 2);
+        assert.equal(await logSize(engine), before + 1);
+        await db.checkpoint();
+      });
+    }
+  }
+
+  it("again and again happens once, and is given up in the end", async (t) => {
+    const { engine, cuts, calls, client } = await openPlace(t);
+    const db = await client();
+    cuts.push({ method: "Create", when: "after", times: 3 });
+    await db.commit("main", WORDS);
+    assert.deepEqual([await commitCount(engine), calls.get("Create")], [1, 4]);
+    cuts.push({ method: "Apply", when: "after", times: 100 });
+    const before = await logSize(engine);
+    await assert.rejects(db.state("main").put("k", "1"), Unavailable);
+    assert.deepEqual([calls.get("Apply"), await logSize(engine)], [5, before + 1]);
+    assert.deepEqual(await readAll(engine), { k: "1" });
+  });
+
+  it("is not tried again where the client is told so, and can be by its caller with the same key", async (t) => {
+    const { engine, cuts, calls, client } = await openPlace(t);
+    const db = await client({ maxAttempts: 1 });
+    const idempotencyKey = randomUUID();
+    cuts.push({ method: "Create", when: "after", times: 1 });
+    await assert.rejects(db.commit("main", WORDS, { idempotencyKey }), Unavailable);
+    assert.deepEqual([await commitCount(engine), calls.get("Create")], [1, 1]);
+    await engine.states.apply("main", { operations: [put("later", "1")] });
+    await engine.commits.create({ head: "main", ...WORDS });
+    // Another client, as after a crash of the first. Its head is above the commit by now.
+    const { hash, receipt } = await (await client()).commit("main", WORDS, { idempotencyKey });
+    const log = await all(engine.commits.log({ head: "main" }));
+    assert.deepEqual(
+      log.map((commit) => toHex(commit.hash)).indexOf(toHex(hash)),
+      1,
+      "the commit that was made the first time",
+    );
+    assert.equal(log.length, 2);
+    assert.ok(receipt.logIndex < receipt.checkpoint.size - 1);
+    assert.equal(receipt.checkpoint.size, await logSize(engine));
+    await assert.rejects(db.commit("main", { ...WORDS, message: "n" }, { idempotencyKey }), (error) => {
+      assert.ok(error instanceof AlreadyExists);
+      assert.deepEqual([error.field, error.facts["kind"]], ["idempotency_key", "idempotency-key"]);
+      return true;
+    });
+    // Nobody without a key of his own takes the receipt of an earlier write.
+    await assert.rejects(db.commit("main", WORDS, { idempotencyKey: "no key" }), { code: "INVALID_ARGUMENT" });
+  });
+
+  it("stays within its deadline, and ends with its signal", async (t) => {
+    const { cuts, calls, client } = await openPlace(t);
+    const db = await client();
+    cuts.push({ method: "Apply", when: "after", times: 100 });
+    const startedMs = performance.now();
+    await assert.rejects(db.state("main").put("k", "1", { timeoutMs: 120 }), (error) => {
+      assert.ok(error instanceof NeleusError);
+      return error.code === "UNAVAILABLE" || error.code === "DEADLINE_EXCEEDED";
+    });
+    assert.ok(performance.now() - startedMs < 1_000);
+    const tries = calls.get("Apply") ?? 0;
+    const abort = new AbortController();
+    const write = db.state("main").put("k", "1", { signal: abort.signal });
+    const ended = assert.rejects(write, { code: "CANCELLED" });
+    await eventually(() => (calls.get("Apply") ?? 0) > tries, "the call arrives");
+    abort.abort();
+    await ended;
+    assert.equal(calls.get("Apply"), tries + 1);
+  });
+
+  it("is not tried again once the client was closed", async (t) => {
+    const { cuts, calls, client } = await openPlace(t);
+    const db = await client();
+    cuts.push({ method: "Apply", when: "after", times: 100 });
+    const write = db.state("main").put("k", "1");
+    setTimeout(() => void db.close(), 20);
+    await assert.rejects(write, Unavailable);
+    assert.ok((calls.get("Apply") ?? 0) <= 2);
+    await assert.rejects(db.state("main").put("k", "1"), Unavailable);
+  });
+});
+
+describe("a read whose connection is lost", () => {
+  it("is made again", async (t) => {
+    const { engine, cuts, calls, client } = await openPlace(t);
+    await engine.states.apply("main", { operations: [put("k", "1")] });
+    const db = await client();
+    const snapshot = await db.snapshot("main");
+    for (const method of ["GetSnapshot", "Get", "Scan", "BatchGet", "GetCheckpoint"]) {
+      cuts.push({ method, when: "before", times: 1 });
+      calls.clear();
+      await db.snapshot("main");
+      await snapshot.staged.get("k");
+      await all(snapshot.staged.scan());
+      await all(snapshot.staged.getMany(["k"]));
+      await db.checkpoint();
+      assert.equal(calls.get(method), 2, method);
+    }
+  });
+
+  for (const values of [false, true]) {
+    it(`goes on where a scan ${values ? "with values " : ""}stood, at the same root`, async (t) => {
+      const { engine, link, calls, client } = await openPlace(t);
+      const keys = Array.from({ length: 4_000 }, (_, index) => `key/${String(index).padStart(200, "0")}`);
+      await engine.states.apply("main", { operations: keys.map((key) => put(key, `value of ${key}`)) });
+      const db = await client();
+      const { staged } = await db.snapshot("main");
+      // What is written meanwhile is not seen.
+      await engine.states.apply("main", { operations: [put(`${keys[3_000] ?? ""}/more`, "1")] });
+      for (const [range, expected] of [
+        [{}, keys],
+        [{ limit: 3_500 }, keys.slice(0, 3_500)],
+        [{ from: keys[10] ?? "", to: keys[3_800] ?? "" }, keys.slice(10, 3_800)],
+      ] as const) {
+        calls.clear();
+        let passedBytes = 0;
+        link.losesAnswer = (bytes) => {
+          passedBytes += bytes.length;
+          const isDue = passedBytes > 350_000;
+          if (isDue) passedBytes = 0;
+          return isDue;
+        };
+        const found: string[] = [];
+        const entries = values ? staged.scan({ ...range, values: true }) : staged.scan(range);
+        for await (const entry of entries) found.push(entry.keyText());
+        link.losesAnswer = () => false;
+        assert.deepEqual(found, expected);
+        assert.ok((calls.get("Scan") ?? 0) >= 2, `${calls.get("Scan") ?? 0} parts`);
+      }
+    });
+  }
+
+  it("goes on behind the longest key and the last of a range", async (t) => {
+    const { engine, link, client } = await openPlace(t);
+    const keys = Array.from({ length: 400 }, (_, index) => `${String(index).padStart(4, "0")}${"x".repeat(1_020)}`);
+    await engine.states.apply("main", { operations: keys.map((key) => put(key, "1")) });
+    const { staged } = await (await client()).snapshot("main");
+    let passedBytes = 0;
+    link.losesAnswer = (bytes) => {
+      passedBytes += bytes.length;
+      const isDue = passedBytes > 150_000;
+      if (isDue) passedBytes = 0;
+      return isDue;
+    };
+    assert.deepEqual(
+      (await all(staged.scan())).map((entry) => entry.keyText()),
+      keys,
+    );
+  });
+
+  it("fails where what was handed out cannot be joined to the rest", async (t) => {
+    const { engine, link, client } = await openPlace(t);
+    const keys = Array.from({ length: 3_000 }, (_, index) => `key/${String(index).padStart(200, "0")}`);
+    await engine.states.apply("main", { operations: keys.map((key) => put(key, "1")) });
+    const db = await client();
+    const { staged } = await db.snapshot("main");
+    let passedBytes = 0;
+    link.losesAnswer = (bytes) => (passedBytes += bytes.length) > 200_000;
+    await assert.rejects(all(staged.getMany(keys)), Unavailable);
+  });
+});
+
+describe("a receipt of before", () => {
+  it("is refused where nobody has asked with that key before", async (t) => {
+    const { engine, client } = await openPlace(t);
+    const db = await client();
+    await engine.states.apply("main", { operations: [put("k", "0")] });
+    await db.checkpoint();
+    // A server that takes the client's fresh key for one that it knows.
+    t.mock.method(engine.states, "apply", async () => {
+      const { root } = await engine
+        .view()
+        .then((view) => view.resolve({ staged: "main" }))
+        .then(({ state }) => state);
+      const receipt = { logIndex: 0, checkpoint: await engine.log.checkpoint() };
+      return { root, beforeRoot: root, transition: undefined, isRepeated: true, receipt, logged: () => assert.fail() };
+    });
+    await assert.rejects(db.state("main").put("k", "1", { unverified: true }), VerificationFailed);
+    // With a key of the caller's own it may be right: the caller may have used it before.
+    await db.state("main").put("k", "1", { unverified: true, idempotencyKey: "used" });
+  });
+});
