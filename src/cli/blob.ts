@@ -4,9 +4,9 @@ import { stat } from "node:fs/promises";
 import { Option, type Command } from "commander";
 import { toHex } from "../core/bytes.js";
 import { InvalidArgument } from "../core/errors.js";
-import type { PutBlobOptions } from "../client/contract.js";
+import type { BlobPiece, PutBlobOptions } from "../client/contract.js";
 import type { RepeatableContent } from "../client/records.js";
-import { group, leaf, textOption } from "./command.js";
+import { collect, group, leaf, listOption, textOption } from "./command.js";
 import { fileError, parseHash, parseRange, standardInput } from "./encoding.js";
 import { writeOutput } from "./output-file.js";
 import type { Session } from "./session.js";
@@ -27,9 +27,14 @@ export function registerBlob(program: Command): void {
   leaf(
     blob,
     "get <hash> <out_file>",
-    "write a blob, or a range of it, to a file (- for stdout), each part checked",
+    "write a blob, or ranges of it, to a file (- for stdout), each part checked",
     getBlob,
-  ).option("--range <A:B>", "only the bytes A to B − 1");
+  ).option(
+    "--range <A:B>",
+    "only the bytes A to B − 1 (repeatable: in ascending order, one behind another)",
+    collect,
+    [],
+  );
   leaf(blob, "stat <hash>", "the size of a blob, proved by its last bytes", statBlob);
 }
 
@@ -94,29 +99,36 @@ async function getBlob(
     throw new InvalidArgument("--json cannot share stdout with the blob; give a file", { field: "out_file" });
   }
   const hash = parseHash(hashText);
-  const rangeText = textOption(options, "range");
-  const range = rangeText === undefined ? {} : parseRange(rangeText);
+  const rangeTexts = listOption(options, "range");
+  const ranges = rangeTexts.map(parseRange);
   const blob = (await session.client()).blob(hash);
-  const content = namingRange(blob.stream({ ...range, signal: session.signal }), rangeText);
+  const { signal } = session;
+  const parts = ranges.length > 1 ? onlyBytes(blob.ranges(ranges, { signal })) : blob.stream({ ...ranges[0], signal });
+  const content = namingRange(parts, rangeTexts);
   const written = await writeOutput(path, content, session.output);
   if (path !== "-") await session.output.result({ hash, size: written }, () => `${written} bytes written to ${path}`);
 }
 
-/** The parts of a stream; an error about either end of the range names the option that was typed. */
+async function* onlyBytes(pieces: AsyncIterable<BlobPiece>): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const { bytes } of pieces) yield bytes;
+}
+
+/** The parts of a stream; an error about either end of a range names the option that was typed. */
 async function* namingRange(
   content: AsyncIterable<Uint8Array>,
-  rangeText: string | undefined,
+  rangeTexts: readonly string[],
 ): AsyncGenerator<Uint8Array, void, undefined> {
   try {
     yield* content;
   } catch (cause) {
-    const isOfRange = cause instanceof InvalidArgument && (cause.field === "start" || cause.field === "end");
-    if (!isOfRange || rangeText === undefined) throw cause;
+    if (!(cause instanceof InvalidArgument)) throw cause;
+    const [, index = "0"] = /^(?:ranges\[([0-9]+)\]\.)?(?:start|end)$/.exec(cause.field ?? "") ?? [undefined, ""];
+    const rangeText = rangeTexts[index === "" ? -1 : Number(index)];
+    if (rangeText === undefined) throw cause;
     const { hint, facts } = cause;
     const details = { field: "range", ...(hint === undefined ? {} : { hint }), facts };
-    throw new InvalidArgument(`--range "${rangeText}": ${cause.message.replace(/^(start|end): /, "")}`, details, {
-      cause,
-    });
+    const text = cause.message.replace(/^(start|end|ranges\[[0-9]+\](\.(start|end))?): /, "");
+    throw new InvalidArgument(`--range "${rangeText}": ${text}`, details, { cause });
   }
 }
 

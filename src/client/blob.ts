@@ -1,13 +1,19 @@
 // A blob by its hash: fetched with the parents that prove each group (FORMATS §5).
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { BlobHasher, SliceDecoder, type ByteRange } from "../core/blob/index.js";
 import { concatBytes, equalBytes, fromUtf8, toHex } from "../core/bytes.js";
 import { IncompleteProof, InvalidArgument, LimitExceeded, VerificationFailed } from "../core/errors.js";
 import { blobHash, type BlobHash } from "../core/hashes.js";
 import { MAX_BLOB_BYTES } from "../core/limits.js";
-import { BlobService, type BlobServiceDownloadResponse, type DownloadHeader } from "../../gen/neleus/v1/blob_pb.js";
+import {
+  BlobService,
+  type BlobServiceDownloadRequestSchema,
+  type BlobServiceDownloadResponse,
+  type DownloadHeader,
+} from "../../gen/neleus/v1/blob_pb.js";
 import { countArgument, hashBytes } from "./argument.js";
 import { callOptions, type Connection } from "./connection.js";
-import type { BlobHandle, RangeOptions } from "./contract.js";
+import type { BlobHandle, BlobPiece, BlobRange, RangeOptions } from "./contract.js";
 import { receivedInteger } from "./received.js";
 import type { BlobReference, HashArgument } from "./records.js";
 import type { CallOptions } from "./transport.js";
@@ -51,9 +57,7 @@ export class VerifiedBlob implements BlobHandle {
   async bytesOfSize(sizeBytes: number, range: RangeOptions = {}): Promise<Uint8Array> {
     const { start, end } = range;
     return this.#gather({ ...callOptions(range), start, end }, (answered) => {
-      if (answered.sizeBytes === sizeBytes) return;
-      const claim = `has ${answered.sizeBytes} bytes, the server says; it has ${sizeBytes}`;
-      throw new VerificationFailed(`blob ${toHex(this.hash)} ${claim}`);
+      if (answered.sizeBytes !== sizeBytes) throw this.#otherSize(answered.sizeBytes, sizeBytes);
     });
   }
 
@@ -69,6 +73,34 @@ export class VerifiedBlob implements BlobHandle {
     }
     const [only] = pieces;
     return only !== undefined && pieces.length === 1 ? only : concatBytes(...pieces);
+  }
+
+  async *ranges(
+    ranges: readonly BlobRange[],
+    options: CallOptions & { readonly sizeBytes?: number | undefined } = {},
+  ): AsyncGenerator<BlobPiece, void, undefined> {
+    // None at all would be read as all of it.
+    if (ranges.length === 0) throw new InvalidArgument("ranges: at least one is wanted", { field: "ranges" });
+    const asked = ranges.map((range, index) => ({
+      start: range.start === undefined ? 0 : countArgument(range.start, `ranges[${index}].start`),
+      end: range.end === undefined ? undefined : countArgument(range.end, `ranges[${index}].end`),
+    }));
+    const download = this.#open({ ranges: asked.map(rangeMessage) }, options);
+    try {
+      const { sizeBytes } = answeredRange(await nextHeader(download), {
+        start: asked[0]?.start,
+        end: asked.at(-1)?.end,
+      });
+      if (options.sizeBytes !== undefined && options.sizeBytes !== sizeBytes)
+        throw this.#otherSize(sizeBytes, options.sizeBytes);
+      yield* this.#placed(
+        download,
+        sizeBytes,
+        asked.map(({ start, end = sizeBytes }) => ({ start, end })),
+      );
+    } finally {
+      await download.return?.();
+    }
   }
 
   async text(range: RangeOptions & { readonly maxBytes?: number | undefined } = {}): Promise<string> {
@@ -133,20 +165,42 @@ export class VerifiedBlob implements BlobHandle {
     decoder.finish();
   }
 
+  /** The same of several ranges, each piece with its place. */
+  async *#placed(
+    download: Download,
+    sizeBytes: number,
+    ranges: readonly ByteRange[],
+  ): AsyncGenerator<BlobPiece, void, undefined> {
+    const decoder = new SliceDecoder({ hash: this.hash, sizeBytes, range: ranges });
+    const places = new Places(ranges);
+    for (;;) {
+      const next = await download.next();
+      if (next.done === true) break;
+      for (const piece of decoder.push(receivedSlice(next.value))) {
+        // A copy, as above.
+        yield { start: places.next(piece.length), bytes: new Uint8Array(piece) };
+      }
+    }
+    decoder.finish();
+  }
+
   #download(range: RangeOptions, how: { readonly omitParents: boolean }): Download {
     const start = range.start === undefined ? 0 : countArgument(range.start, "start");
     const end = range.end === undefined ? undefined : countArgument(range.end, "end");
     if (end !== undefined && end <= start && end !== 0) {
       throw new InvalidArgument(`end: ${end} is not above start, ${start}`, { field: "end" });
     }
-    const request = {
-      database: this.#connection.database,
-      hash: this.hash,
-      start: BigInt(start),
-      ...(end === undefined ? {} : { end: BigInt(end) }),
-      omitParents: how.omitParents,
-    };
-    return this.#connection.serverStream(BlobService.method.download, request, range)[Symbol.asyncIterator]();
+    return this.#open({ ...rangeMessage({ start, end }), omitParents: how.omitParents }, range);
+  }
+
+  #open(wanted: MessageInitShape<typeof BlobServiceDownloadRequestSchema>, options: CallOptions): Download {
+    const request = { ...wanted, database: this.#connection.database, hash: this.hash };
+    return this.#connection.serverStream(BlobService.method.download, request, options)[Symbol.asyncIterator]();
+  }
+
+  #otherSize(claimed: number, known: number): VerificationFailed {
+    const claim = `has ${claimed} bytes, the server says; it has ${known}`;
+    return new VerificationFailed(`blob ${toHex(this.hash)} ${claim}`);
   }
 
   #tooLarge(range: ByteRange, maxBytes: number): LimitExceeded {
@@ -155,6 +209,33 @@ export class VerifiedBlob implements BlobHandle {
       { hint: "stream it, or raise maxBytes", facts: { limit: "max_bytes", value: String(maxBytes) } },
     );
   }
+}
+
+/** Where the pieces of several ranges lie, which come in order and cover each range. */
+class Places {
+  readonly #ranges: readonly ByteRange[];
+  #index = 0;
+  #offset: number;
+
+  constructor(ranges: readonly ByteRange[]) {
+    this.#ranges = ranges;
+    this.#offset = ranges[0]?.start ?? 0;
+  }
+
+  /** The start of the next piece, which has this length. */
+  next(length: number): number {
+    const start = this.#offset;
+    this.#offset += length;
+    if (this.#offset === this.#ranges[this.#index]?.end) {
+      this.#index += 1;
+      this.#offset = this.#ranges[this.#index]?.start ?? this.#offset;
+    }
+    return start;
+  }
+}
+
+function rangeMessage(range: { start: number; end: number | undefined }): { start: bigint; end?: bigint } {
+  return { start: BigInt(range.start), ...(range.end === undefined ? {} : { end: BigInt(range.end) }) };
 }
 
 type Download = AsyncIterator<BlobServiceDownloadResponse>;

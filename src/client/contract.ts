@@ -340,9 +340,18 @@ export interface Committed {
 }
 
 /** Bytes from `start` (default 0) up to, not including, `end` (default: the end of the blob). */
-export interface RangeOptions extends CallOptions {
+export interface BlobRange {
   readonly start?: number | undefined;
   readonly end?: number | undefined;
+}
+
+/** One range, and the settings of the call. */
+export interface RangeOptions extends BlobRange, CallOptions {}
+
+/** Checked bytes of a blob, and where they lie in it. They belong to the caller. */
+export interface BlobPiece {
+  readonly start: number;
+  readonly bytes: Uint8Array;
 }
 
 /** A blob by its hash. */
@@ -357,6 +366,12 @@ export interface BlobHandle {
   bytes(range?: RangeOptions & { readonly maxBytes?: number | undefined }): Promise<Uint8Array>;
   /** The bytes as text. @throws Malformed - not UTF-8 */
   text(range?: RangeOptions & { readonly maxBytes?: number | undefined }): Promise<string>;
+  /**
+   * Parts of it in one call: up to 1,024 ranges, ascending, none beginning before the one before it ends; only the last may
+   * leave out its end. Their bytes come in order, in pieces that each lie in one range, checked like those of `stream`: what
+   * ranges share of 16 KiB or of its proof travels once.
+   */
+  ranges(ranges: readonly BlobRange[], options?: CallOptions): AsyncIterable<BlobPiece>;
   /** Its size, proved by its last group. */
   stat(options?: CallOptions): Promise<BlobReference>;
   /**

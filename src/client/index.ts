@@ -4,6 +4,8 @@ export type {
   ApplyOptions,
   BatchedBlob,
   BlobHandle,
+  BlobPiece,
+  BlobRange,
   Capabilities,
   CommitRequest,
   Committed,

@@ -5,8 +5,7 @@
 // what was sent: nothing but reading back shows either.
 import { create } from "@bufbuild/protobuf";
 import { equalBytes, toHex } from "../core/bytes.js";
-import { Corrupt, InvalidArgument, NotFound, VerificationFailed } from "../core/errors.js";
-import { BLOB_GROUP_BYTES } from "../core/limits.js";
+import { assert, Corrupt, InvalidArgument, NotFound, VerificationFailed } from "../core/errors.js";
 import {
   BlobService,
   BlobServiceUploadRequestSchema,
@@ -24,7 +23,7 @@ import type { BlobReference, ContentSource, StoredBlob } from "./records.js";
 import type { CallOptions } from "./transport.js";
 import { Outgoing, type DataPart } from "./upload.js";
 
-/** Groups that are read back where held content is sampled, the last one besides. */
+/** Groups of 16 KiB that are read back where held content is sampled, the last one besides. */
 const SAMPLED_GROUPS = 4;
 
 /** Stores content: inline where it is small, else by an upload. See `Database.putBlob`. */
@@ -124,14 +123,14 @@ async function isReadable(
   options: CallOptions,
 ): Promise<boolean> {
   const blob = new VerifiedBlob(connection, hash);
-  const call = callOptions(options);
   try {
-    if ((await blob.stat(call)).sizeBytes !== sizeBytes) return false;
     const chosen = globalThis.crypto.getRandomValues(new Uint32Array(SAMPLED_GROUPS));
-    for (const number of chosen) {
-      const start = Math.floor((number / 2 ** 32) * sizeBytes);
-      await blob.bytesOfSize(sizeBytes, { ...call, start, end: Math.min(sizeBytes, start + BLOB_GROUP_BYTES) });
-    }
+    const last = sizeBytes - 1;
+    const starts = new Set([...chosen].map((number) => Math.floor((number / 2 ** 32) * last)).sort((a, b) => a - b));
+    const ranges = [...starts, last].map((start) => ({ start, end: start + 1 }));
+    // One byte shows the whole group that it lies in.
+    const pieces = blob.ranges(ranges, { ...callOptions(options), sizeBytes });
+    for await (const piece of pieces) assert(piece.bytes.length === 1, "each range is one byte");
     return true;
   } catch (error) {
     if (error instanceof NotFound || error instanceof Corrupt) return false;

@@ -78,6 +78,8 @@ export const MAX_OPEN_SEGMENT_ENTRIES = 50_000;
 export const MAX_BATCH_BYTES = 3 * MiB;
 /** Most blobs in one BatchPut, BatchGet or FindMissing. */
 export const MAX_BATCH_BLOBS = 10_000;
+/** Most ranges in one Download. */
+export const MAX_DOWNLOAD_RANGES = 1_024;
 /** Blobs smaller than this, in bytes, lie in the transactional store; larger ones are files. */
 export const LARGE_BLOB_BYTES = 64 * KiB;
 /** Largest blob, in bytes: the largest size whose every offset is a safe integer in every client language we test. */

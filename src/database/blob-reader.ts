@@ -6,7 +6,7 @@
 //
 // Cost: one read of content a part of 256 KiB, one of outboard every 4 MiB. Memory: one part, and 8 pages of outboard.
 import { PAIR_BYTES, SliceDecoder, computeOutboard, outboardBytes, slicePlan } from "../core/blob/index.js";
-import type { ByteRange, SlicePart } from "../core/blob/index.js";
+import type { ByteRange, ByteRanges, SlicePart } from "../core/blob/index.js";
 import { concatBytes, toHex } from "../core/bytes.js";
 import { Corrupt, VerificationFailed } from "../core/errors.js";
 import type { BlobHash } from "../core/hashes.js";
@@ -47,7 +47,7 @@ export class RowBlobReader implements BlobReader {
     this.#content = content;
   }
 
-  async *slices(range?: ByteRange): AsyncGenerator<SlicePart, void, undefined> {
+  async *slices(range?: ByteRanges): AsyncGenerator<SlicePart, void, undefined> {
     const content = this.#content;
     const outboard = computeOutboard(content);
     const source: SliceSource = {
@@ -88,7 +88,7 @@ export class FileBlobReader implements BlobReader {
     this.#checking = checking;
   }
 
-  async *slices(range: ByteRange = wholeOf(this)): AsyncGenerator<SlicePart, void, undefined> {
+  async *slices(range: ByteRanges = wholeOf(this)): AsyncGenerator<SlicePart, void, undefined> {
     for await (const { parents, data } of this.#parts(range)) yield { parents, data };
   }
 
@@ -108,7 +108,7 @@ export class FileBlobReader implements BlobReader {
   }
 
   /** The slice in parts, each checked before it is handed on. */
-  async *#parts(range: ByteRange): AsyncGenerator<PlacedPart, void, undefined> {
+  async *#parts(range: ByteRanges): AsyncGenerator<PlacedPart, void, undefined> {
     const source: SliceSource = {
       sizeBytes: this.sizeBytes,
       read: (offset, length) => this.#file.read(offset, length),
@@ -197,16 +197,21 @@ function wholeOf(blob: { readonly sizeBytes: number }): ByteRange {
   return { start: 0, end: blob.sizeBytes };
 }
 
-/** The walk over a slice, cut into parts of at most GROUPS_IN_PART groups. The groups of a part are one read. */
-async function* sliceParts(source: SliceSource, range: ByteRange): AsyncGenerator<PlacedPart, void, undefined> {
+/**
+ * The walk over a slice, cut into parts of at most GROUPS_IN_PART groups. Groups that lie one behind the other are one
+ * read; the reads of a part go on side by side.
+ */
+async function* sliceParts(source: SliceSource, range: ByteRanges): AsyncGenerator<PlacedPart, void, undefined> {
   let parents: Uint8Array[] = [];
-  let start = 0;
-  let end = 0;
+  let runs: { readonly start: number; end: number }[] = [];
   let groups = 0;
   const take = async (): Promise<PlacedPart> => {
-    const data = await source.read(start, end - start);
-    const part = { start, parents: concatBytes(...parents), data };
+    const read = await Promise.all(runs.map(({ start, end }) => source.read(start, end - start)));
+    const [only] = read;
+    const data = only !== undefined && read.length === 1 ? only : concatBytes(...read);
+    const part = { start: runs[0]?.start ?? 0, parents: concatBytes(...parents), data };
     parents = [];
+    runs = [];
     groups = 0;
     return part;
   };
@@ -215,8 +220,9 @@ async function* sliceParts(source: SliceSource, range: ByteRange): AsyncGenerato
       parents.push(await source.pair(item.pairIndex));
       continue;
     }
-    if (groups === 0) start = item.start;
-    end = item.end;
+    const run = runs.at(-1);
+    if (run?.end === item.start) run.end = item.end;
+    else runs.push({ start: item.start, end: item.end });
     groups += 1;
     if (groups === GROUPS_IN_PART) yield await take();
   }

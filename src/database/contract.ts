@@ -15,7 +15,7 @@
 // - Bytes that do not match their hash are `Corrupt`, which names them, and never data. With `verify_on_read` off blobs
 //   and nodes are not hashed again on the way out.
 // - After `close` everything throws `Unavailable`.
-import type { SlicePart, ByteRange } from "../core/blob/index.js";
+import type { SlicePart, ByteRange, ByteRanges } from "../core/blob/index.js";
 import type { InvalidArgument } from "../core/errors.js";
 import type { BlobHash, CommitHash, Digest, ManifestHash, MapRoot } from "../core/hashes.js";
 import type { MapAt, NodeSource, Recorder } from "../core/map/index.js";
@@ -172,12 +172,12 @@ export interface Blobs {
 /** A blob open for reading. */
 export interface BlobReader extends BlobRef {
   /**
-   * The slice of a range, in parts of at most DATA_MESSAGE_BYTES of content; no item of the walk is cut in two. `range`
-   * absent: all of it.
+   * The slice of a range, or of several in ascending order, in parts of at most DATA_MESSAGE_BYTES of content; no item of
+   * the walk is cut in two. `range` absent: all of it.
    * @throws InvalidArgument - a range that is empty or passes the end (only the empty blob has an empty range)
    * @throws Corrupt - content or outboard do not match the hash
    */
-  slices(range?: ByteRange): AsyncGenerator<SlicePart, void, undefined>;
+  slices(range?: ByteRanges): AsyncGenerator<SlicePart, void, undefined>;
   /** Exactly the bytes of the range, checked likewise, in parts of at most DATA_MESSAGE_BYTES. Errors as of `slices`. */
   bytes(range?: ByteRange): AsyncGenerator<Uint8Array, void, undefined>;
   close(): Promise<void>;

@@ -17,10 +17,16 @@ import {
   type BlobServiceFindMissingRequest,
   type UploadHeader,
 } from "../../gen/neleus/v1/blob_pb.js";
-import { slicePlan, type ByteRange, type SlicePart } from "../core/blob/index.js";
+import { checkedRanges, type ByteRange, type SlicePart } from "../core/blob/index.js";
 import { concatBytes } from "../core/bytes.js";
 import type { BlobHash } from "../core/hashes.js";
-import { MAX_BATCH_BLOBS, MAX_BLOB_BYTES, MAX_INLINE_VALUE_BYTES, STREAM_MESSAGE_BYTES } from "../core/limits.js";
+import {
+  MAX_BATCH_BLOBS,
+  MAX_BLOB_BYTES,
+  MAX_DOWNLOAD_RANGES,
+  MAX_INLINE_VALUE_BYTES,
+  STREAM_MESSAGE_BYTES,
+} from "../core/limits.js";
 import type { BlobReader, BlobRef as StoredBlob } from "../database/index.js";
 import { statusMessage } from "./errors.js";
 import { openDatabase, type ServiceEnvironment } from "./environment.js";
@@ -143,18 +149,18 @@ async function* download(
   context: CallContext,
 ): AsyncGenerator<MessageInitShape<typeof BlobServiceDownloadResponseSchema>, void, undefined> {
   const hash = blobHashField(request.hash, "hash");
-  const start = integerField(request.start, "start");
-  const wantedEnd = request.end === undefined ? undefined : integerField(request.end, "end");
+  const wanted = wantedRanges(request);
   const database = await openDatabase(environment, request);
   const pace = new Pace(context.signal);
   const blob = await database.blobs.open(hash);
   try {
-    const range: ByteRange = { start, end: wantedEnd ?? blob.sizeBytes };
+    const placed = wanted.map(({ start, end = blob.sizeBytes }) => ({ start, end }));
     // Checked before the header goes out, so that a wrong range is an error and not a stream that breaks.
-    slicePlan(blob.sizeBytes, range);
-    const header = { size: BigInt(blob.sizeBytes), start: BigInt(range.start), end: BigInt(range.end) };
-    yield { part: { case: "header", value: header } };
-    for await (const slice of request.omitParents ? withoutParents(blob, range) : blob.slices(range)) {
+    const ranges = checkedRanges(blob.sizeBytes, request.ranges.length > 0 ? placed : (placed[0] ?? placed));
+    const start = BigInt(ranges[0]?.start ?? 0);
+    const end = BigInt(ranges.at(-1)?.end ?? 0);
+    yield { part: { case: "header", value: { size: BigInt(blob.sizeBytes), start, end } } };
+    for await (const slice of request.omitParents ? withoutParents(blob, ranges) : blob.slices(ranges)) {
       if (pace.isDue) await pace.rest();
       yield { part: { case: "slice", value: slice } };
     }
@@ -163,11 +169,29 @@ async function* download(
   }
 }
 
+/** The ranges that are asked for, the one of `start` and `end` among them; an end is absent where the blob's is meant. */
+function wantedRanges(request: BlobServiceDownloadRequest): { start: number; end?: number }[] {
+  const { start, end, ranges } = request;
+  const range = (
+    wanted: { start: bigint; end?: bigint | undefined },
+    path: string,
+  ): { start: number; end?: number } => ({
+    start: integerField(wanted.start, `${path}start`),
+    ...(wanted.end === undefined ? {} : { end: integerField(wanted.end, `${path}end`) }),
+  });
+  if (ranges.length === 0) return [range({ start, end }, "")];
+  if (start !== 0n || end !== undefined) {
+    throw invalid("ranges", "given beside start or end", "give one or the other");
+  }
+  countWithin(ranges.length, { field: "ranges", name: "download_ranges", value: MAX_DOWNLOAD_RANGES });
+  return ranges.map((wanted, index) => range(wanted, `ranges[${index}].`));
+}
+
 async function* withoutParents(
   blob: BlobReader,
-  range: ByteRange,
+  ranges: readonly ByteRange[],
 ): AsyncGenerator<MessageInitShape<typeof DownloadSliceSchema>, void, undefined> {
-  for await (const data of blob.bytes(range)) yield { data };
+  for (const range of ranges) for await (const data of blob.bytes(range)) yield { data };
 }
 
 /** A slice of few groups in one piece. */

@@ -80,6 +80,10 @@ test("the same commands against a server, and a large value by itself", async (c
   assert.equal(json(await neleus(cwd, ["blob", "stat", hash, ...remote]))["size"], large.length);
   await neleus(cwd, ["blob", "get", hash, "part.bin", "--range", "1000000:2000001", ...remote]);
   assert.deepEqual(readFileSync(join(cwd, "part.bin")), large.subarray(1_000_000, 2_000_001));
+  const two = ["--range", "10:20", "--range", "2000000:2000001"];
+  assert.equal(json(await neleus(cwd, ["blob", "get", hash, "two.bin", ...two, ...remote]))["size"], 11);
+  const twoParts = Buffer.concat([large.subarray(10, 20), large.subarray(2_000_000, 2_000_001)]);
+  assert.deepEqual(readFileSync(join(cwd, "two.bin")), twoParts);
   const digest = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
   const piped = await neleus(cwd, ["blob", "get", hash, "-", "--server", address, "--quiet"]);
   assert.equal(digest(piped.stdoutBytes), digest(large));

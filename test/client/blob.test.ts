@@ -49,6 +49,57 @@ onEachTransport("content of every size and form", async ({ client }) => {
   await db.close();
 });
 
+onEachTransport("several ranges in one call", async ({ client }) => {
+  const db = await client();
+  const bytes = patternBytes(1_500_000, 11);
+  const blob = db.blob((await db.putBlob(bytes)).hash);
+  const ranges = [{ start: 3, end: 9 }, { start: 9, end: 10 }, { start: 16_000, end: 70_000 }, { start: 1_400_000 }];
+  const found = new Uint8Array(bytes.length);
+  let previousEnd = 0;
+  let sizeBytes = 0;
+  for await (const piece of blob.ranges(ranges)) {
+    assert.ok(piece.start >= previousEnd);
+    assert.ok(
+      ranges.some(({ start, end = bytes.length }) => piece.start >= start && piece.start + piece.bytes.length <= end),
+    );
+    previousEnd = piece.start + piece.bytes.length;
+    sizeBytes += piece.bytes.length;
+    found.set(piece.bytes, piece.start);
+    piece.bytes.fill(0);
+  }
+  assert.equal(sizeBytes, 7 + 54_000 + 100_000);
+  for (const { start, end = bytes.length } of ranges)
+    assert.deepEqual(found.slice(start, end), bytes.slice(start, end));
+  assert.deepEqual(
+    (await all(blob.ranges([{}]))).reduce((total, piece) => total + piece.bytes.length, 0),
+    bytes.length,
+  );
+  const none = db.blob((await db.putBlob("")).hash);
+  assert.deepEqual(await all(none.ranges([{ start: 0, end: 0 }])), []);
+  const field = (wanted: string) => (error: unknown) => error instanceof InvalidArgument && error.field === wanted;
+  await assert.rejects(all(blob.ranges([])), field("ranges"));
+  await assert.rejects(
+    all(
+      blob.ranges([
+        { start: 5, end: 9 },
+        { start: 8, end: 9 },
+      ]),
+    ),
+    field("ranges[1].start"),
+  );
+  await assert.rejects(all(blob.ranges([{ start: 5, end: 9 }, { start: -1 }])), field("ranges[1].start"));
+  await assert.rejects(
+    all(blob.ranges(Array.from({ length: 1_025 }, (_, at) => ({ start: at, end: at + 1 })))),
+    LimitExceeded,
+  );
+  await assert.rejects(all(db.blob(new Uint8Array(32)).ranges([{}])), NotFound);
+  for await (const piece of blob.ranges(ranges)) {
+    assert.equal(piece.start, 3);
+    break;
+  }
+  await db.close();
+});
+
 onEachTransport("what is not there, and what cannot be", async ({ client }) => {
   const db = await client();
   const { hash } = await db.putBlob(patternBytes(100_000, 1));

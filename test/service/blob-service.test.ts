@@ -9,13 +9,20 @@ import { ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.js";
 import {
   BatchPutOutcome,
   BlobService,
+  DownloadHeaderSchema,
   UploadDataSchema,
   type BlobServiceUploadRequestSchema,
 } from "#gen/neleus/v1/blob_pb.js";
 import { decodeSlice, hashBlob, SliceDecoder } from "#src/core/blob/index.js";
 import { concatBytes, toHex } from "#src/core/bytes.js";
 import { blobHash } from "#src/core/hashes.js";
-import { LARGE_BLOB_BYTES, MAX_BATCH_BLOBS, MAX_INLINE_VALUE_BYTES, MAX_UPLOAD_DATA_BYTES } from "#src/core/limits.js";
+import {
+  LARGE_BLOB_BYTES,
+  MAX_BATCH_BLOBS,
+  MAX_DOWNLOAD_RANGES,
+  MAX_INLINE_VALUE_BYTES,
+  MAX_UPLOAD_DATA_BYTES,
+} from "#src/core/limits.js";
 import { GrpcStatus } from "#src/service/index.js";
 import { patternBytes } from "../support/vectors.js";
 import { collect, fails, openHarness, utf8Of, type Harness } from "./harness.js";
@@ -332,6 +339,41 @@ describe("BlobService.Download", () => {
     }
   });
 
+  test("several ranges in one walk, checked, whether small or large", async () => {
+    const harness = await openHarness();
+    for (const size of [40_000, 2_000_000]) {
+      const bytes = patternBytes(size);
+      const { hash } = await harness.database.blobs.put(bytes);
+      const wanted = [0, 1, 2, 3, 4, 5].map((index) => ({
+        start: Math.floor((index * size) / 6),
+        end: Math.floor((index * size) / 6) + index * index + 1,
+      }));
+      const open = { start: size - 10, end: size };
+      const ranges = [
+        ...wanted.map(({ start, end }) => ({ start: BigInt(start), end: BigInt(end) })),
+        { start: BigInt(open.start) },
+      ];
+      const [first, ...slices] = await collect(harness.caller.serverStream(Download, { hash, ranges }));
+      assert.deepEqual(first?.part, {
+        case: "header",
+        value: create(DownloadHeaderSchema, { size: BigInt(size), start: 0n, end: BigInt(size) }),
+      });
+      const decoder = new SliceDecoder({ hash: blobHash(hash), sizeBytes: size, range: [...wanted, open] });
+      const pieces: Uint8Array[] = [];
+      for (const { part } of slices) {
+        assert.equal(part.case, "slice");
+        pieces.push(...decoder.push(part.value).map((piece) => new Uint8Array(piece)));
+      }
+      decoder.finish();
+      const expected = concatBytes(...[...wanted, open].map(({ start, end }) => bytes.subarray(start, end)));
+      assert.deepEqual(concatBytes(...pieces), expected);
+      const bare = await collect(harness.caller.serverStream(Download, { hash, ranges, omitParents: true }));
+      const sent = bare.map(({ part }) => (part.case === "slice" ? part.value.data : new Uint8Array(0)));
+      assert.deepEqual(concatBytes(...sent), expected);
+    }
+    assert.deepEqual(harness.open, { blobs: 0, uploads: 0 });
+  });
+
   test("errors come before the header", async () => {
     const harness = await openHarness();
     const bytes = patternBytes(100_000);
@@ -346,6 +388,16 @@ describe("BlobService.Download", () => {
     await fails(ask({ end: 100_001n }), { ...INVALID, field: "end" });
     await fails(ask({ end: 2n ** 60n }), { ...INVALID, field: "end" });
     await fails(ask({ database: "other" }), NOT_FOUND);
+    const range = (start: number, end: number): object => ({ start: BigInt(start), end: BigInt(end) });
+    await fails(ask({ ranges: [range(0, 5), range(4, 9)] }), { ...INVALID, field: "ranges[1].start" });
+    await fails(ask({ ranges: [{ start: 0n }, range(4, 9)] }), { ...INVALID, field: "ranges[1].start" });
+    await fails(ask({ ranges: [range(0, 5), range(6, 100_001)] }), { ...INVALID, field: "ranges[1].end" });
+    await fails(ask({ ranges: [{ start: 2n ** 60n }] }), { ...INVALID, field: "ranges[0].start" });
+    await fails(ask({ ranges: [range(0, 5)], start: 1n }), { ...INVALID, field: "ranges" });
+    await fails(ask({ ranges: [range(0, 5)], end: 5n }), { ...INVALID, field: "ranges" });
+    const many = Array.from({ length: MAX_DOWNLOAD_RANGES + 1 }, (_, index) => range(index, index + 1));
+    await fails(ask({ ranges: many }), { ...LIMIT, field: "ranges" });
+    assert.equal((await ask({ ranges: many.slice(1) })).length, 2);
     assert.deepEqual(harness.open, { blobs: 0, uploads: 0 });
   });
 

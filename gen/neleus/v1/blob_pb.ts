@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file neleus/v1/blob.proto.
  */
 export const file_neleus_v1_blob: GenFile = /*@__PURE__*/
-  fileDesc("ChRuZWxldXMvdjEvYmxvYi5wcm90bxIJbmVsZXVzLnYxIp8BChhCbG9iU2VydmljZVVwbG9hZFJlcXVlc3QSKQoGaGVhZGVyGAEgASgLMhcubmVsZXVzLnYxLlVwbG9hZEhlYWRlckgAEiUKBGRhdGEYAiABKAsyFS5uZWxldXMudjEuVXBsb2FkRGF0YUgAEikKBmZpbmlzaBgDIAEoCzIXLm5lbGV1cy52MS5VcGxvYWRGaW5pc2hIAEIGCgRwYXJ0IlgKDFVwbG9hZEhlYWRlchIQCghkYXRhYmFzZRgBIAEoCRIRCgl1cGxvYWRfaWQYAiABKAkSIwoHY29udGVudBgDIAEoCzISLm5lbGV1cy52MS5CbG9iUmVmIioKClVwbG9hZERhdGESDgoGb2Zmc2V0GAEgASgEEgwKBGRhdGEYAiABKAwiKgoMVXBsb2FkRmluaXNoEgwKBHNpemUYASABKAQSDAoEaGFzaBgCIAEoDCJNChlCbG9iU2VydmljZVVwbG9hZFJlc3BvbnNlEgwKBGhhc2gYASABKAwSDAoEc2l6ZRgCIAEoBBIUCgxhbHJlYWR5X2hlbGQYAyABKAgiaQodQmxvYlNlcnZpY2VRdWVyeVVwbG9hZFJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSEQoJdXBsb2FkX2lkGAIgASgJEiMKB2NvbnRlbnQYAyABKAsyEi5uZWxldXMudjEuQmxvYlJlZiI+Ch5CbG9iU2VydmljZVF1ZXJ5VXBsb2FkUmVzcG9uc2USDgoGb2Zmc2V0GAEgASgEEgwKBGhlbGQYAiABKAgiewoaQmxvYlNlcnZpY2VEb3dubG9hZFJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSDAoEaGFzaBgCIAEoDBINCgVzdGFydBgDIAEoBBIQCgNlbmQYBCABKARIAIgBARIUCgxvbWl0X3BhcmVudHMYBSABKAhCBgoEX2VuZCJ9ChtCbG9iU2VydmljZURvd25sb2FkUmVzcG9uc2USKwoGaGVhZGVyGAEgASgLMhkubmVsZXVzLnYxLkRvd25sb2FkSGVhZGVySAASKQoFc2xpY2UYAiABKAsyGC5uZWxldXMudjEuRG93bmxvYWRTbGljZUgAQgYKBHBhcnQiOgoORG93bmxvYWRIZWFkZXISDAoEc2l6ZRgBIAEoBBINCgVzdGFydBgCIAEoBBILCgNlbmQYAyABKAQiLgoNRG93bmxvYWRTbGljZRIPCgdwYXJlbnRzGAEgASgMEgwKBGRhdGEYAiABKAwiQQodQmxvYlNlcnZpY2VGaW5kTWlzc2luZ1JlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSDgoGaGFzaGVzGAIgAygMIjEKHkJsb2JTZXJ2aWNlRmluZE1pc3NpbmdSZXNwb25zZRIPCgdtaXNzaW5nGAEgAygMIj0KGkJsb2JTZXJ2aWNlQmF0Y2hQdXRSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEg0KBWJsb2JzGAIgAygMImgKG0Jsb2JTZXJ2aWNlQmF0Y2hQdXRSZXNwb25zZRIhCgVibG9icxgBIAMoCzISLm5lbGV1cy52MS5CbG9iUmVmEiYKBWl0ZW1zGAIgAygLMhcubmVsZXVzLnYxLkJhdGNoUHV0SXRlbSJgCgxCYXRjaFB1dEl0ZW0SKwoHb3V0Y29tZRgBIAEoDjIaLm5lbGV1cy52MS5CYXRjaFB1dE91dGNvbWUSIwoHcmVmdXNhbBgCIAEoCzISLmdvb2dsZS5ycGMuU3RhdHVzIiUKB0Jsb2JSZWYSDAoEaGFzaBgBIAEoDBIMCgRzaXplGAIgASgEIj4KGkJsb2JTZXJ2aWNlQmF0Y2hHZXRSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEg4KBmhhc2hlcxgCIAMoDCJFChtCbG9iU2VydmljZUJhdGNoR2V0UmVzcG9uc2USJgoFaXRlbXMYASADKAsyFy5uZWxldXMudjEuQmF0Y2hHZXRJdGVtIlAKDEJhdGNoR2V0SXRlbRIOCgRkYXRhGAEgASgMSAASEQoHbWlzc2luZxgCIAEoCEgAEhMKCXRvb19sYXJnZRgDIAEoBEgAQggKBnJlc3VsdCI4ChZCbG9iU2VydmljZVN0YXRSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEgwKBGhhc2gYAiABKAwiRgoXQmxvYlNlcnZpY2VTdGF0UmVzcG9uc2USDAoEc2l6ZRgBIAEoBBIPCgdwYXJlbnRzGAIgASgMEgwKBGRhdGEYAyABKAwqlQEKD0JhdGNoUHV0T3V0Y29tZRIhCh1CQVRDSF9QVVRfT1VUQ09NRV9VTlNQRUNJRklFRBAAEhwKGEJBVENIX1BVVF9PVVRDT01FX1NUT1JFRBABEiIKHkJBVENIX1BVVF9PVVRDT01FX0FMUkVBRFlfSEVMRBACEh0KGUJBVENIX1BVVF9PVVRDT01FX1JFRlVTRUQQAzLMBQoLQmxvYlNlcnZpY2USWwoGVXBsb2FkEiMubmVsZXVzLnYxLkJsb2JTZXJ2aWNlVXBsb2FkUmVxdWVzdBokLm5lbGV1cy52MS5CbG9iU2VydmljZVVwbG9hZFJlc3BvbnNlIgSovBgDKAESawoLUXVlcnlVcGxvYWQSKC5uZWxldXMudjEuQmxvYlNlcnZpY2VRdWVyeVVwbG9hZFJlcXVlc3QaKS5uZWxldXMudjEuQmxvYlNlcnZpY2VRdWVyeVVwbG9hZFJlc3BvbnNlIgeQAgGovBgDEmQKCERvd25sb2FkEiUubmVsZXVzLnYxLkJsb2JTZXJ2aWNlRG93bmxvYWRSZXF1ZXN0GiYubmVsZXVzLnYxLkJsb2JTZXJ2aWNlRG93bmxvYWRSZXNwb25zZSIHkAIBqLwYAjABEmsKC0ZpbmRNaXNzaW5nEigubmVsZXVzLnYxLkJsb2JTZXJ2aWNlRmluZE1pc3NpbmdSZXF1ZXN0GikubmVsZXVzLnYxLkJsb2JTZXJ2aWNlRmluZE1pc3NpbmdSZXNwb25zZSIHkAIBqLwYAhJiCghCYXRjaFB1dBIlLm5lbGV1cy52MS5CbG9iU2VydmljZUJhdGNoUHV0UmVxdWVzdBomLm5lbGV1cy52MS5CbG9iU2VydmljZUJhdGNoUHV0UmVzcG9uc2UiB5ACAqi8GAMSZAoIQmF0Y2hHZXQSJS5uZWxldXMudjEuQmxvYlNlcnZpY2VCYXRjaEdldFJlcXVlc3QaJi5uZWxldXMudjEuQmxvYlNlcnZpY2VCYXRjaEdldFJlc3BvbnNlIgeQAgGovBgCMAESVgoEU3RhdBIhLm5lbGV1cy52MS5CbG9iU2VydmljZVN0YXRSZXF1ZXN0GiIubmVsZXVzLnYxLkJsb2JTZXJ2aWNlU3RhdFJlc3BvbnNlIgeQAgGovBgCQjMKDWRldi5uZWxldXMudjFQAVogbmVsZXVzLmRldi9nby9uZWxldXMvdjE7bmVsZXVzdjFiBnByb3RvMw", [file_google_rpc_status, file_neleus_v1_options]);
+  fileDesc("ChRuZWxldXMvdjEvYmxvYi5wcm90bxIJbmVsZXVzLnYxIp8BChhCbG9iU2VydmljZVVwbG9hZFJlcXVlc3QSKQoGaGVhZGVyGAEgASgLMhcubmVsZXVzLnYxLlVwbG9hZEhlYWRlckgAEiUKBGRhdGEYAiABKAsyFS5uZWxldXMudjEuVXBsb2FkRGF0YUgAEikKBmZpbmlzaBgDIAEoCzIXLm5lbGV1cy52MS5VcGxvYWRGaW5pc2hIAEIGCgRwYXJ0IlgKDFVwbG9hZEhlYWRlchIQCghkYXRhYmFzZRgBIAEoCRIRCgl1cGxvYWRfaWQYAiABKAkSIwoHY29udGVudBgDIAEoCzISLm5lbGV1cy52MS5CbG9iUmVmIioKClVwbG9hZERhdGESDgoGb2Zmc2V0GAEgASgEEgwKBGRhdGEYAiABKAwiKgoMVXBsb2FkRmluaXNoEgwKBHNpemUYASABKAQSDAoEaGFzaBgCIAEoDCJNChlCbG9iU2VydmljZVVwbG9hZFJlc3BvbnNlEgwKBGhhc2gYASABKAwSDAoEc2l6ZRgCIAEoBBIUCgxhbHJlYWR5X2hlbGQYAyABKAgiaQodQmxvYlNlcnZpY2VRdWVyeVVwbG9hZFJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSEQoJdXBsb2FkX2lkGAIgASgJEiMKB2NvbnRlbnQYAyABKAsyEi5uZWxldXMudjEuQmxvYlJlZiI+Ch5CbG9iU2VydmljZVF1ZXJ5VXBsb2FkUmVzcG9uc2USDgoGb2Zmc2V0GAEgASgEEgwKBGhlbGQYAiABKAgioQEKGkJsb2JTZXJ2aWNlRG93bmxvYWRSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEgwKBGhhc2gYAiABKAwSDQoFc3RhcnQYAyABKAQSEAoDZW5kGAQgASgESACIAQESFAoMb21pdF9wYXJlbnRzGAUgASgIEiQKBnJhbmdlcxgGIAMoCzIULm5lbGV1cy52MS5CeXRlUmFuZ2VCBgoEX2VuZCI0CglCeXRlUmFuZ2USDQoFc3RhcnQYASABKAQSEAoDZW5kGAIgASgESACIAQFCBgoEX2VuZCJ9ChtCbG9iU2VydmljZURvd25sb2FkUmVzcG9uc2USKwoGaGVhZGVyGAEgASgLMhkubmVsZXVzLnYxLkRvd25sb2FkSGVhZGVySAASKQoFc2xpY2UYAiABKAsyGC5uZWxldXMudjEuRG93bmxvYWRTbGljZUgAQgYKBHBhcnQiOgoORG93bmxvYWRIZWFkZXISDAoEc2l6ZRgBIAEoBBINCgVzdGFydBgCIAEoBBILCgNlbmQYAyABKAQiLgoNRG93bmxvYWRTbGljZRIPCgdwYXJlbnRzGAEgASgMEgwKBGRhdGEYAiABKAwiQQodQmxvYlNlcnZpY2VGaW5kTWlzc2luZ1JlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSDgoGaGFzaGVzGAIgAygMIjEKHkJsb2JTZXJ2aWNlRmluZE1pc3NpbmdSZXNwb25zZRIPCgdtaXNzaW5nGAEgAygMIj0KGkJsb2JTZXJ2aWNlQmF0Y2hQdXRSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEg0KBWJsb2JzGAIgAygMImgKG0Jsb2JTZXJ2aWNlQmF0Y2hQdXRSZXNwb25zZRIhCgVibG9icxgBIAMoCzISLm5lbGV1cy52MS5CbG9iUmVmEiYKBWl0ZW1zGAIgAygLMhcubmVsZXVzLnYxLkJhdGNoUHV0SXRlbSJgCgxCYXRjaFB1dEl0ZW0SKwoHb3V0Y29tZRgBIAEoDjIaLm5lbGV1cy52MS5CYXRjaFB1dE91dGNvbWUSIwoHcmVmdXNhbBgCIAEoCzISLmdvb2dsZS5ycGMuU3RhdHVzIiUKB0Jsb2JSZWYSDAoEaGFzaBgBIAEoDBIMCgRzaXplGAIgASgEIj4KGkJsb2JTZXJ2aWNlQmF0Y2hHZXRSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEg4KBmhhc2hlcxgCIAMoDCJFChtCbG9iU2VydmljZUJhdGNoR2V0UmVzcG9uc2USJgoFaXRlbXMYASADKAsyFy5uZWxldXMudjEuQmF0Y2hHZXRJdGVtIlAKDEJhdGNoR2V0SXRlbRIOCgRkYXRhGAEgASgMSAASEQoHbWlzc2luZxgCIAEoCEgAEhMKCXRvb19sYXJnZRgDIAEoBEgAQggKBnJlc3VsdCI4ChZCbG9iU2VydmljZVN0YXRSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEgwKBGhhc2gYAiABKAwiRgoXQmxvYlNlcnZpY2VTdGF0UmVzcG9uc2USDAoEc2l6ZRgBIAEoBBIPCgdwYXJlbnRzGAIgASgMEgwKBGRhdGEYAyABKAwqlQEKD0JhdGNoUHV0T3V0Y29tZRIhCh1CQVRDSF9QVVRfT1VUQ09NRV9VTlNQRUNJRklFRBAAEhwKGEJBVENIX1BVVF9PVVRDT01FX1NUT1JFRBABEiIKHkJBVENIX1BVVF9PVVRDT01FX0FMUkVBRFlfSEVMRBACEh0KGUJBVENIX1BVVF9PVVRDT01FX1JFRlVTRUQQAzLMBQoLQmxvYlNlcnZpY2USWwoGVXBsb2FkEiMubmVsZXVzLnYxLkJsb2JTZXJ2aWNlVXBsb2FkUmVxdWVzdBokLm5lbGV1cy52MS5CbG9iU2VydmljZVVwbG9hZFJlc3BvbnNlIgSovBgDKAESawoLUXVlcnlVcGxvYWQSKC5uZWxldXMudjEuQmxvYlNlcnZpY2VRdWVyeVVwbG9hZFJlcXVlc3QaKS5uZWxldXMudjEuQmxvYlNlcnZpY2VRdWVyeVVwbG9hZFJlc3BvbnNlIgeQAgGovBgDEmQKCERvd25sb2FkEiUubmVsZXVzLnYxLkJsb2JTZXJ2aWNlRG93bmxvYWRSZXF1ZXN0GiYubmVsZXVzLnYxLkJsb2JTZXJ2aWNlRG93bmxvYWRSZXNwb25zZSIHkAIBqLwYAjABEmsKC0ZpbmRNaXNzaW5nEigubmVsZXVzLnYxLkJsb2JTZXJ2aWNlRmluZE1pc3NpbmdSZXF1ZXN0GikubmVsZXVzLnYxLkJsb2JTZXJ2aWNlRmluZE1pc3NpbmdSZXNwb25zZSIHkAIBqLwYAhJiCghCYXRjaFB1dBIlLm5lbGV1cy52MS5CbG9iU2VydmljZUJhdGNoUHV0UmVxdWVzdBomLm5lbGV1cy52MS5CbG9iU2VydmljZUJhdGNoUHV0UmVzcG9uc2UiB5ACAqi8GAMSZAoIQmF0Y2hHZXQSJS5uZWxldXMudjEuQmxvYlNlcnZpY2VCYXRjaEdldFJlcXVlc3QaJi5uZWxldXMudjEuQmxvYlNlcnZpY2VCYXRjaEdldFJlc3BvbnNlIgeQAgGovBgCMAESVgoEU3RhdBIhLm5lbGV1cy52MS5CbG9iU2VydmljZVN0YXRSZXF1ZXN0GiIubmVsZXVzLnYxLkJsb2JTZXJ2aWNlU3RhdFJlc3BvbnNlIgeQAgGovBgCQjMKDWRldi5uZWxldXMudjFQAVogbmVsZXVzLmRldi9nby9uZWxldXMvdjE7bmVsZXVzdjFiBnByb3RvMw", [file_google_rpc_status, file_neleus_v1_options]);
 
 /**
  * A part of an upload: one header, then data, then one finish.
@@ -297,6 +297,14 @@ export type BlobServiceDownloadRequest = Message<"neleus.v1.BlobServiceDownloadR
    * @generated from field: bool omit_parents = 5;
    */
   omitParents: boolean;
+
+  /**
+   * Several ranges in place of start and end, at most 1,024: ascending, none beginning before the one before it ends. They
+   * are answered by one walk, over every subtree that meets one of them: parents and groups that they share come once.
+   *
+   * @generated from field: repeated neleus.v1.ByteRange ranges = 6;
+   */
+  ranges: ByteRange[];
 };
 
 /**
@@ -305,6 +313,34 @@ export type BlobServiceDownloadRequest = Message<"neleus.v1.BlobServiceDownloadR
  */
 export const BlobServiceDownloadRequestSchema: GenMessage<BlobServiceDownloadRequest> = /*@__PURE__*/
   messageDesc(file_neleus_v1_blob, 7);
+
+/**
+ * A part of a blob.
+ *
+ * @generated from message neleus.v1.ByteRange
+ */
+export type ByteRange = Message<"neleus.v1.ByteRange"> & {
+  /**
+   * First byte wanted.
+   *
+   * @generated from field: uint64 start = 1;
+   */
+  start: bigint;
+
+  /**
+   * End of the range, excluded; absent means the end of the blob.
+   *
+   * @generated from field: optional uint64 end = 2;
+   */
+  end?: bigint | undefined;
+};
+
+/**
+ * Describes the message neleus.v1.ByteRange.
+ * Use `create(ByteRangeSchema)` to create a new message.
+ */
+export const ByteRangeSchema: GenMessage<ByteRange> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_blob, 8);
 
 /**
  * A part of a download: one header, then slices.
@@ -341,7 +377,7 @@ export type BlobServiceDownloadResponse = Message<"neleus.v1.BlobServiceDownload
  * Use `create(BlobServiceDownloadResponseSchema)` to create a new message.
  */
 export const BlobServiceDownloadResponseSchema: GenMessage<BlobServiceDownloadResponse> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_blob, 8);
+  messageDesc(file_neleus_v1_blob, 9);
 
 /**
  * Opens a download.
@@ -357,14 +393,14 @@ export type DownloadHeader = Message<"neleus.v1.DownloadHeader"> & {
   size: bigint;
 
   /**
-   * First byte of the range answered.
+   * First byte of the range answered; of several, of the first.
    *
    * @generated from field: uint64 start = 2;
    */
   start: bigint;
 
   /**
-   * End of the range answered, excluded.
+   * End of the range answered, excluded; of several, of the last.
    *
    * @generated from field: uint64 end = 3;
    */
@@ -376,7 +412,7 @@ export type DownloadHeader = Message<"neleus.v1.DownloadHeader"> & {
  * Use `create(DownloadHeaderSchema)` to create a new message.
  */
 export const DownloadHeaderSchema: GenMessage<DownloadHeader> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_blob, 9);
+  messageDesc(file_neleus_v1_blob, 10);
 
 /**
  * The next items of the pre-order walk (FORMATS section 5): as the walk needs a parent it takes 64 bytes of parents, as it
@@ -393,7 +429,7 @@ export type DownloadSlice = Message<"neleus.v1.DownloadSlice"> & {
   parents: Uint8Array;
 
   /**
-   * Whole groups, one after the other; without parents, exactly the bytes of the range.
+   * Whole groups, one after the other; without parents, exactly the bytes of the ranges.
    *
    * @generated from field: bytes data = 2;
    */
@@ -405,7 +441,7 @@ export type DownloadSlice = Message<"neleus.v1.DownloadSlice"> & {
  * Use `create(DownloadSliceSchema)` to create a new message.
  */
 export const DownloadSliceSchema: GenMessage<DownloadSlice> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_blob, 10);
+  messageDesc(file_neleus_v1_blob, 11);
 
 /**
  * Asks which blobs are not there.
@@ -433,7 +469,7 @@ export type BlobServiceFindMissingRequest = Message<"neleus.v1.BlobServiceFindMi
  * Use `create(BlobServiceFindMissingRequestSchema)` to create a new message.
  */
 export const BlobServiceFindMissingRequestSchema: GenMessage<BlobServiceFindMissingRequest> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_blob, 11);
+  messageDesc(file_neleus_v1_blob, 12);
 
 /**
  * Those that are not there.
@@ -454,7 +490,7 @@ export type BlobServiceFindMissingResponse = Message<"neleus.v1.BlobServiceFindM
  * Use `create(BlobServiceFindMissingResponseSchema)` to create a new message.
  */
 export const BlobServiceFindMissingResponseSchema: GenMessage<BlobServiceFindMissingResponse> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_blob, 12);
+  messageDesc(file_neleus_v1_blob, 13);
 
 /**
  * Blobs to store together.
@@ -482,7 +518,7 @@ export type BlobServiceBatchPutRequest = Message<"neleus.v1.BlobServiceBatchPutR
  * Use `create(BlobServiceBatchPutRequestSchema)` to create a new message.
  */
 export const BlobServiceBatchPutRequestSchema: GenMessage<BlobServiceBatchPutRequest> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_blob, 13);
+  messageDesc(file_neleus_v1_blob, 14);
 
 /**
  * What became of the blobs.
@@ -510,7 +546,7 @@ export type BlobServiceBatchPutResponse = Message<"neleus.v1.BlobServiceBatchPut
  * Use `create(BlobServiceBatchPutResponseSchema)` to create a new message.
  */
 export const BlobServiceBatchPutResponseSchema: GenMessage<BlobServiceBatchPutResponse> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_blob, 14);
+  messageDesc(file_neleus_v1_blob, 15);
 
 /**
  * What became of one blob of a batch.
@@ -538,7 +574,7 @@ export type BatchPutItem = Message<"neleus.v1.BatchPutItem"> & {
  * Use `create(BatchPutItemSchema)` to create a new message.
  */
 export const BatchPutItemSchema: GenMessage<BatchPutItem> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_blob, 15);
+  messageDesc(file_neleus_v1_blob, 16);
 
 /**
  * Names a blob and its size.
@@ -566,7 +602,7 @@ export type BlobRef = Message<"neleus.v1.BlobRef"> & {
  * Use `create(BlobRefSchema)` to create a new message.
  */
 export const BlobRefSchema: GenMessage<BlobRef> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_blob, 16);
+  messageDesc(file_neleus_v1_blob, 17);
 
 /**
  * Asks for many blobs.
@@ -594,7 +630,7 @@ export type BlobServiceBatchGetRequest = Message<"neleus.v1.BlobServiceBatchGetR
  * Use `create(BlobServiceBatchGetRequestSchema)` to create a new message.
  */
 export const BlobServiceBatchGetRequestSchema: GenMessage<BlobServiceBatchGetRequest> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_blob, 17);
+  messageDesc(file_neleus_v1_blob, 18);
 
 /**
  * Some of the blobs asked for.
@@ -615,7 +651,7 @@ export type BlobServiceBatchGetResponse = Message<"neleus.v1.BlobServiceBatchGet
  * Use `create(BlobServiceBatchGetResponseSchema)` to create a new message.
  */
 export const BlobServiceBatchGetResponseSchema: GenMessage<BlobServiceBatchGetResponse> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_blob, 18);
+  messageDesc(file_neleus_v1_blob, 19);
 
 /**
  * One blob of a batch.
@@ -660,7 +696,7 @@ export type BatchGetItem = Message<"neleus.v1.BatchGetItem"> & {
  * Use `create(BatchGetItemSchema)` to create a new message.
  */
 export const BatchGetItemSchema: GenMessage<BatchGetItem> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_blob, 19);
+  messageDesc(file_neleus_v1_blob, 20);
 
 /**
  * Asks for a blob's size.
@@ -688,7 +724,7 @@ export type BlobServiceStatRequest = Message<"neleus.v1.BlobServiceStatRequest">
  * Use `create(BlobServiceStatRequestSchema)` to create a new message.
  */
 export const BlobServiceStatRequestSchema: GenMessage<BlobServiceStatRequest> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_blob, 20);
+  messageDesc(file_neleus_v1_blob, 21);
 
 /**
  * A blob's size and what proves it.
@@ -723,7 +759,7 @@ export type BlobServiceStatResponse = Message<"neleus.v1.BlobServiceStatResponse
  * Use `create(BlobServiceStatResponseSchema)` to create a new message.
  */
 export const BlobServiceStatResponseSchema: GenMessage<BlobServiceStatResponse> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_blob, 21);
+  messageDesc(file_neleus_v1_blob, 22);
 
 /**
  * What may become of one blob of a batch.
@@ -804,9 +840,11 @@ export const BlobService: GenService<{
     output: typeof BlobServiceQueryUploadResponseSchema;
   },
   /**
-   * Streams a blob or a range of it out, each 16 KiB group with the parents that prove it. A header comes first.
+   * Streams a blob, a range of it or several ranges out, each 16 KiB group with the parents that prove it. A header comes
+   * first.
    *
-   * NOT_FOUND: no such blob. INVALID_ARGUMENT: a range that is empty or passes the end. DATA_LOSS: the stored bytes
+   * NOT_FOUND: no such blob. INVALID_ARGUMENT: a range that is empty or passes the end, or ranges out of order.
+   * RESOURCE_EXHAUSTED: too many ranges. DATA_LOSS: the stored bytes
    * do not match their hash.
    *
    * @generated from rpc neleus.v1.BlobService.Download

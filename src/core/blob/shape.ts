@@ -20,6 +20,9 @@ export interface ByteRange {
   readonly end: number;
 }
 
+/** What is wanted of a blob: one range, or several, ascending, none of which begins before the one before it ends. */
+export type ByteRanges = ByteRange | readonly ByteRange[];
+
 /** Groups from `first` on, `count` of them: one node of the tree. */
 export interface Subtree {
   readonly first: number;
@@ -95,4 +98,37 @@ export function checkRange(sizeBytes: number, range: ByteRange): void {
   if (!Number.isSafeInteger(end) || end < least || end > sizeBytes) {
     throw new InvalidArgument(`end ${end} is not within ${least} … ${sizeBytes}`, { field: "end" });
   }
+}
+
+/**
+ * The ranges of a slice as a list: each as `checkRange` wants it, in ascending order, without a byte in two of them.
+ * @throws InvalidArgument - `field` is `size_bytes`, `start` or `end`, of several `ranges[i].start` or `ranges[i].end`
+ */
+export function checkedRanges(sizeBytes: number, ranges: ByteRanges): readonly ByteRange[] {
+  if (!isList(ranges)) {
+    checkRange(sizeBytes, ranges);
+    return [ranges];
+  }
+  if (ranges.length === 0) throw new InvalidArgument("ranges: at least one is wanted", { field: "ranges" });
+  let previousEnd = 0;
+  for (const [index, range] of ranges.entries()) {
+    try {
+      checkRange(sizeBytes, range);
+    } catch (error) {
+      if (!(error instanceof InvalidArgument) || error.field === "size_bytes") throw error;
+      const field = `ranges[${index}].${error.field ?? "start"}`;
+      throw new InvalidArgument(`ranges[${index}]: ${error.message}`, { field }, { cause: error });
+    }
+    const isEmptyAgain = index > 0 && range.start === range.end;
+    if (range.start < previousEnd || isEmptyAgain) {
+      const message = `ranges[${index}]: starts at ${range.start}, where the one before it ends at ${previousEnd}`;
+      throw new InvalidArgument(message, { field: `ranges[${index}].start`, hint: "give them in ascending order" });
+    }
+    previousEnd = range.end;
+  }
+  return ranges;
+}
+
+function isList(ranges: ByteRanges): ranges is readonly ByteRange[] {
+  return Array.isArray(ranges);
 }

@@ -13,7 +13,7 @@ import { concatBytes, equalBytes, toHex } from "../bytes.js";
 import { assert, IncompleteProof, VerificationFailed, type NeleusError } from "../errors.js";
 import { groupChainingValue, parentChainingValue } from "../hash/index.js";
 import type { BlobHash, Digest } from "../hashes.js";
-import { BLOB_PREFIX, PAIR_BYTES, type ByteRange } from "./shape.js";
+import { BLOB_PREFIX, checkedRanges, PAIR_BYTES, type ByteRange, type ByteRanges } from "./shape.js";
 import { slicePlan, type SliceGroup, type SliceItem, type SliceParent } from "./slice-plan.js";
 
 /** A slice, or the part of one that travels in one message: its pairs and its group bytes, each in pre-order. */
@@ -27,7 +27,8 @@ export interface DecodeSliceOptions {
   readonly hash: BlobHash;
   /** The size that the blob is claimed to have. */
   readonly sizeBytes: number;
-  readonly range: ByteRange;
+  /** What is wanted of it: one range, or several in ascending order. */
+  readonly range: ByteRanges;
 }
 
 /** What was refused, kept so that it can be shown to others. */
@@ -43,7 +44,9 @@ export interface SliceEvidence {
 export class SliceDecoder {
   readonly #hash: BlobHash;
   readonly #sizeBytes: number;
-  readonly #range: ByteRange;
+  readonly #ranges: readonly ByteRange[];
+  /** The first range that the groups so far have not passed. */
+  #rangeIndex = 0;
   readonly #plan: Generator<SliceItem, void, undefined>;
   /** Chaining values of the subtrees still to enter, the next one last. */
   readonly #expected: Digest[];
@@ -53,12 +56,12 @@ export class SliceDecoder {
   #failure: NeleusError | undefined;
   #sizeProved = false;
 
-  /** @throws InvalidArgument - the range is not one of a blob of that size (`field` says which part) */
+  /** @throws InvalidArgument - a range is not one of a blob of that size (`field` says which part) */
   constructor(options: DecodeSliceOptions) {
     this.#hash = options.hash;
     this.#sizeBytes = options.sizeBytes;
-    this.#range = options.range;
-    this.#plan = slicePlan(options.sizeBytes, options.range);
+    this.#ranges = checkedRanges(options.sizeBytes, options.range);
+    this.#plan = slicePlan(options.sizeBytes, this.#ranges);
     this.#expected = [options.hash];
     this.#advance();
   }
@@ -68,14 +71,14 @@ export class SliceDecoder {
     return this.#sizeProved;
   }
 
-  /** True once every byte of the range has been checked and handed on. */
+  /** True once every byte of the ranges has been checked and handed on. */
   get complete(): boolean {
     return this.#next === undefined;
   }
 
   /**
-   * Checks the next part of the slice. Returns the bytes of the range that it completes, in order, cut to the range;
-   * they may be views of `part.data`. After a failure every call fails likewise.
+   * Checks the next part of the slice. Returns the bytes of the ranges that it completes, in order, cut to the ranges: a
+   * piece lies in one of them. They may be views of `part.data`. After a failure every call fails likewise.
    * @throws VerificationFailed - bytes that do not belong to the blob, or that the walk does not want next
    */
   push(part: SlicePart): Uint8Array[] {
@@ -102,7 +105,9 @@ export class SliceDecoder {
     const item = this.#next;
     if (item === undefined) return;
     const missing = item.kind === "parent" ? "an interior node" : `bytes ${item.start} to ${item.end}`;
-    throw new IncompleteProof(`the slice of bytes ${this.#range.start} to ${this.#range.end} ends before ${missing}`, {
+    const [{ start } = { start: 0 }] = this.#ranges;
+    const { end } = this.#ranges.at(-1) ?? { end: start };
+    throw new IncompleteProof(`the slice of bytes ${start} to ${end} ends before ${missing}`, {
       facts: { hash: toHex(this.#hash) },
     });
   }
@@ -142,9 +147,15 @@ export class SliceDecoder {
     const input = item.groupIndex === 0 ? concatBytes(BLOB_PREFIX, bytes) : bytes;
     this.#check(item, bytes, groupChainingValue(input, item));
     if (item.end === this.#sizeBytes) this.#sizeProved = true;
-    const start = Math.max(this.#range.start, item.start) - item.start;
-    const end = Math.min(this.#range.end, item.end) - item.start;
-    if (start < end) pieces.push(bytes.subarray(start, end));
+    for (let range = this.#ranges[this.#rangeIndex]; range !== undefined && range.start < item.end;) {
+      const start = Math.max(range.start, item.start) - item.start;
+      const end = Math.min(range.end, item.end) - item.start;
+      if (start < end) pieces.push(bytes.subarray(start, end));
+      // It goes on in the next group.
+      if (range.end > item.end) break;
+      this.#rangeIndex += 1;
+      range = this.#ranges[this.#rangeIndex];
+    }
   }
 
   /** Compares what an item hashes to with what its parent, or for the root the blob's hash, says. */

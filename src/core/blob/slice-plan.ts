@@ -1,5 +1,5 @@
 // What a slice consists of, in the order in which it is sent and checked (FORMATS §5): the pre-order walk over the
-// subtrees that meet the range. The sender runs it to know what to read, the verifier to know what to expect.
+// subtrees that meet the range, or one of several ranges. The sender runs it to know what to read, the verifier to know what to expect.
 //
 //            P              The range lies in g1 and g2: the slice is P, A, g1, B, g2. Of A's children only g1 is
 //          /   \            entered, of B's only g2; the other chaining value of each pair proves the rest.
@@ -7,13 +7,14 @@
 //        / \   / \          Cost: 64 bytes for each node on the two edges of the range, and for each node inside it.
 //       g0 g1 g2 g3
 import {
-  checkRange,
+  checkedRanges,
   groupCount,
   groupOf,
   groupRange,
   pairIndex,
   split,
   type ByteRange,
+  type ByteRanges,
   type Subtree,
 } from "./shape.js";
 
@@ -27,7 +28,7 @@ export interface SliceParent {
   readonly entersRight: boolean;
 }
 
-/** A group: bytes `start` to `end` of the blob, all of them, even where the range wants only some. */
+/** A group: bytes `start` to `end` of the blob, all of them, even where the ranges want only some. */
 export interface SliceGroup extends ByteRange {
   readonly kind: "group";
   readonly groupIndex: number;
@@ -37,20 +38,17 @@ export interface SliceGroup extends ByteRange {
 export type SliceItem = SliceParent | SliceGroup;
 
 /**
- * The items of the slice of a range, in order. The groups among them are consecutive bytes of the blob.
- * @throws InvalidArgument - the size or range is invalid (`field` is `size_bytes`, `start` or `end`); thrown at once
+ * The items of the slice of a range, or of several, in order. The groups among them ascend, each once; those of one range
+ * are consecutive bytes of the blob.
+ * @throws InvalidArgument - the size or a range is invalid (`field` as of `checkedRanges`); thrown at once
  */
-export function slicePlan(sizeBytes: number, range: ByteRange): Generator<SliceItem, void, undefined> {
-  checkRange(sizeBytes, range);
-  return walk(sizeBytes, range);
+export function slicePlan(sizeBytes: number, ranges: ByteRanges): Generator<SliceItem, void, undefined> {
+  return walk(sizeBytes, checkedRanges(sizeBytes, ranges));
 }
 
-function* walk(sizeBytes: number, range: ByteRange): Generator<SliceItem, void, undefined> {
+function* walk(sizeBytes: number, ranges: readonly ByteRange[]): Generator<SliceItem, void, undefined> {
   const root: Subtree = { first: 0, count: groupCount(sizeBytes) };
-  const firstWanted = groupOf(range.start);
-  // The empty range of the empty blob ends before byte 0, which is still in the one group that there is.
-  const lastWanted = groupOf(range.end - 1);
-  const meets = (node: Subtree): boolean => node.first <= lastWanted && firstWanted < node.first + node.count;
+  const meets = meeting(ranges);
 
   const waiting = [root];
   for (let node = waiting.pop(); node !== undefined; node = waiting.pop()) {
@@ -66,4 +64,23 @@ function* walk(sizeBytes: number, range: ByteRange): Generator<SliceItem, void, 
     if (entersRight) waiting.push(right);
     if (entersLeft) waiting.push(left);
   }
+}
+
+/** Whether a subtree meets one of the ranges. Takes the logarithm of their number. */
+function meeting(ranges: readonly ByteRange[]): (node: Subtree) => boolean {
+  const firstGroups = ranges.map(({ start }) => groupOf(start));
+  // The empty range of the empty blob ends before byte 0, which is still in the one group that there is.
+  const lastGroups = ranges.map(({ end }) => groupOf(end - 1));
+  return (node) => {
+    // The first range that does not end before the subtree begins.
+    let low = 0;
+    let high = lastGroups.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((lastGroups[middle] ?? 0) < node.first) low = middle + 1;
+      else high = middle;
+    }
+    const firstGroup = firstGroups[low];
+    return firstGroup !== undefined && firstGroup < node.first + node.count;
+  };
 }

@@ -33,7 +33,7 @@ export function encodeSlice(bytes: Uint8Array, options: EncodeSliceOptions): Sli
 }
 
 /**
- * The bytes of the range, checked against the hash. For slices that fit in memory; streams use `SliceDecoder`.
+ * The bytes of the range, or of several one behind another, checked against the hash. For slices that fit in memory; streams use `SliceDecoder`.
  * @throws InvalidArgument - the range is not one of a blob of that size
  * @throws VerificationFailed - bytes that do not belong to the blob, or surplus bytes
  * @throws IncompleteProof - the slice ends before the range does
