@@ -155,10 +155,11 @@ export class Committer {
   }
 
   async #runRound(): Promise<void> {
-    const tickets = this.#waiting.splice(0, MAX_ROUND_MUTATIONS);
     this.#isFreeingDue = false;
+    let tickets: Ticket[] | undefined;
     try {
       await this.#options.freeing.prepare();
+      tickets = this.#waiting.splice(0, MAX_ROUND_MUTATIONS);
       await this.#options.requests.prepare(tickets.filter(({ recorded }) => recorded !== undefined).length);
       for (let attempt = 1; ; attempt += 1) {
         const round = new Round(this.#options, tickets);
@@ -174,6 +175,8 @@ export class Committer {
         await backOff(attempt);
       }
     } catch (error) {
+      // Those who wait learn of it also where it failed before it took any.
+      tickets ??= this.#waiting.splice(0, MAX_ROUND_MUTATIONS);
       for (const ticket of tickets) ticket.reject(error);
     }
   }
@@ -250,7 +253,7 @@ class Round {
     try {
       const requests = this.#requests.changes((appended?.tail ?? tail).size - 1);
       puts.push(...requests.puts);
-      const conditions = [log.unmoved(tail), ...requests.conditions];
+      const conditions = [log.unmoved(tail), ...draft.conditions, ...requests.conditions];
       await store.write({ conditions, puts, deletes: [...freed, ...requests.deletes] });
     } catch (error) {
       // Also where it may have been written after all: what is not known is not followed.

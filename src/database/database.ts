@@ -153,6 +153,7 @@ class OpenDatabase implements Contract {
       blobs,
       committer,
       log: logStore,
+      leases,
       newUploadId,
       view,
       viewAt,

@@ -10,7 +10,7 @@ import { mapRoot } from "../core/hashes.js";
 import type { Digest, MapRoot } from "../core/hashes.js";
 import { edit, readSync } from "../core/map/index.js";
 import type { Edit, Entry, MapAt, MapKind, MapNode, NodeSource, Recorder } from "../core/map/index.js";
-import type { Row } from "../store/contract.js";
+import type { Condition, Row, RowName } from "../store/contract.js";
 import { cacheName } from "./cache-name.js";
 import type { MapEdit, Step } from "./followed-nodes.js";
 import type { RefLookup, RefRange } from "./refs.js";
@@ -33,6 +33,7 @@ export class Draft implements RefLookup, NodeSource {
   readonly #moved = new Map<string, MovedRef>();
   readonly #created = new Map<string, MapNode>();
   readonly #rows: Row[] = [];
+  readonly #required: RowName[] = [];
   readonly #steps: Step[] = [];
   readonly #edits: MapEdit[] = [];
   readonly #kept: Digest[] = [];
@@ -57,6 +58,7 @@ export class Draft implements RefLookup, NodeSource {
     }
     for (const [name, node] of fork.#created) this.#created.set(name, node);
     for (const row of fork.#rows) this.#rows.push(row);
+    for (const name of fork.#required) this.#required.push(name);
     this.#needsLeaf ||= fork.#needsLeaf;
     this.#sizeBytes += fork.#sizeBytes;
   }
@@ -144,6 +146,14 @@ export class Draft implements RefLookup, NodeSource {
     }
   }
 
+  /**
+   * States that the batch relies on rows which it does not write: where one is gone by then, the round runs again. Rows that
+   * are nodes may be freed until a ref names them.
+   */
+  require(names: readonly RowName[]): void {
+    for (const name of names) this.#required.push(name);
+  }
+
   /** True where a leaf of the log is due: a ref moved, or `touch` was called. */
   get needsLeaf(): boolean {
     return this.#needsLeaf;
@@ -156,6 +166,11 @@ export class Draft implements RefLookup, NodeSource {
   /** What happened to the maps, in order. */
   get steps(): readonly Step[] {
     return this.#steps;
+  }
+
+  /** What must be there for the batch to happen. */
+  get conditions(): readonly Condition[] {
+    return this.#required.map((name) => ({ ...name, expected: "present" }));
   }
 
   /** Rows put, nodes aside. */

@@ -33,6 +33,8 @@ export interface LeasesOptions {
 interface OpenLease {
   readonly logSize: number;
   readonly sinceMs: number;
+  /** True where it counts from the first moment, and as long as it is open. */
+  readonly isEndless: boolean;
 }
 
 /** The row as it was last written. */
@@ -60,7 +62,28 @@ export class Leases {
 
   /** Keeps what a view of this size of the log reads, until released, for MAX_LEASE_MS at most. */
   take(logSize: number): Lease {
-    const lease = { logSize, sinceMs: performance.now() };
+    return this.#opened({ logSize, sinceMs: performance.now(), isEndless: false });
+  }
+
+  /**
+   * Keeps everything, in all processes, until released: for a writer of nodes that no ref names yet, who has no other way to
+   * learn that another writer made the same node and frees it. Resolves when the lease is durable.
+   * @throws Unavailable - it cannot be written
+   */
+  async takeAll(): Promise<Lease> {
+    const lease = this.#opened({ logSize: 0, sinceMs: performance.now(), isEndless: true });
+    const shared = this.#writing.then(() => this.#share());
+    this.#writing = shared.catch(() => undefined);
+    try {
+      await shared;
+      return lease;
+    } catch (error) {
+      lease.release();
+      throw error;
+    }
+  }
+
+  #opened(lease: OpenLease): Lease {
     this.#open.add(lease);
     this.#schedule();
     return {
@@ -117,15 +140,15 @@ export class Leases {
     clearInterval(this.#timer);
     this.#open.clear();
     await this.#writing;
-    await this.#share();
+    await this.#tryToShare();
   }
 
   /** Open leases that still count. */
   #live(options: { readonly atLeastMs?: number } = {}): OpenLease[] {
     const nowMs = performance.now();
-    return [...this.#open].filter(({ sinceMs }) => {
+    return [...this.#open].filter(({ sinceMs, isEndless }) => {
       const ageMs = nowMs - sinceMs;
-      return ageMs < MAX_LEASE_MS && ageMs >= (options.atLeastMs ?? 0);
+      return isEndless || (ageMs < MAX_LEASE_MS && ageMs >= (options.atLeastMs ?? 0));
     });
   }
 
@@ -134,7 +157,7 @@ export class Leases {
     if (this.#timer !== undefined || this.#isClosed) return;
     const everyMs = Math.max(1, this.#options.graceMs / 4);
     this.#timer = setInterval(() => {
-      this.#writing = this.#writing.then(() => this.#share());
+      this.#writing = this.#writing.then(() => this.#tryToShare());
       if (this.#open.size > 0 || this.#shared !== undefined) return;
       clearInterval(this.#timer);
       this.#timer = undefined;
@@ -142,18 +165,22 @@ export class Leases {
     this.#timer.unref();
   }
 
-  async #share(): Promise<void> {
-    const { store } = this.#options;
+  async #tryToShare(): Promise<void> {
     try {
-      const lasting = this.#live({ atLeastMs: this.#options.graceMs / 4 });
-      if (lasting.length > 0) await this.#renew(oldestOf(lasting));
-      else if (this.#shared !== undefined && this.#open.size === 0) {
-        this.#shared = undefined;
-        await store.write({ deletes: [this.#name] });
-      }
+      await this.#share();
     } catch (error) {
       // The read goes on: if it is overtaken it says so. A row that stays behind expires.
       if (!(error instanceof NeleusError)) throw error;
+    }
+  }
+
+  async #share(): Promise<void> {
+    const lasting = this.#live({ atLeastMs: this.#options.graceMs / 4 });
+    if (lasting.length > 0) {
+      await this.#renew(oldestOf(lasting));
+    } else if (this.#shared !== undefined && this.#open.size === 0) {
+      this.#shared = undefined;
+      await this.#options.store.write({ deletes: [this.#name] });
     }
   }
 

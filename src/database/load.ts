@@ -38,6 +38,7 @@ import type { Row, StagedBlob, Store, SyncReader } from "../store/contract.js";
 import type { DatabaseBlobs } from "./blobs.js";
 import type { Committer, MutationContext } from "./committer.js";
 import type { Load, LoadEntries, Loaded, LoadOptions, ReadPoint, View } from "./contract.js";
+import type { Leases } from "./leases.js";
 import type { Tail } from "./log-store.js";
 import { requireHead } from "./refs.js";
 import { SortedSpool } from "./sorted-spool.js";
@@ -54,6 +55,7 @@ export interface LoadContext {
   readonly rows: SyncReader;
   readonly blobs: DatabaseBlobs;
   readonly committer: Committer;
+  readonly leases: Leases;
   readonly newUploadId: () => string;
   readonly view: () => Promise<View>;
   readonly viewAt: (tail: Tail) => View;
@@ -152,11 +154,22 @@ class StateLoad implements Load {
     await this.#values.end();
     await this.#entries.end();
     await this.#storeValues(signal);
+    // Nodes of the new map are nobody's until the head moves: another writer who makes the same one, and replaces it, must
+    // not free it before.
+    const lease = await this.#context.leases.takeAll();
+    try {
+      return await this.#loadInto(signal);
+    } finally {
+      lease.release();
+    }
+  }
+
+  async #loadInto(signal: AbortSignal | undefined): Promise<Loaded> {
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
       const base = await (await this.#context.view()).resolve({ staged: this.#head });
       const stagedState = mapRoot(base.state.root);
       requireExpected({ head: this.#head, stagedState }, this.#options);
-      const built = await this.#buildOn(base, signal);
+      const built = await this.#build(base, signal);
       signal?.throwIfAborted();
       const outcome = await this.#context.committer.commit((context) => this.#move(context, stagedState, built));
       if (!outcome.value) continue;
@@ -200,16 +213,6 @@ class StateLoad implements Load {
     await writer.end();
   }
 
-  /** Reading all of the base takes its time, during which what is replaced of it must stay. */
-  async #buildOn(base: ReadPoint, signal: AbortSignal | undefined): Promise<BuiltLoad> {
-    const lease = base.hold();
-    try {
-      return await this.#build(base, signal);
-    } finally {
-      lease.release();
-    }
-  }
-
   /** Builds the map of what `base` holds and what was loaded, and writes all of its nodes. */
   async #build(base: ReadPoint, signal: AbortSignal | undefined): Promise<BuiltLoad> {
     const { store, rows } = this.#context;
@@ -247,6 +250,8 @@ class StateLoad implements Load {
     const isSound =
       equalBytes(stagedState, base) && built.wasThere.every((node) => this.#context.rows.has("nodes", node));
     if (!isSound) return false;
+    // Looked at once more within the transaction: another process may be freeing them just now.
+    draft.require(built.wasThere.map((key) => ({ space: "nodes", key })));
     draft.move(stagedKey(this.#head), stagedCell.encode({ stateRoot: built.root, ledgerRoot: stagedLedger }));
     return true;
   }

@@ -16,6 +16,7 @@ import { get, readSync, scanSync } from "#src/core/map/index.js";
 import { Database } from "#src/database/index.js";
 import type { FreeingLimits, ReadPoint } from "#src/database/index.js";
 import { MemoryStore } from "#src/store/index.js";
+import type { WriteBatch } from "#src/store/index.js";
 import { put, remove } from "./support/database.js";
 import { expectError } from "./support/expect.js";
 import { FaultyStore, diskFull } from "./support/faulty-store.js";
@@ -503,5 +504,74 @@ describe("an open read", () => {
     assert.equal((await db.usage()).rows.leases, 0);
     await checkNodes(db, store);
     await reader.close();
+  });
+});
+
+describe("a load", () => {
+  /** Does something before and after the first batch of nodes that no round wrote. */
+  class OvertakenStore extends MemoryStore {
+    before: (() => Promise<void>) | undefined;
+    after: (() => Promise<void>) | undefined;
+
+    override async write(batch: WriteBatch): Promise<void> {
+      const isLoad = batch.conditions === undefined && batch.puts?.[0]?.space === "nodes";
+      const { before, after } = this;
+      if (isLoad) this.before = this.after = undefined;
+      if (isLoad) await before?.();
+      await super.write(batch);
+      if (isLoad) await after?.();
+    }
+  }
+
+  const content = count(300).map((index) => put(keyed(index), `value ${index}`));
+
+  async function load(db: Database): Promise<void> {
+    const bulk = await db.states.load("main");
+    await bulk.add({ keys: content.map(({ key }) => key), values: count(300).map((index) => utf8(`value ${index}`)) });
+    await bulk.finish();
+    await bulk.close();
+  }
+
+  for (const whose of ["its own", "another"]) {
+    it(`keeps nodes that ${whose} process makes as well, replaces and would free`, async () => {
+      const { db, store } = await openWith(new OvertakenStore());
+      const writer = whose === "another" ? await Database.open(store, { freeing: AT_ONCE }) : db;
+      await writer.heads.create("other");
+      // Made between the load's look at the store and its write; replaced, and due, after that.
+      store.before = async () => {
+        await writer.states.apply("other", { operations: content });
+      };
+      store.after = async () => {
+        await writer.states.apply("other", { operations: content.map(({ key }) => ({ key, change: "delete" })) });
+        for (const index of count(5)) await writer.states.apply("other", { operations: [put("k", `${index}`)] });
+        await delay(150);
+      };
+      await load(db);
+      assert.equal(store.before, undefined);
+      assert.equal(readWhole(await staged(db)), 300);
+      for (const index of count(5)) await writer.states.apply("other", { operations: [put("k", `${index}`)] });
+      await delay(150);
+      await checkNodes(db, store);
+      assert.equal((await db.usage()).rows.leases, 0);
+    });
+  }
+
+  it("begins again where nodes that it found are freed under its last step", async () => {
+    const { db, store } = await openWith(new FaultyStore());
+    const other = await Database.open(store, { freeing: AT_ONCE });
+    await other.heads.create("other");
+    await other.states.apply("other", { operations: content });
+    const { state } = await staged(other, "other");
+    let moves = 0;
+    store.beforeWrite = async (batch) => {
+      const required = batch.conditions?.filter(({ space }) => space === "nodes") ?? [];
+      if (required.length === 0 || (moves += 1) > 1) return;
+      // As a process does that frees what it has just replaced: without moving the tail.
+      await MemoryStore.prototype.write.call(store, { deletes: [{ space: "nodes", key: state.root }] });
+    };
+    await load(db);
+    assert.equal(moves, 2);
+    assert.equal(readWhole(await staged(db)), 300);
+    await checkNodes(db, store);
   });
 });
