@@ -243,7 +243,10 @@ class StateLoad implements Load {
     return { root, keys, wasThere };
   }
 
-  /** Runs in a round. False where the head has moved, or a node is gone that was there. @throws NotFound, Conflict */
+  /**
+   * Runs in a round. False where the head has moved, or a node is gone that was there (test/database/load.test.ts, "keep the
+   * nodes that they found there"). @throws NotFound, Conflict
+   */
   #move({ draft }: MutationContext, base: MapRoot, built: BuiltLoad): boolean {
     const { stagedState, stagedLedger } = requireHead(draft, this.#head);
     requireExpected({ head: this.#head, stagedState }, this.#options);

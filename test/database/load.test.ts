@@ -16,8 +16,10 @@ import { placeHeads, rankOf } from "#src/core/map/place.js";
 import { stateCell } from "#src/core/object/index.js";
 import { Database } from "#src/database/index.js";
 import type { Load, LoadOptions, Loaded } from "#src/database/index.js";
+import { MemoryStore } from "#src/store/index.js";
 import { patternBytes } from "./support/bytes.js";
-import { inDirectory, inMemory, onEachStore, put, readAll, readText } from "./support/database.js";
+import { inDirectory, inMemory, onEachStore, put, readAll, readText, remove } from "./support/database.js";
+import { checkNodes } from "./support/node-rows.js";
 
 type Pair = readonly [key: string, value: string | Uint8Array];
 
@@ -184,6 +186,35 @@ describe("loads", () => {
     await db.heads.delete("main");
     await assert.rejects(second.finish(), NotFound);
     await second.close();
+    await db.close();
+  });
+
+  it("keep the nodes that they found there, though what replaced them is freed", async () => {
+    const store = new MemoryStore();
+    const freeing = { afterMs: 0, afterLeaves: 0, atLatestMs: 0, nodesPerBatch: 1 };
+    const db = await Database.create(store, { freeing });
+    await db.heads.create("other");
+    for (let round = 0; round < 12; round += 1) {
+      // The nodes of this are those that the load comes to; the head that has them moves on while it loads.
+      const pairs = numbered(400, `round ${round}`);
+      const operations = pairs.map(([key, value]) => put(key, value));
+      await db.states.apply("other", { operations });
+      const load = await db.states.load("main");
+      await add(load, pairs);
+      const finished = load.finish();
+      for (let step = 0; step < 4; step += 1) {
+        await db.states.apply("other", {
+          operations: [put(`round ${round}/${String(step * 97).padStart(6, "0")}`, "x")],
+        });
+      }
+      await db.states.apply("other", { operations: pairs.map(([key]) => remove(key)) });
+      await finished;
+      await load.close();
+      assert.equal(Object.keys(await readAll(db)).length, 400 * (round + 1));
+    }
+    for (let tries = 0; tries < 5; tries += 1) await new Promise((resolve) => setTimeout(resolve, 120));
+    await checkNodes(db, store);
+    assert.equal(Object.keys(await readAll(db)).length, 4_800);
     await db.close();
   });
 

@@ -1,0 +1,46 @@
+// Goal: records come out in order of key, of equal keys the last, however they went in and however many runs that took.
+// Method: random records in runs of a few kilobytes over a staged file in memory, beside a sorted Map.
+import assert from "node:assert/strict";
+import { it } from "node:test";
+import fc from "fast-check";
+import { compareBytes, toHex } from "#src/core/bytes.js";
+import { SortedSpool } from "#src/database/sorted-spool.js";
+import { MemoryStore } from "#src/store/index.js";
+
+/** Keys that share beginnings, differ late, or are each other's beginnings. */
+const key = fc
+  .tuple(fc.constantFrom("", "shared/", "shared/prefix/", "\0\0"), fc.uint8Array({ minLength: 1, maxLength: 6 }))
+  .map(([prefix, bytes]) => Uint8Array.from([...Buffer.from(prefix), ...bytes]));
+const bit = fc.constantFrom(0, 1, 127, 128, 255);
+const near = fc.array(bit, { minLength: 1, maxLength: 7 }).map((bytes) => Uint8Array.from([7, 7, ...bytes]));
+
+it("records are sorted, and the last of each key stays", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.tuple(fc.oneof(key, near), fc.uint8Array({ maxLength: 40 })), { maxLength: 300 }),
+      fc.constantFrom("as they are", "sorted", "reversed"),
+      fc.integer({ min: 128, max: 4_000 }),
+      async (records, order, runBytes) => {
+        if (order !== "as they are") records.sort(([a], [b]) => compareBytes(a, b));
+        if (order === "reversed") records.reverse();
+        const file = await new MemoryStore().files.stage("spool", { metadata: new Uint8Array(0) });
+        const spool = new SortedSpool(file, { runBytes });
+        for (const [name, value] of records) {
+          const record = { key: name, value };
+          if (spool.add(record)) continue;
+          await spool.endRun();
+          assert.ok(spool.add(record));
+        }
+        await spool.end();
+        const expected = new Map(records.map(([name, value]) => [toHex(name), toHex(value)]));
+        const sorted = [...expected].sort(([a], [b]) => (a < b ? -1 : 1));
+        const found: [string, string][] = [];
+        for await (const batch of spool.records()) {
+          for (const record of batch) found.push([toHex(record.key), toHex(record.value)]);
+        }
+        assert.deepEqual(found, sorted);
+      },
+    ),
+    { numRuns: 200 },
+  );
+});
