@@ -149,7 +149,7 @@ describe("the log", () => {
     const times = [...leaves.entries()].sort(([a], [b]) => a - b);
     // The first log leaf is the database's own. On a busy machine the callers come for longer, and get more leaves.
     const most = 2 + Math.ceil(elapsedMs / FRESH_LEAF_INTERVAL_MS);
-    assert.ok(times.length >= 3 && (times.at(-1)?.[0] ?? 0) <= most, JSON.stringify(times));
+    assert.ok(times.length >= 2 && (times.at(-1)?.[0] ?? 0) <= most, JSON.stringify(times));
     for (const [position, [, timeMs]] of times.slice(1).entries()) {
       // A timer may fire a millisecond early by the other clock.
       assert.ok(timeMs - times[position]![1] >= FRESH_LEAF_INTERVAL_MS - 2);
