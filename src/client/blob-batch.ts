@@ -85,6 +85,9 @@ async function putBatch(
 }
 
 function outcomeOf({ outcome, refusal }: BatchPutItem, address: string): Pick<BatchedBlob, "outcome" | "refusal"> {
+  if (refusal !== undefined && outcome !== BatchPutOutcome.REFUSED) {
+    throw new VerificationFailed("the server gives a reason for a refusal, and says that it did not refuse");
+  }
   switch (outcome) {
     case BatchPutOutcome.STORED:
       return { outcome: "stored", refusal: undefined };

@@ -91,7 +91,10 @@ async function upload(connection: Connection, content: ContentSource, options: U
     throw known === undefined ? error : asChanged(error);
   });
   // Stored by somebody else since it was asked for: the server has not waited for the bytes.
-  if (stored.alreadyHeld && declared !== undefined) return { ...confirmed(stored, declared), wasHeld: true };
+  if (stored.alreadyHeld) {
+    if (declared === undefined) throw new VerificationFailed("the server says that it held content it was not told of");
+    return { ...confirmed(stored, declared), wasHeld: true };
+  }
   const sent = receivedPart(outgoing.finished, "end of the content: it was answered before it was sent");
   return { ...confirmed(stored, sent), wasHeld: false };
 }

@@ -97,6 +97,7 @@ test("what became of each is checked against what was sent, and a refusal keeps 
     { blobs, items: [{ outcome: BatchPutOutcome.UNSPECIFIED }] },
     { blobs, items: [{ outcome: 9 }] },
     { blobs, items: [{ outcome: BatchPutOutcome.REFUSED }] },
+    { blobs, items: [{ outcome: BatchPutOutcome.STORED, refusal }] },
     { blobs: [{ hash: hashBlob(new Uint8Array(2)), size: 1n }], items: [{ outcome: BatchPutOutcome.STORED }] },
     { blobs: [{ hash: hashBlob(bytes), size: 2n }], items: [{ outcome: BatchPutOutcome.ALREADY_HELD }] },
   ];
