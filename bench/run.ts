@@ -125,8 +125,8 @@ async function main(): Promise<void> {
   }
   const unknown = names.filter((name) => !BENCHES.some((bench) => bench.name === name));
   if (unknown.length > 0) throw new Error(`no benchmark is called ${unknown.join(", ")}; see --list`);
-  const benches = BENCHES.filter(
-    ({ name, isInShortForm }) => (names.length === 0 || names.includes(name)) && (isInShortForm || !options.short),
+  const benches = BENCHES.filter(({ name, isInShortForm }) =>
+    names.length === 0 ? isInShortForm || !options.short : names.includes(name),
   );
   const scratch = mkdtempSync(join(options.directory, "neleus-bench-"));
   try {
