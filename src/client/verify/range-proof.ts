@@ -1,6 +1,6 @@
 // The proof of a range of keys: a witness whose entries are the answer, and the chain above the root (FORMATS §4, §7).
 import { toHex } from "../../core/bytes.js";
-import { MapKind, ScanVerifier, type Entry } from "../../core/map/index.js";
+import { entriesOfRuns, MapKind, ScanVerifier, type EntryRun } from "../../core/map/index.js";
 import type { RangeProof } from "../../../gen/neleus/v1/proof_pb.js";
 import { receivedHash, revealBatches, verifying } from "../received.js";
 import { stateEntry } from "../state-entry.js";
@@ -19,13 +19,11 @@ export function checkRangeProof(proof: RangeProof): CheckedProof {
   const from = new Uint8Array(proof.from);
   const to = proof.to === undefined ? undefined : new Uint8Array(proof.to);
   const verifier = verifying("the range", () => new ScanVerifier({ kind: MapKind.state, root }, { from, to }));
-  // Cells are read once all of them are proved, so that a wrong proof costs no more than its hashes.
-  const proved: Entry[] = [];
-  for (const reveals of revealBatches(proof.nodes)) {
-    for (const entry of verifier.push(reveals)) proved.push(entry);
-  }
+  // Entries are read once all of them are proved, so that a wrong proof costs no more than its hashes.
+  const proved: EntryRun[] = [];
+  for (const reveals of revealBatches(proof.nodes)) proved.push(...verifier.pushRuns(reveals));
   verifier.finish();
-  const entries = proved.map(({ key, cell }) => stateEntry(key, cell));
+  const entries = entriesOfRuns(proved).map(({ key, cell }) => stateEntry(key, cell));
   const above = stateChain(root, proof);
   const start = from.length === 0 ? "the first key" : shownKey(from);
   const end = to === undefined ? "to the last" : `up to, not including, ${shownKey(to)}`;

@@ -23,7 +23,7 @@ export type { MapConflict, MapMerge, MapTriple } from "./merge.js";
 export { MapNode, decodeNode, emptyMap, verifyNode } from "./node.js";
 export { Recorder } from "./recorder.js";
 export type { Reveal } from "./reveal.js";
-export { scan } from "./scan.js";
+export { entriesOfRuns, scan, type EntryRun } from "./scan.js";
 export { NodeTable } from "./node-table.js";
 export { readAsync, readSync } from "./source.js";
 export type { AsyncNodeSource, NodeSource } from "./source.js";

@@ -11,7 +11,7 @@ import { getMany } from "./get-many.js";
 import type { PartialNode } from "./partial-node.js";
 import { openReveals, refusal } from "./partial-node.js";
 import type { Reveal } from "./reveal.js";
-import { scan } from "./scan.js";
+import { entriesOfRuns, scan, type EntryRun } from "./scan.js";
 import type { Entry, KeyRange, MapAt, Reader, Want } from "./view.js";
 import { faultAgainst } from "./want.js";
 
@@ -147,11 +147,11 @@ export function verifyWitness<T>(reader: Reader<T>, reveals: readonly Reveal[]):
 /** Checks a scan as it arrives. What it hands out is certain, in order and without gaps, from `from` on. */
 export class ScanVerifier {
   readonly #witness: WitnessReader<void>;
-  #entries: Entry[] = [];
+  #runs: EntryRun[] = [];
 
   /** @throws Malformed - a bad range */
   constructor(map: MapAt, range: KeyRange) {
-    this.#witness = new WitnessReader(scan(map, range, (run) => run.collect(this.#entries)));
+    this.#witness = new WitnessReader(scan(map, range, (run) => this.#runs.push(run)));
   }
 
   /** True once the end of the range has been shown. */
@@ -164,10 +164,15 @@ export class ScanVerifier {
    * @throws VerificationFailed, IncompleteProof - as `WitnessReader.push`
    */
   push(reveals: readonly Reveal[]): Entry[] {
+    return entriesOfRuns(this.pushRuns(reveals));
+  }
+
+  /** The same, with the entries still in their leaves: for who wants them only once all is proved. */
+  pushRuns(reveals: readonly Reveal[]): EntryRun[] {
     this.#witness.push(reveals);
-    const entries = this.#entries;
-    this.#entries = [];
-    return entries;
+    const runs = this.#runs;
+    this.#runs = [];
+    return runs;
   }
 
   /** @throws IncompleteProof - the stream ended before the end of the range was shown */
