@@ -97,9 +97,14 @@ class MethodAdapter {
       const body = async (open: OpenCall): Promise<void> => {
         const responses = new ResponseStream({ call, open, bufferBytes: sendBufferBytes, slowPeerTimeoutMs });
         // Leaving this loop by a throw closes the handler's iterator.
-        for await (const message of handler(decodeRequest(this.#method.input, call.request), open)) {
-          const room = responses.send(this.#encode(message));
-          if (room !== undefined) await room;
+        try {
+          for await (const message of handler(decodeRequest(this.#method.input, call.request), open)) {
+            const room = responses.send(this.#encode(message));
+            if (room !== undefined) await room;
+          }
+        } catch (error) {
+          await responses.flushed();
+          throw error;
         }
         // A handler that noticed its signal and just returned has not answered: a cut stream must not look complete.
         open.signal.throwIfAborted();

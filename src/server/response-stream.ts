@@ -40,10 +40,16 @@ export class ResponseStream {
       this.#waitingBytes -= costBytes;
       this.#onTaken?.();
     });
-    return this.#waitingBytes < this.#bufferBytes ? undefined : this.#room();
+    return this.#waitingBytes < this.#bufferBytes ? undefined : this.#room(this.#bufferBytes);
   }
 
-  #room(): Promise<void> {
+  /** Waits until all messages have gone: grpc-js may drop what waits when a status follows. Ends with the call. */
+  async flushed(): Promise<void> {
+    if (this.#waitingBytes === 0 || this.#open.signal.aborted) return;
+    await this.#room(1).catch(() => undefined);
+  }
+
+  #room(belowBytes: number): Promise<void> {
     const { signal } = this.#open;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
@@ -62,7 +68,7 @@ export class ResponseStream {
       signal.addEventListener("abort", onAbort);
       this.#onTaken = () => {
         timer.refresh();
-        if (this.#waitingBytes >= this.#bufferBytes) return;
+        if (this.#waitingBytes >= belowBytes) return;
         settle();
         resolve();
       };
