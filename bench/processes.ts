@@ -103,7 +103,7 @@ async function buildClient(): Promise<string> {
   try {
     await run("go", ["build", "-o", path, "."], { cwd: source });
   } catch (cause) {
-    throw new Error("cannot build bench/client: it takes a Go toolchain, 1.25 or newer", { cause });
+    throw new Error("cannot build bench/client: it takes a Go toolchain, 1.26 or newer", { cause });
   }
   return path;
 }
