@@ -12,7 +12,7 @@ import { Corrupt, VerificationFailed } from "../core/errors.js";
 import type { BlobHash } from "../core/hashes.js";
 import { BLOB_GROUP_BYTES, DATA_MESSAGE_BYTES } from "../core/limits.js";
 import type { LargeBlob, LargeBlobs } from "../store/contract.js";
-import type { BlobReader } from "./contract.js";
+import type { BlobReader } from "./blob-contract.js";
 
 const GROUPS_IN_PART = DATA_MESSAGE_BYTES / BLOB_GROUP_BYTES;
 const OUTBOARD_PAGE_BYTES = 16 * 1024;

@@ -14,7 +14,7 @@ import type { LargeBlob, Row, Store, SyncReader } from "../store/contract.js";
 import { FileBlobReader, RowBlobReader, corruptFile, removeIfDamaged } from "./blob-reader.js";
 import type { ReadChecking } from "./blob-reader.js";
 import { requireHash, requireHashBytes } from "./boundary.js";
-import type { BlobReader, BlobRef, Blobs, FoundBlob, PutOutcome } from "./contract.js";
+import type { BlobReader, BlobRef, Blobs, FoundBlob, PutOutcome } from "./blob-contract.js";
 import { missingHash } from "./missing.js";
 
 const HASH_BYTES = 32;

@@ -20,17 +20,8 @@ import type { DocumentManifest } from "../core/object/index.js";
 import type { Row, Store } from "../store/contract.js";
 import { RowBlobReader } from "./blob-reader.js";
 import type { DatabaseBlobs } from "./blobs.js";
-import type {
-  BlobReader,
-  BlobRef,
-  DocumentOptions,
-  Documents,
-  Incoming,
-  OpenDocument,
-  PutResult,
-  UploadFinish,
-  View,
-} from "./contract.js";
+import type { BlobReader, BlobRef, Incoming, UploadFinish } from "./blob-contract.js";
+import type { DocumentOptions, Documents, OpenDocument, PutResult, View } from "./contract.js";
 import type { ClosedIntake } from "./intake.js";
 import type { DatabaseManifests } from "./manifests.js";
 import { RequestMeaning } from "./request-meaning.js";

@@ -1,10 +1,17 @@
 // The engine: one directory, or any Store, one database.
 export type {
-  Applied,
-  ApplyOptions,
   BlobReader,
   BlobRef,
   Blobs,
+  FoundBlob,
+  Incoming,
+  Upload,
+  UploadFinish,
+  Uploads,
+} from "./blob-contract.js";
+export type {
+  Applied,
+  ApplyOptions,
   Chunking,
   CommitOptions,
   Commits,
@@ -15,11 +22,9 @@ export type {
   DocumentOptions,
   Documents,
   ExpectedCommit,
-  FoundBlob,
   Head,
   Heads,
   IdempotencyKey,
-  Incoming,
   KeyCondition,
   Lease,
   Load,
@@ -41,9 +46,6 @@ export type {
   StoredCommit,
   StoredManifest,
   TransparencyLog,
-  Upload,
-  UploadFinish,
-  Uploads,
   View,
   WriteOptions,
 } from "./contract.js";

@@ -13,7 +13,7 @@ import { DATA_MESSAGE_BYTES, LARGE_BLOB_BYTES, MAX_BLOB_BYTES } from "../core/li
 import type { LargeBlobs, StagedBlob } from "../store/contract.js";
 import { removeIfDamaged } from "./blob-reader.js";
 import { requireHashBytes } from "./boundary.js";
-import type { BlobRef, UploadFinish } from "./contract.js";
+import type { BlobRef, UploadFinish } from "./blob-contract.js";
 
 /** Pieces of small content kept apart: an array of one byte takes a hundred. */
 const MAX_PIECES = 64;

@@ -7,7 +7,7 @@ import { utf8 } from "../core/bytes.js";
 import { InvalidArgument, LimitExceeded, Unavailable } from "../core/errors.js";
 import { MAX_UPLOADS } from "../core/limits.js";
 import type { LargeBlobs, StagedBlob, Store } from "../store/contract.js";
-import type { BlobRef, Upload, UploadFinish, Uploads } from "./contract.js";
+import type { BlobRef, Upload, UploadFinish, Uploads } from "./blob-contract.js";
 import { Intake } from "./intake.js";
 
 const UPLOAD_ID = /^[A-Za-z0-9._-]{1,64}$/;
