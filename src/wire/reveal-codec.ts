@@ -187,7 +187,9 @@ function splitReveals(bytes: Uint8Array, fields: readonly RevealField[]): SplitM
     const tag = reader.byte();
     const position = fields.findIndex((field) => field.tag === tag);
     if (position < 0) {
-      if (!reader.skip(tag)) return undefined;
+      // Reveals with another wire type are for the general decoder, which has its own opinion of them.
+      const isOtherType = fields.some((field) => field.tag >>> 3 === tag >>> 3);
+      if (isOtherType || !reader.skip(tag)) return undefined;
       rest.push(bytes.subarray(start, reader.offset));
       continue;
     }
@@ -270,7 +272,7 @@ class FieldReader {
     const wireType = tag & 7;
     if (tag >= 0x80) return false;
     if (wireType === 0) this.varint();
-    else if (wireType === LENGTH_DELIMITED) this.offset += this.length();
+    else if (wireType === LENGTH_DELIMITED) this.view(this.length());
     else return false;
     return !this.isBroken;
   }

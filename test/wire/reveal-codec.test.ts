@@ -62,6 +62,29 @@ test("random messages are written and read as the general coder does", () => {
   );
 });
 
+test("fields beside the reveals are passed over whole, and the reveals read by hand", () => {
+  const schema = StateServiceScanResponseSchema;
+  fc.assert(
+    fc.property(scan, fc.uint8Array({ minLength: 200, maxLength: 300 }), (message, next) => {
+      const whole = create(schema, { ...message, header: { next } });
+      for (const encoded of [toBinary(schema, whole), encodeWithReveals(schema, whole)!]) {
+        const decoded = decodeWithReveals(schema, encoded);
+        assert.ok(equals(schema, decoded, whole));
+        for (const node of decoded.nodes) assert.equal(node.constructor.name, "DecodedReveal");
+      }
+    }),
+  );
+});
+
+test("a reveal that would be other fields if it were read one byte too early is read as it is", () => {
+  const schema = StateServiceScanResponseSchema;
+  const entry = Uint8Array.of(1, 8, 0x80, 1, 8, 1, 8, 1);
+  const message = create(schema, { header: {}, nodes: [{ kind: 8, level: 8, count: 8, entries: [entry] }] });
+  const encoded = toBinary(schema, message);
+  assert.equal(Buffer.from(encoded.subarray(0, 4)).toString("hex"), "0a001210");
+  assert.ok(equals(schema, decodeWithReveals(schema, encoded), message));
+});
+
 test("several fields of reveals are kept apart", () => {
   const schema = CommitServiceListHeadsResponseSchema;
   fc.assert(
@@ -104,6 +127,12 @@ test("other ways to write the same are read: unpacked indices, fields out of ord
   assert.equal(message.nodes.length, 1);
   assert.ok(equals(NodeRevealSchema, message.nodes[0]!, expected));
   requireSameReading(StateServiceScanResponseSchema, outer.finish());
+});
+
+test("reveals after some of another wire type are all left to the general decoder", () => {
+  for (const hex of ["120208011001", "100112020801", "1202080114"]) {
+    requireSameReading(StateServiceScanResponseSchema, Buffer.from(hex, "hex"));
+  }
 });
 
 test("what an encoder by hand could get wrong is left to the general one", () => {
