@@ -1,59 +1,7 @@
-// The baseline of what goes over gRPC: grpc-js by itself, with bytes as messages. Prints nothing; tells its parent process
-// where it listens.
-import { once, type EventEmitter } from "node:events";
-import type { Writable } from "node:stream";
-import {
-  Server,
-  ServerCredentials,
-  type ServerReadableStream,
-  type ServerUnaryCall,
-  type ServerWritableStream,
-} from "@grpc/grpc-js";
+// A bare grpc-js server in a process of its own (echo-service.ts), which tells its parent where it listens.
+import { listenEcho } from "./echo-service.js";
 
-const passBytes = (bytes: Buffer): Buffer => bytes;
-const codec = {
-  requestSerialize: passBytes,
-  requestDeserialize: passBytes,
-  responseSerialize: passBytes,
-  responseDeserialize: passBytes,
-};
-
-const server = new Server({ "grpc.max_receive_message_length": -1 });
-server.addService(
-  {
-    echo: { path: "/bench.Echo/Echo", requestStream: false, responseStream: false, ...codec },
-    download: { path: "/bench.Echo/Download", requestStream: false, responseStream: true, ...codec },
-    upload: { path: "/bench.Echo/Upload", requestStream: true, responseStream: false, ...codec },
-  },
-  {
-    echo: (call: ServerUnaryCall<Buffer, Buffer>, respond: (error: null, answer: Buffer) => void) =>
-      respond(null, call.request),
-    download: (call: ServerWritableStream<Buffer, Buffer>) => {
-      // The request says how many messages of how many bytes.
-      void writeAll(call, { count: call.request.readUInt32BE(0), sizeBytes: call.request.readUInt32BE(4) });
-    },
-    upload: (call: ServerReadableStream<Buffer, Buffer>, respond: (error: null, answer: Buffer) => void) => {
-      call.on("data", () => undefined);
-      call.on("end", () => respond(null, Buffer.alloc(0)));
-    },
-  },
-);
-
-async function writeAll(
-  stream: EventEmitter & Pick<Writable, "write" | "end">,
-  messages: { readonly count: number; readonly sizeBytes: number },
-): Promise<void> {
-  const data = Buffer.alloc(messages.sizeBytes);
-  for (let count = 0; count < messages.count; count += 1) {
-    if (!stream.write(data)) await once(stream, "drain");
-  }
-  stream.end();
-}
-
-server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, port) => {
-  if (error !== null) throw error;
-  process.send?.(`127.0.0.1:${port}`);
-});
 // The channel to the parent would keep it alive.
 process.on("SIGTERM", () => process.exit());
 process.on("disconnect", () => process.exit());
+process.send?.(await listenEcho());

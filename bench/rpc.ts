@@ -6,21 +6,11 @@
 // option, which servers ignore. Rounds alternate, and the best of them counts: other load only slows. CPU time is that of
 // both processes together, and says more than the rate where the machine is busy.
 import { fork, type ChildProcess } from "node:child_process";
-import { once, type EventEmitter } from "node:events";
+import { once } from "node:events";
 import { cpus } from "node:os";
 import { performance } from "node:perf_hooks";
-import type { Writable } from "node:stream";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import {
-  Client,
-  credentials,
-  Metadata,
-  Server,
-  ServerCredentials,
-  type ServerReadableStream,
-  type ServerUnaryCall,
-  type ServerWritableStream,
-} from "@grpc/grpc-js";
+import { Client, credentials, Metadata } from "@grpc/grpc-js";
 import { BlobService, type BlobServiceUploadRequestSchema } from "#gen/neleus/v1/blob_pb.js";
 import { grpcTransport } from "#src/client/grpc-transport.js";
 import type { Transport } from "#src/client/transport.js";
@@ -28,12 +18,14 @@ import { Unsupported } from "#src/core/errors.js";
 import { HTTP2_WINDOW_BYTES } from "#src/core/limits.js";
 import { startServer } from "#src/server/index.js";
 import { bindService, type ServiceImplementation } from "#src/service/implementation.js";
+import { downloadRequest, listenEcho, passBytes, writeAll } from "./echo-service.js";
 
 const ROUNDS = 5;
 const ROUND_MS = 1_500;
 const MESSAGE_BYTES = 256 * 1024;
 const STREAM_MESSAGES = 512;
 const ECHO_BYTES = 100;
+const MESSAGES = { count: STREAM_MESSAGES, sizeBytes: MESSAGE_BYTES };
 
 interface Addresses {
   readonly ours: string;
@@ -47,14 +39,6 @@ interface Contender {
   readonly download: () => Promise<void>;
   readonly upload: () => Promise<void>;
 }
-
-const passBytes = (bytes: Buffer): Buffer => bytes;
-const codec = {
-  requestSerialize: passBytes,
-  requestDeserialize: passBytes,
-  responseSerialize: passBytes,
-  responseDeserialize: passBytes,
-};
 
 // ---- The servers ----
 
@@ -82,41 +66,6 @@ async function serveOurs(): Promise<string> {
   };
   const server = await startServer({ services: [bindService(BlobService, handlers)], listen: "127.0.0.1:0" });
   return server.address;
-}
-
-function serveRaw(): Promise<string> {
-  const data = Buffer.alloc(MESSAGE_BYTES);
-  const server = new Server({ "grpc.max_receive_message_length": -1 });
-  server.addService(
-    {
-      echo: { path: "/raw/echo", requestStream: false, responseStream: false, ...codec },
-      download: { path: "/raw/download", requestStream: false, responseStream: true, ...codec },
-      upload: { path: "/raw/upload", requestStream: true, responseStream: false, ...codec },
-    },
-    {
-      echo: (call: ServerUnaryCall<Buffer, Buffer>, respond: (error: null, answer: Buffer) => void) =>
-        respond(null, call.request),
-      download: (call: ServerWritableStream<Buffer, Buffer>) => void writeAll(call, data),
-      upload: (call: ServerReadableStream<Buffer, Buffer>, respond: (error: null, answer: Buffer) => void) => {
-        call.on("data", () => undefined);
-        call.on("end", () => respond(null, Buffer.alloc(0)));
-      },
-    },
-  );
-  return new Promise((resolve, reject) => {
-    server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, port) => {
-      if (error === null) resolve(`127.0.0.1:${port}`);
-      else reject(error);
-    });
-  });
-}
-
-async function writeAll(stream: EventEmitter & Pick<Writable, "write" | "end">, data: Buffer): Promise<void> {
-  for (let count = 0; count < STREAM_MESSAGES; count += 1) {
-    // The streams of grpc-js take messages, which here are bytes.
-    if (!stream.write(data)) await once(stream, "drain");
-  }
-  stream.end();
 }
 
 // ---- The clients ----
@@ -148,27 +97,33 @@ function raw(name: string, address: string, options: Record<string, number>): Co
     ...options,
   });
   const small = Buffer.alloc(ECHO_BYTES);
-  const data = Buffer.alloc(MESSAGE_BYTES);
+  const wanted = downloadRequest(MESSAGES);
   return {
     name,
     echo: () =>
       new Promise((resolve, reject) => {
-        client.makeUnaryRequest("/raw/echo", passBytes, passBytes, small, new Metadata(), (error) => {
+        client.makeUnaryRequest("/bench.Echo/Echo", passBytes, passBytes, small, new Metadata(), (error) => {
           if (error === null) resolve();
           else reject(error);
         });
       }),
     download: async () => {
-      const call = client.makeServerStreamRequest("/raw/download", passBytes, passBytes, small, new Metadata());
+      const call = client.makeServerStreamRequest("/bench.Echo/Download", passBytes, passBytes, wanted, new Metadata());
       for await (const message of call as AsyncIterable<Buffer>) if (message.length === 0) throw new Error();
     },
     upload: () =>
       new Promise((resolve, reject) => {
-        const call = client.makeClientStreamRequest("/raw/upload", passBytes, passBytes, new Metadata(), (error) => {
-          if (error === null) resolve();
-          else reject(error);
-        });
-        void writeAll(call, data);
+        const call = client.makeClientStreamRequest(
+          "/bench.Echo/Upload",
+          passBytes,
+          passBytes,
+          new Metadata(),
+          (error) => {
+            if (error === null) resolve();
+            else reject(error);
+          },
+        );
+        void writeAll(call, MESSAGES);
       }),
   };
 }
@@ -253,7 +208,7 @@ async function measure(server: ChildProcess, addresses: Addresses): Promise<void
 
 if (process.argv[2] === "serve") {
   process.on("message", () => process.send?.(ownCpuTimeMs()));
-  process.send?.({ ours: await serveOurs(), raw: await serveRaw() } satisfies Addresses);
+  process.send?.({ ours: await serveOurs(), raw: await listenEcho() } satisfies Addresses);
 } else {
   const child = fork(import.meta.filename, ["serve"]);
   const [addresses] = (await once(child, "message")) as [Addresses];

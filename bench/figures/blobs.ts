@@ -1,10 +1,10 @@
 // A large blob up and down, hashed and verified at both ends, beside a bare grpc-js stream of the same messages with the
 // same windows.
-import { once } from "node:events";
 import { Client, credentials, Metadata } from "@grpc/grpc-js";
 import { connect } from "#src/index.js";
 import { DATA_MESSAGE_BYTES, HTTP2_WINDOW_BYTES } from "#src/core/limits.js";
 import { emptyDatabase } from "../databases.js";
+import { downloadRequest, passBytes, writeAll } from "../echo-service.js";
 import { inTurns, shown, type Bench, type Figure } from "../harness.js";
 import { peakBytes, serveDatabase, serveEcho } from "../processes.js";
 
@@ -83,8 +83,6 @@ function* content(sizeBytes: number, seed: number): Generator<Uint8Array> {
   }
 }
 
-const passBytes = (bytes: Buffer): Buffer => bytes;
-
 class BareStream {
   readonly #client: Client;
   readonly #messages: number;
@@ -98,9 +96,7 @@ class BareStream {
   }
 
   async download(): Promise<void> {
-    const request = Buffer.alloc(8);
-    request.writeUInt32BE(this.#messages, 0);
-    request.writeUInt32BE(DATA_MESSAGE_BYTES, 4);
+    const request = downloadRequest({ count: this.#messages, sizeBytes: DATA_MESSAGE_BYTES });
     const call = this.#client.makeServerStreamRequest(
       "/bench.Echo/Download",
       passBytes,
@@ -114,7 +110,6 @@ class BareStream {
   }
 
   async upload(): Promise<void> {
-    const data = Buffer.alloc(DATA_MESSAGE_BYTES);
     await new Promise<void>((resolve, reject) => {
       const call = this.#client.makeClientStreamRequest(
         "/bench.Echo/Upload",
@@ -126,11 +121,7 @@ class BareStream {
           else reject(error);
         },
       );
-      const send = async (): Promise<void> => {
-        for (let count = 0; count < this.#messages; count += 1) if (!call.write(data)) await once(call, "drain");
-        call.end();
-      };
-      send().catch(reject);
+      writeAll(call, { count: this.#messages, sizeBytes: DATA_MESSAGE_BYTES }).catch(reject);
     });
   }
 
