@@ -72,6 +72,12 @@ export interface UploadFinish {
   readonly hash: Uint8Array;
 }
 
+/** How a finish is to go on. */
+export interface FinishOptions {
+  /** Ends it, with its reason, until what it does is about to be seen. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** Bytes arriving for a `T`. One stream at a time, calls one after the other. Close it, also after `finish`. */
 export interface Incoming<T> {
   /** Where the next byte goes. */
@@ -82,7 +88,7 @@ export interface Incoming<T> {
    */
   append(offset: number, bytes: Uint8Array): Promise<void>;
   /** Checks size and hash against what arrived, then stores it all. @throws InvalidArgument - they do not match */
-  finish(claim: UploadFinish): Promise<T>;
+  finish(claim: UploadFinish, options?: FinishOptions): Promise<T>;
   /** Without `finish`: a resumable upload is kept for 24 hours, any other is dropped. */
   close(): Promise<void>;
 }

@@ -1,5 +1,4 @@
 // Commits: what is staged on a head becomes a version, chained to the one before (FORMATS §6).
-import { setImmediate as eventTurn } from "node:timers/promises";
 import { compareBytes, toHex } from "../core/bytes.js";
 import { LimitExceeded } from "../core/errors.js";
 import type { CommitHash } from "../core/hashes.js";
@@ -27,9 +26,7 @@ import { checkExpectedCommit, requireCommit, requireHead, requireHeadName, requi
 import { RequestMeaning, addExpectedCommit } from "./request-meaning.js";
 import { identifyRequest, recordedAs } from "./requests.js";
 import { requireMeta, requireSomeText, requireText, requireTime } from "./text.js";
-
-/** Bytes of manifests that are read and hashed before others have their turn. */
-const MAX_TURN_BYTES = 1024 * 1024;
+import { Turns } from "./turns.js";
 
 export interface CommitsOptions {
   readonly databaseId: Uint8Array;
@@ -75,11 +72,14 @@ export class DatabaseCommits implements Commits {
     });
     const earlier = committer.recall(recorded);
     if (earlier !== undefined) return { commit: earlier.value, receipt: earlier.receipt };
-    const ledgerEdits = await this.#ledgerEdits(hashes);
+    const ledgerEdits = await this.#ledgerEdits(hashes, options.signal);
     const hasMeta = meta !== undefined && Object.keys(meta).length > 0;
     const fields = { author, message, time, database: databaseId, ...(hasMeta ? { meta } : {}) };
     const prepared = { head, fields, ledgerEdits, expected, expectedRoot };
-    const { value, receipt } = await committer.commit(({ draft }) => commitTo(draft, prepared), recorded);
+    const { value, receipt } = await committer.commit(({ draft }) => {
+      options.signal?.throwIfAborted();
+      return commitTo(draft, prepared);
+    }, recorded);
     return { commit: value, receipt };
   }
 
@@ -87,21 +87,18 @@ export class DatabaseCommits implements Commits {
    * What files these manifests. A manifest is let go as soon as its keys are known, and one that is named again is not
    * read again: a short request can name gigabytes of them.
    */
-  async #ledgerEdits(hashes: readonly Uint8Array[]): Promise<Edit[]> {
+  async #ledgerEdits(hashes: readonly Uint8Array[], signal: AbortSignal | undefined): Promise<Edit[]> {
     const { objects } = this.#options;
     const seen = new Set<string>();
     const edits: Edit[] = [];
-    let bytesSinceTurn = 0;
+    const turns = new Turns(signal);
     for (const [index, hash] of hashes.entries()) {
+      await turns.giveWay();
       const name = toHex(hash);
       if (seen.has(name)) continue;
       seen.add(name);
       const manifest = await objects.manifest(hash, `manifests[${index}]`);
       edits.push(...ledgerEditsOf(manifest));
-      bytesSinceTurn += manifest.bytes.length;
-      if (bytesSinceTurn < MAX_TURN_BYTES) continue;
-      bytesSinceTurn = 0;
-      await eventTurn();
     }
     return edits.sort((a, b) => compareBytes(a.key, b.key));
   }

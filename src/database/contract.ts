@@ -309,6 +309,8 @@ export interface CommitOptions extends WriteOptions {
   readonly expectedCommit?: ExpectedCommit | undefined;
   /** The staged root must be this: the state root of the commit. */
   readonly expectedRoot?: Uint8Array | undefined;
+  /** Ends it, with its reason, before the head moves. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** The head's commit must be this one, or there must be none. */

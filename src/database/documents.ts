@@ -7,7 +7,6 @@
 // The chunks are cut from what was stored, not from what streams by: until the finish nobody knows whether it will come,
 // and a broken upload is to leave nothing. It costs one read of the blob. Memory is one chunk, and 4 MiB of nodes;
 // nodes of a large document are durable before the batch that refers to them.
-import { setImmediate as eventTurn } from "node:timers/promises";
 import { u64be } from "../core/bytes.js";
 import { FixedChunker, chunkerPieces, requireChunkWork, requireChunking } from "../core/document/index.js";
 import type { CutChunk } from "../core/document/index.js";
@@ -20,20 +19,18 @@ import type { DocumentManifest } from "../core/object/index.js";
 import type { Row, Store } from "../store/contract.js";
 import { RowBlobReader } from "./blob-reader.js";
 import type { DatabaseBlobs } from "./blobs.js";
-import type { BlobReader, BlobRef, Incoming, UploadFinish } from "./blob-contract.js";
+import type { BlobReader, BlobRef, FinishOptions, Incoming, UploadFinish } from "./blob-contract.js";
 import type { DocumentOptions, Documents, OpenDocument, PutResult, View } from "./contract.js";
 import type { ClosedIntake } from "./intake.js";
 import type { DatabaseManifests } from "./manifests.js";
 import { RequestMeaning } from "./request-meaning.js";
 import { identifyRequest, requireIdempotencyKey } from "./requests.js";
 import { requireMeta, requireSomeText, requireText, requireTime } from "./text.js";
+import { Turns } from "./turns.js";
 import type { CountedIntake, DatabaseUploads } from "./uploads.js";
 
 /** Nodes that wait in memory, for the batch that refers to them or for one of their own. */
 const MAX_PENDING_BYTES = 4 * 1024 * 1024;
-
-/** How long cutting goes on without a turn of the event loop, in milliseconds; one step of it may take longer. */
-const MAX_RUN_MS = 4;
 
 export interface DocumentsOptions {
   readonly store: Store;
@@ -97,9 +94,10 @@ class DocumentUpload implements Incoming<PutResult> {
     return this.#counted.intake.append(offset, bytes);
   }
 
-  async finish(claim: UploadFinish): Promise<PutResult> {
+  async finish(claim: UploadFinish, options: FinishOptions = {}): Promise<PutResult> {
     const { intake } = this.#counted;
     const { manifests } = this.#options;
+    const { signal } = options;
     requireChunkWork(intake.sizeBytes, this.#document.chunking);
     const blob = await intake.check(claim);
     const request = identifyRequest(this.#document.idempotency, {
@@ -108,27 +106,34 @@ class DocumentUpload implements Incoming<PutResult> {
     });
     const earlier = manifests.recall(request);
     if (earlier !== undefined) return earlier;
+    signal?.throwIfAborted();
     await intake.publish(blob);
     const rows = new PendingRows(this.#options.store);
     if (blob.small !== undefined) rows.add({ space: "blobs", key: blob.hash, value: blob.small });
-    const chunks = await this.#cut(blob, rows);
+    const chunks = await this.#cut(blob, { rows, signal });
     const object = documentManifest(this.#document, { blob, chunks });
     const bytes = encodeManifest(object);
     const manifest = { hash: manifestHashOf(bytes), bytes, object };
-    return manifests.store({ manifest, head: this.#document.head, rows: rows.take(), request });
+    return manifests.store({ manifest, head: this.#document.head, rows: rows.take(), request, signal });
   }
 
   close(): Promise<void> {
     return this.#counted.close();
   }
 
-  /** Cuts the stored blob and builds the map of its chunks. */
-  async #cut(blob: ClosedIntake, rows: PendingRows): Promise<MapRoot> {
+  /**
+   * Cuts the stored blob and builds the map of its chunks: CPU of this thread, of which small or much overlapping chunks
+   * make a lot.
+   */
+  async #cut(
+    blob: ClosedIntake,
+    { rows, signal }: { readonly rows: PendingRows; readonly signal: AbortSignal | undefined },
+  ): Promise<MapRoot> {
     const builder = new MapBuilder(MapKind.chunks, (node) => {
       rows.add({ space: "nodes", key: node.digest, value: node.stored });
     });
     const chunker = new FixedChunker(this.#document.chunking);
-    const turns = new EventTurns();
+    const turns = new Turns(signal);
     const reader: BlobReader =
       blob.small === undefined ? await this.#options.blobs.open(blob.hash) : new RowBlobReader(blob.hash, blob.small);
     try {
@@ -144,17 +149,6 @@ class DocumentUpload implements Incoming<PutResult> {
     }
     addChunks(builder, chunker.finish());
     return builder.finish().root;
-  }
-}
-
-/** Lets others run in between: cutting is CPU of this thread, and small or much overlapping chunks make a lot of it. */
-class EventTurns {
-  #sinceMs = performance.now();
-
-  async giveWay(): Promise<void> {
-    if (performance.now() - this.#sinceMs < MAX_RUN_MS) return;
-    await eventTurn();
-    this.#sinceMs = performance.now();
   }
 }
 

@@ -3,6 +3,7 @@ export type {
   BlobReader,
   BlobRef,
   Blobs,
+  FinishOptions,
   FoundBlob,
   Incoming,
   Upload,

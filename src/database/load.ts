@@ -43,6 +43,7 @@ import type { Tail } from "./log-store.js";
 import { requireHead } from "./refs.js";
 import { SortedSpool } from "./sorted-spool.js";
 import type { SpooledRecord } from "./sorted-spool.js";
+import { Turns } from "./turns.js";
 
 /** Values up to this long are hashed many at a time. */
 const BATCHED_VALUE_BYTES = 1024;
@@ -152,6 +153,7 @@ class StateLoad implements Load {
     this.#requireOpen();
     const { signal } = options;
     await this.#values.end();
+    signal?.throwIfAborted();
     await this.#entries.end();
     await this.#storeValues(signal);
     // Nodes of the new map are nobody's until the head moves: another writer who makes the same one, and replaces it, must
@@ -170,8 +172,10 @@ class StateLoad implements Load {
       const stagedState = mapRoot(base.state.root);
       requireExpected({ head: this.#head, stagedState }, this.#options);
       const built = await this.#build(base, signal);
-      signal?.throwIfAborted();
-      const outcome = await this.#context.committer.commit((context) => this.#move(context, stagedState, built));
+      const outcome = await this.#context.committer.commit((context) => {
+        signal?.throwIfAborted();
+        return this.#move(context, stagedState, built);
+      });
       if (!outcome.value) continue;
       const { receipt, tail } = outcome;
       const { root, keys } = built;
@@ -203,8 +207,9 @@ class StateLoad implements Load {
   async #storeValues(signal: AbortSignal | undefined): Promise<void> {
     const { store, blobs } = this.#context;
     const writer = new BatchWriter(store);
+    const turns = new Turns(signal);
     for await (const values of this.#values.records()) {
-      signal?.throwIfAborted();
+      await turns.giveWay();
       for (const { key, value } of values) {
         if (value.length < LARGE_BLOB_BYTES) await writer.add({ space: "blobs", key, value });
         else await blobs.prepare([{ hash: blobHash(key), bytes: value, sizeBytes: value.length }]);
@@ -231,8 +236,9 @@ class StateLoad implements Load {
     let keys = 0;
     const loaded = entriesOf(this.#entries, (entries) => (keys += entries));
     const old = equalBytes(base.state.root, EMPTY_ROOT) ? [] : scanSync(base.nodesInPassing, base.state, ALL);
+    const turns = new Turns(signal);
     for await (const entries of overlaid(old, loaded)) {
-      signal?.throwIfAborted();
+      await turns.giveWay();
       for (const { key, cell } of entries) builder.add(key, cell);
       if (builder.openEntries > MAX_OPEN_SEGMENT_ENTRIES) throw groundKeys();
       await write();

@@ -78,14 +78,18 @@ export class DatabaseManifests implements Manifests {
     readonly head: string | undefined;
     readonly rows: readonly Row[];
     readonly request: IdentifiedRequest | undefined;
+    /** Ends it until it is written. */
+    readonly signal?: AbortSignal | undefined;
   }): Promise<PutResult> {
-    const { manifest, head, rows, request } = options;
+    const { manifest, head, rows, request, signal } = options;
+    signal?.throwIfAborted();
     const puts = [...rows, objectRow(manifest.hash, manifest.bytes)];
     if (head === undefined) {
       await this.#options.store.write({ puts });
       return { manifest, receipt: undefined };
     }
     const { value, receipt } = await this.#options.committer.commit(({ draft }) => {
+      signal?.throwIfAborted();
       stageManifest(draft, head, manifest);
       draft.put(puts);
       return manifest;

@@ -5,9 +5,10 @@ import { CommitService } from "../../gen/neleus/v1/commit_pb.js";
 import { utf8 } from "../core/bytes.js";
 import { MAX_BATCH_KEYS, STREAM_MESSAGE_BYTES } from "../core/limits.js";
 import { scan, type KeyRange } from "../core/map/index.js";
+import type { CommitOptions, Committed, Database } from "../database/index.js";
 import { openDatabase, type ServiceEnvironment } from "./environment.js";
 import type { CallContext, ServiceImplementation } from "./implementation.js";
-import { Pace } from "./pace.js";
+import { endedBy, Pace } from "./pace.js";
 import { receiptMessage } from "./receipt.js";
 import {
   commitHashField,
@@ -34,7 +35,7 @@ const STATES: KeyRange = { from: utf8("states/"), to: utf8("states0") };
 
 export function commitService(environment: ServiceEnvironment): ServiceImplementation<typeof CommitService> {
   return {
-    async create(request) {
+    async create(request, context) {
       countWithin(request.manifests.length, {
         field: "manifests",
         name: "batch_keys",
@@ -53,7 +54,7 @@ export function commitService(environment: ServiceEnvironment): ServiceImplement
         ...idempotencyField(request),
       };
       const database = await openDatabase(environment, request);
-      const { commit, receipt } = await database.commits.create(options);
+      const { commit, receipt } = await createCommit(database, options, context);
       return { commit: commit.bytes, receipt: receiptMessage(receipt) };
     },
 
@@ -98,6 +99,14 @@ export function commitService(environment: ServiceEnvironment): ServiceImplement
       return { receipt: receiptMessage(await database.heads.delete(head, { expectedCommit, ...idempotency })) };
     },
   };
+}
+
+/** Only where there are manifests to read is it long enough to be ended, and a small call is spared the making of a signal. */
+function createCommit(database: Database, options: CommitOptions, context: CallContext): Promise<Committed> {
+  const { manifests = [] } = options;
+  if (manifests.length === 0) return database.commits.create(options);
+  const { signal } = context;
+  return endedBy(signal, database.commits.create({ ...options, signal }));
 }
 
 async function* log(

@@ -11,7 +11,7 @@ import type { Load, Loaded, LoadOptions } from "../database/index.js";
 import { openDatabase, type ServiceEnvironment } from "./environment.js";
 import type { CallContext } from "./implementation.js";
 import { incoming } from "./incoming.js";
-import { endedError, Pace } from "./pace.js";
+import { endedBy, Pace } from "./pace.js";
 import { receiptMessage } from "./receipt.js";
 import { forField, forFieldsBelow, headField, integerField, invalid, mapRootField } from "./request.js";
 import { loggedRefs } from "./logged-refs.js";
@@ -68,11 +68,7 @@ function requirePaired(entries: LoadEntries): LoadEntries {
 async function finish(load: Load, claim: { readonly count: bigint }, signal: AbortSignal): Promise<Loaded> {
   const count = integerField(claim.count, "finish.count");
   if (count !== load.count) throw invalid("finish.count", `${count}, where ${load.count} entries have arrived`);
-  try {
-    return await forField("finish", load.finish({ signal }));
-  } catch (error) {
-    throw error === signal.reason ? endedError(signal) : error;
-  }
+  return forField("finish", endedBy(signal, load.finish({ signal })));
 }
 
 function expectedField({ condition }: LoadHeader): LoadOptions["expectedRoot"] {

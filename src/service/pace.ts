@@ -21,6 +21,15 @@ export function endedError(signal: AbortSignal): NeleusError {
   return new NeleusError("CANCELLED", "the call was cancelled");
 }
 
+/** Work that was given a call's signal: where that ended it, it fails as the call does. */
+export async function endedBy<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw signal.aborted && error === signal.reason ? endedError(signal) : error;
+  }
+}
+
 /** The pace of one call. In a loop: `if (pace.isDue) await pace.rest();` */
 export class Pace {
   readonly #signal: AbortSignal;

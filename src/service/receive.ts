@@ -8,6 +8,7 @@ import { MAX_UPLOAD_DATA_BYTES } from "../core/limits.js";
 import type { Incoming, UploadFinish as UploadClaim } from "../database/index.js";
 import { equalBytes } from "../core/bytes.js";
 import { incoming } from "./incoming.js";
+import { endedBy } from "./pace.js";
 import { blobHashField, forField, integerField, invalid } from "./request.js";
 
 /** A part of a stream in, as the generated messages hold it. */
@@ -48,7 +49,7 @@ export async function receive<H, T>(options: ReceiveOptions<H, T>): Promise<T> {
     const opened = await options.begin(header.value);
     if ("answer" in opened) return opened.answer;
     try {
-      return await fill(opened, requests);
+      return await fill(opened, requests, options.signal);
     } finally {
       await opened.sink.close();
     }
@@ -62,11 +63,15 @@ interface Taking<T> {
   readonly declared?: UploadClaim | undefined;
 }
 
-async function fill<H, T>(taking: Taking<T>, requests: AsyncIterable<{ readonly part: Part<H> }>): Promise<T> {
+async function fill<H, T>(
+  taking: Taking<T>,
+  requests: AsyncIterable<{ readonly part: Part<H> }>,
+  signal: AbortSignal,
+): Promise<T> {
   const { sink, declared } = taking;
   let hasData = false;
   for await (const { part } of requests) {
-    if (part.case === "finish") return finish(taking, part.value);
+    if (part.case === "finish") return finish(taking, part.value, signal);
     if (part.case !== "data") throw invalid("part", `${nameOf(part)} comes where data or the finish belongs`);
     const end = sink.sizeBytes + part.value.data.length;
     if (declared !== undefined && end > declared.sizeBytes) {
@@ -91,7 +96,7 @@ async function append(sink: Incoming<unknown>, part: UploadData, order: { mustFo
   await sink.append(offset, part.data);
 }
 
-async function finish<T>({ sink, declared }: Taking<T>, claim: UploadFinish): Promise<T> {
+async function finish<T>({ sink, declared }: Taking<T>, claim: UploadFinish, signal: AbortSignal): Promise<T> {
   const sizeBytes = integerField(claim.size, "finish.size");
   const hash = blobHashField(claim.hash, "finish.hash");
   if (sizeBytes !== sink.sizeBytes) {
@@ -102,7 +107,7 @@ async function finish<T>({ sink, declared }: Taking<T>, claim: UploadFinish): Pr
     throw invalid(field, "not what the header declared", "declare the content as it is, or leave it out of the header");
   }
   // The size is right, so what the engine finds wrong is the hash.
-  return forField("finish.hash", sink.finish({ sizeBytes, hash }));
+  return forField("finish.hash", endedBy(signal, sink.finish({ sizeBytes, hash }, { signal })));
 }
 
 function nameOf(part: Part<unknown> | undefined): string {

@@ -23,13 +23,21 @@ import { NeleusError, NotFound, type ErrorCode } from "#src/core/errors.js";
 import type { Reveal } from "#src/core/map/index.js";
 import { Database } from "#src/database/index.js";
 import { createServices, STATUS_OF, type GrpcStatusCode, type ServiceBinding } from "#src/service/index.js";
-import type { LargeBlobs, Store } from "#src/store/contract.js";
+import type { LargeBlobs, Store, SyncReader } from "#src/store/contract.js";
 import { MemoryStore } from "#src/store/index.js";
 
 /** What a store has handed out and not got back. */
 export interface OpenHandles {
   blobs: number;
   uploads: number;
+}
+
+/** What was asked of a store. */
+export interface StoreWork {
+  /** Rows looked at or read without waiting, and pieces of files. */
+  reads: number;
+  /** Batches. */
+  writes: number;
 }
 
 /** The object with some methods replaced. Methods run on the object itself, which may have private fields. */
@@ -44,8 +52,17 @@ function withMethods<T extends object>(target: T, methods: Partial<T>): T {
   });
 }
 
-function counting(store: Store): { store: Store; open: OpenHandles } {
+function counting(store: MemoryStore): { store: Store; open: OpenHandles; work: StoreWork } {
   const open: OpenHandles = { blobs: 0, uploads: 0 };
+  const work: StoreWork = { reads: 0, writes: 0 };
+  const read = <T>(result: T): T => {
+    work.reads += 1;
+    return result;
+  };
+  const sync: SyncReader = {
+    get: (space, key) => read(store.sync.get(space, key)),
+    has: (space, key) => read(store.sync.has(space, key)),
+  };
   const files: LargeBlobs = withMethods<LargeBlobs>(store.files, {
     async open(hash) {
       const blob = await store.files.open(hash);
@@ -53,6 +70,7 @@ function counting(store: Store): { store: Store; open: OpenHandles } {
       open.blobs += 1;
       let isOpen = true;
       return withMethods(blob, {
+        read: (offset, length) => read(blob.read(offset, length)),
         async close() {
           if (isOpen) open.blobs -= 1;
           isOpen = false;
@@ -69,13 +87,18 @@ function counting(store: Store): { store: Store; open: OpenHandles } {
         isOpen = false;
       };
       return withMethods(staged, {
+        read: (offset, length) => read(staged.read(offset, length)),
         close: () => staged.close().finally(leave),
         discard: () => staged.discard().finally(leave),
         publish: (hash) => staged.publish(hash).finally(leave),
       });
     },
   });
-  return { store: withMethods<Store>(store, { files }), open };
+  const write: Store["write"] = (batch) => {
+    work.writes += 1;
+    return store.write(batch);
+  };
+  return { store: withMethods<Store>(store, { files, sync, write }), open, work };
 }
 
 /** Random enough, and the same each time. */
@@ -95,6 +118,7 @@ export interface Harness {
   readonly caller: Caller;
   readonly services: readonly ServiceBinding[];
   readonly open: OpenHandles;
+  readonly work: StoreWork;
   /** The database's clock; tests move it. */
   readonly clock: { nowMs: number };
   readonly store: Store;
@@ -105,7 +129,7 @@ export interface Harness {
 /** A database called "default" with head `main`, and its services. */
 export async function openHarness(): Promise<Harness> {
   const clock = { nowMs: 1_700_000_000_000 };
-  const { store, open } = counting(new MemoryStore());
+  const { store, open, work } = counting(new MemoryStore());
   const database = await Database.create(store, { clock: () => clock.nowMs, randomBytes: seededBytes() });
   const services = createServices({
     version: "1.2.3",
@@ -118,6 +142,7 @@ export async function openHarness(): Promise<Harness> {
     database,
     services,
     open,
+    work,
     clock,
     store,
     caller: new Caller(services),
