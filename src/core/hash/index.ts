@@ -7,13 +7,13 @@
 import { assert } from "../errors.js";
 import type { Digest } from "../hashes.js";
 import { BLOB_GROUP_BYTES } from "../limits.js";
-import type { GroupPosition, KernelName, NodePosition } from "./engine.js";
+import type { GroupPosition, KernelName, NodePosition, PartialTrees } from "./engine.js";
 import { engine } from "./selection.js";
 import type { Tag } from "./tag.js";
 import { tagPrefix } from "./tag.js";
 import { TreeHasher } from "./tree-hasher.js";
 
-export type { GroupPosition, KernelName, NodePosition } from "./engine.js";
+export type { GroupPosition, KernelName, NodePosition, PartialTrees } from "./engine.js";
 export type { Tag } from "./tag.js";
 export { tagPrefix } from "./tag.js";
 export type { TreeHasher } from "./tree-hasher.js";
@@ -48,6 +48,18 @@ export function hashTree(tag: Tag, bytes: Uint8Array, starts: readonly number[])
   assert(starts.length > 1, "a tree has a leaf");
   assert((starts.at(-1) ?? 0) <= bytes.length, "the messages lie within the bytes");
   return engine().hashTree(tagPrefix(tag), bytes, starts);
+}
+
+/**
+ * Trees of which only some leaves are known, all at once: the digests of the leaves, then `H_merkle_node(left ‖ right)` of
+ * what is joined, then for each tree the digest of its head and root, 32 bytes a tree, written to `into`. One call of the
+ * kernel for what fits.
+ */
+export function hashPartialTrees(trees: PartialTrees, into: Uint8Array): void {
+  assert((trees.leafStarts.at(-1) ?? 0) <= trees.leaves.length, "the leaves lie within the bytes");
+  assert(trees.headStarts.length === trees.roots.length + 1, "a tree has a head");
+  assert(into.length === trees.roots.length * 32, "a tree has a digest");
+  engine().hashPartialTrees(trees, into);
 }
 
 /** `H_merkle_node(left ‖ right)` for each 64-byte pair, in order, as one array of 32 bytes a pair. */

@@ -6,7 +6,8 @@
 import type { Digest } from "../hashes.js";
 import { BLOB_GROUP_BYTES } from "../limits.js";
 import { CHUNK_END, CHUNK_START, compress, IV, loadBlock, PARENT, ROOT, storeWords } from "./compress.js";
-import type { GroupPosition, HashEngine, NodePosition } from "./engine.js";
+import type { GroupPosition, HashEngine, NodePosition, PartialTrees } from "./engine.js";
+import { partialTreesOf } from "./partial-trees.js";
 import { tagPrefix } from "./tag.js";
 import { TreeHasher } from "./tree-hasher.js";
 import { treeOf } from "./tree-layers.js";
@@ -64,6 +65,10 @@ export class PortableEngine implements HashEngine {
       digests.set(this.hashPrefixed(prefix, pairs.subarray(offset, offset + 64)), offset / 2);
     }
     return digests;
+  }
+
+  hashPartialTrees(trees: PartialTrees, into: Uint8Array): void {
+    into.set(partialTreesOf(this, trees));
   }
 
   groupChainingValue(input: Uint8Array, position: GroupPosition): Digest {

@@ -11,8 +11,12 @@ import { treeOfEntries, type TreeHashes } from "./merkle.js";
 export interface EntryTableInput {
   readonly level: number;
   readonly bytes: Uint8Array;
-  /** Where each entry starts, and behind them where the last one ends. */
+  /** Where each entry starts, and behind them where the last one ends; those of other tables may lie before and behind. */
   readonly starts: readonly number[];
+  /** Which of them is the first of this table. */
+  readonly first: number;
+  /** How many are. */
+  readonly size: number;
 }
 
 /** Reading is not re-entrant, so one frame serves all tables. */
@@ -23,6 +27,7 @@ export class EntryTable {
   readonly size: number;
   readonly bytes: Uint8Array;
   readonly #starts: readonly number[];
+  readonly #first: number;
   /** Two numbers an entry: where its key starts and ends. */
   readonly #keys: number[] = [];
   readonly #totals: number[] = [];
@@ -32,9 +37,13 @@ export class EntryTable {
     this.level = input.level;
     this.bytes = input.bytes;
     this.#starts = input.starts;
-    this.size = input.starts.length - 1;
+    this.#first = input.first;
+    this.size = input.size;
+    let start = this.#start(0);
     for (let position = 0; position < this.size; position += 1) {
-      readEntry(this.bytes, this.#starts[position] ?? 0, this.#starts[position + 1] ?? 0, this.level, frame);
+      const end = this.#start(position + 1);
+      readEntry(this.bytes, start, end, this.level, frame);
+      start = end;
       this.#keys.push(frame.keyStart, frame.keyEnd);
       if (this.level > 0) this.#totals.push(frame.childTotal);
       if (position > 0 && this.#compareNeighbours(position - 1) >= 0) {
@@ -50,7 +59,7 @@ export class EntryTable {
 
   /** Level 0 only. */
   cell(position: number): Uint8Array {
-    return this.bytes.subarray(this.#keys[2 * position + 1], this.#starts[position + 1]);
+    return this.bytes.subarray(this.#keys[2 * position + 1], this.#start(position + 1));
   }
 
   /** Above level 0 only. */
@@ -65,12 +74,14 @@ export class EntryTable {
   }
 
   entryBytes(position: number): Uint8Array {
-    return this.bytes.subarray(this.#starts[position], this.#starts[position + 1]);
+    return this.bytes.subarray(this.#start(position), this.#start(position + 1));
   }
 
   /** The hashes of the tree over the entries. */
   treeHashes(): TreeHashes {
-    return treeOfEntries(this.bytes, this.#starts);
+    const isAll = this.#first === 0 && this.#starts.length === this.size + 1;
+    const starts = isAll ? this.#starts : this.#starts.slice(this.#first, this.#first + this.size + 1);
+    return treeOfEntries(this.bytes, starts);
   }
 
   /** Sum of the children's totals; the number of entries at level 0. */
@@ -104,6 +115,11 @@ export class EntryTable {
       if (difference !== 0) return difference;
     }
     return length - key.length;
+  }
+
+  /** Where an entry starts, or the last one ends. */
+  #start(position: number): number {
+    return this.#starts[this.#first + position] ?? 0;
   }
 
   #compareNeighbours(position: number): number {

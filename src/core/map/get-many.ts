@@ -45,9 +45,8 @@ export function* getMany(map: MapAt, keys: readonly Uint8Array[], onAnswer: (ans
         onAnswer({ index: position, key, cell: undefined });
         break;
       }
-      const found = node.key(step.index);
       if (node.level === 0) {
-        const isPresent = compareBytes(found, key) === 0;
+        const isPresent = compareBytes(node.key(step.index), key) === 0;
         if (!isPresent) touchLeft(path);
         onAnswer({ index: position, key, cell: isPresent ? node.cell(step.index) : undefined });
         break;

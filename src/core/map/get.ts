@@ -20,12 +20,11 @@ export function* get(map: MapAt, key: Uint8Array): Reader<Uint8Array | undefined
       return undefined;
     }
     if (index > 0) left = { node, index: index - 1 };
-    const found = node.key(index);
     if (node.level > 0) {
       want = childWant({ node, want }, index);
       continue;
     }
-    if (compareBytes(found, key) === 0) return node.cell(index);
+    if (compareBytes(node.key(index), key) === 0) return node.cell(index);
     // Nothing lies between two neighbours; with no left one at any level, nothing lies before the first key.
     left?.node.touch(left.index, left.index + 1);
     return undefined;

@@ -1,20 +1,23 @@
 // The nodes of a witness, as a verifier sees them: read from reveals that may say anything (FORMATS §4).
 //
 // Of each reveal everything that needs no hash is checked first, so that a message full of rubbish costs a few bytes of
-// looking at it. Then all are hashed in step, entries first, then the trees layer by layer, then the headers: a handful
-// of kernel calls for a whole proof. The entries are copied into one array a batch: what a verifier hands out holds no
-// message alive, and nobody can change it after it was checked.
+// looking at it. Then all are hashed, entries, trees and headers, in one call of the kernel. The entries are
+// copied into one array a batch: what a verifier hands out holds no message alive, and nobody can change it after it was
+// checked.
 import { IncompleteProof, Malformed, VerificationFailed } from "../errors.js";
-import { hashRanges } from "../hash/index.js";
+import { hashPartialTrees } from "../hash/index.js";
 import type { Digest } from "../hashes.js";
 import { MAX_ENTRY_BYTES, MAX_LEVEL, MAX_NODE_ENTRIES } from "../limits.js";
-import { EntryTable } from "./entry-table.js";
+import { EntryTable, type EntryTableInput } from "./entry-table.js";
 import type { MapKind } from "./kind.js";
 import { isMapKind } from "./kind.js";
-import { PartialRoots, emptyEntriesRoot } from "./merkle.js";
-import { nodeDigests } from "./node.js";
+import { emptyEntriesRoot } from "./merkle.js";
+import { encodeHeads } from "./node.js";
+import { PartialTreePlan } from "./partial-tree.js";
 import type { Reveal } from "./reveal.js";
 import type { CheckableNode } from "./view.js";
+
+const DIGEST_BYTES = 32;
 
 /** A partly shown node whose digest was computed from what is shown. */
 export class PartialNode implements CheckableNode {
@@ -22,21 +25,34 @@ export class PartialNode implements CheckableNode {
   readonly level: number;
   readonly count: number;
   readonly total: number;
-  readonly digest: Digest;
   /** As it was received: evidence, where something is wrong. */
   readonly reveal: Reveal;
   readonly #indices: readonly number[];
   readonly #entries: EntryTable;
+  /** Where its digest lies among the bytes of the entries. */
+  readonly #digestStart: number;
 
-  constructor(form: CheckedForm, digest: Digest) {
+  constructor(form: CheckedForm, digestStart: number) {
     this.kind = form.kind;
     this.level = form.reveal.level;
     this.count = form.reveal.count;
     this.total = form.reveal.total;
     this.reveal = form.reveal;
-    this.digest = digest;
     this.#indices = form.indices;
     this.#entries = form.entries;
+    this.#digestStart = digestStart;
+  }
+
+  get digest(): Digest {
+    return this.#entries.bytes.subarray(this.#digestStart, this.#digestStart + DIGEST_BYTES);
+  }
+
+  hasDigest(digest: Digest): boolean {
+    const { bytes } = this.#entries;
+    for (let index = 0; index < DIGEST_BYTES; index += 1) {
+      if (bytes[this.#digestStart + index] !== digest[index]) return false;
+    }
+    return digest.length === DIGEST_BYTES;
   }
 
   get lowestKnownKey(): Uint8Array | undefined {
@@ -45,6 +61,15 @@ export class PartialNode implements CheckableNode {
 
   get highestKnownKey(): Uint8Array | undefined {
     return this.#indices.length > 0 ? this.#entries.key(this.#indices.length - 1) : undefined;
+  }
+
+  compareLowestKnown(key: Uint8Array): number {
+    return this.#indices.length > 0 ? this.#entries.compareKey(0, key) : NaN;
+  }
+
+  compareHighestKnown(key: Uint8Array): number {
+    const { length } = this.#indices;
+    return length > 0 ? this.#entries.compareKey(length - 1, key) : NaN;
   }
 
   get knowsLastKey(): boolean {
@@ -110,19 +135,42 @@ interface CheckedForm {
  * @throws VerificationFailed - a rule of FORMATS §4 is broken; `evidence` is the reveal
  */
 export function openReveals(reveals: readonly Reveal[]): PartialNode[] {
-  const { forms, bytes, starts } = checkForms(reveals);
-  const roots = new PartialRoots(starts.length - 1);
-  let firstEntry = 0;
+  const { forms, bytes, starts, digestsStart } = checkForms(reveals);
+  const plan = new PartialTreePlan({ entries: starts.length - 1, siblings: countSiblings(reveals) });
+  const given: Uint8Array[] = [];
   for (const { reveal, indices } of forms) {
     // The one node without entries has a tree of its own: its root stands in as a sibling.
-    const { count, siblings } = reveal.count > 0 ? reveal : { count: 1, siblings: emptyEntriesRoot() };
-    if (!roots.plan({ count, indices, firstEntry, siblings })) {
+    const isEmpty = reveal.count === 0;
+    const siblings = isEmpty ? emptyEntriesRoot() : reveal.siblings;
+    if (!plan.add({ count: isEmpty ? 1 : reveal.count, indices, siblings })) {
       throw refusal("its siblings are not as many as its indices imply", reveal);
     }
-    firstEntry += indices.length;
+    given.push(siblings);
   }
-  const digests = nodeDigests(reveals, roots.run(hashRanges("state_leaf:", bytes, starts)));
-  return forms.map((form, position) => new PartialNode(form, digests.subarray(position * 32, position * 32 + 32)));
+  const { joins, roots } = plan.inLayers();
+  const heads = encodeHeads(reveals);
+  const digests = bytes.subarray(digestsStart);
+  hashPartialTrees(
+    {
+      leafTag: "state_leaf:",
+      leaves: bytes,
+      leafStarts: starts,
+      given,
+      joins,
+      roots,
+      headTag: "state_node:",
+      heads: heads.bytes,
+      headStarts: heads.starts,
+    },
+    digests,
+  );
+  return forms.map((form, position) => new PartialNode(form, digestsStart + position * DIGEST_BYTES));
+}
+
+function countSiblings(reveals: readonly Reveal[]): number {
+  let count = 0;
+  for (const reveal of reveals) count += reveal.count === 0 ? 1 : Math.ceil(reveal.siblings.length / 32);
+  return count;
 }
 
 /** The failure of a reveal, which it carries as evidence. */
@@ -134,8 +182,16 @@ export function refusal(why: string, reveal: Reveal, cause?: unknown): Verificat
   );
 }
 
-/** The forms, and where all their entries lie: one behind the other, so that they are hashed at once. */
-function checkForms(reveals: readonly Reveal[]): { forms: CheckedForm[]; bytes: Uint8Array; starts: number[] } {
+interface CheckedForms {
+  readonly forms: readonly CheckedForm[];
+  /** The entries of all, one behind the other, so that they are hashed at once, and room for a digest a node. */
+  readonly bytes: Uint8Array;
+  /** Where each entry starts, and behind them where the last one ends. */
+  readonly starts: readonly number[];
+  readonly digestsStart: number;
+}
+
+function checkForms(reveals: readonly Reveal[]): CheckedForms {
   let sizeBytes = 0;
   for (const reveal of reveals) {
     checkNumbers(reveal);
@@ -145,20 +201,21 @@ function checkForms(reveals: readonly Reveal[]): { forms: CheckedForm[]; bytes: 
       sizeBytes += entry.length;
     }
   }
-  const bytes = new Uint8Array(sizeBytes);
+  const bytes = new Uint8Array(sizeBytes + reveals.length * DIGEST_BYTES);
   const starts = [0];
+  let end = 0;
   const forms = reveals.map((reveal) => {
     const first = starts.length - 1;
     for (const entry of reveal.entries) {
-      const end = starts.at(-1) ?? 0;
       bytes.set(entry, end);
-      starts.push(end + entry.length);
+      end += entry.length;
+      starts.push(end);
     }
-    const entries = readShown(reveal, bytes, starts.slice(first));
+    const entries = readShown(reveal, { bytes, starts, first });
     checkTotal(reveal, entries);
     return { reveal, kind: reveal.kind as MapKind, indices: reveal.indices.slice(), entries };
   });
-  return { forms, bytes, starts };
+  return { forms, bytes, starts, digestsStart: sizeBytes };
 }
 
 function checkNumbers(reveal: Reveal): void {
@@ -193,9 +250,10 @@ function checkIndices(reveal: Reveal): void {
   }
 }
 
-function readShown(reveal: Reveal, bytes: Uint8Array, starts: readonly number[]): EntryTable {
+function readShown(reveal: Reveal, shown: Pick<EntryTableInput, "bytes" | "starts" | "first">): EntryTable {
+  const { bytes, starts, first } = shown;
   try {
-    return new EntryTable({ level: reveal.level, bytes, starts });
+    return new EntryTable({ level: reveal.level, bytes, starts, first, size: reveal.entries.length });
   } catch (cause) {
     if (cause instanceof Malformed) throw refusal(cause.message, reveal, cause);
     throw cause;

@@ -58,7 +58,8 @@ export class WitnessReader<T> {
     this.#guarded(() => {
       for (let first = 0; first < reveals.length;) {
         const end = endOfBatch(reveals, first);
-        this.#waiting[side].push(...openReveals(reveals.slice(first, end)));
+        const isAll = first === 0 && end === reveals.length;
+        this.#waiting[side].push(...openReveals(isAll ? reveals : reveals.slice(first, end)));
         this.#advance();
         first = end;
       }

@@ -75,12 +75,19 @@ export interface NodeView {
   touch(first: number, end: number): void;
 }
 
-/** A node before it is handed to an algorithm, with what is needed to hold it against a want; nothing here touches. */
+/**
+ * A node before it is handed to an algorithm, with what is needed to hold it against a want; nothing here touches. The
+ * comparisons make no views of bytes, of which each costs as much as hashing a block of them.
+ */
 export interface CheckableNode extends NodeView {
   readonly digest: Digest;
+  hasDigest(digest: Digest): boolean;
   /** The lowest and highest keys that are known: first and last of a whole node, of the shown ones of a partial one. */
   readonly lowestKnownKey: Uint8Array | undefined;
   readonly highestKnownKey: Uint8Array | undefined;
+  /** The same keys held against another: negative where they are below it. NaN where none is known. */
+  compareLowestKnown(key: Uint8Array): number;
+  compareHighestKnown(key: Uint8Array): number;
   /** True where the highest known key is that of the last entry. */
   readonly knowsLastKey: boolean;
 }

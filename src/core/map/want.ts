@@ -1,6 +1,6 @@
 // What an algorithm asks for next, and the one place where a node is held against it (FORMATS §4). Both sources pass
 // here: whole nodes of a store and partial ones of a witness.
-import { compareBytes, equalBytes, toHex } from "../bytes.js";
+import { compareBytes, toHex } from "../bytes.js";
 import { Malformed } from "../errors.js";
 import { MAX_KEY_BYTES } from "../limits.js";
 import type { CheckableNode, KeyRange, MapAt, NodeView, Want } from "./view.js";
@@ -37,7 +37,7 @@ export function childWant(parent: OpenNode, index: number, ahead?: Want["ahead"]
  * with a malformed root under which every hash holds (test/core/map/refuse.test.ts).
  */
 export function faultAgainst(node: CheckableNode, want: Want): string | undefined {
-  if (!equalBytes(node.digest, want.digest)) {
+  if (!node.hasDigest(want.digest)) {
     return `its digest is ${toHex(node.digest)}, not ${toHex(want.digest)} as asked for`;
   }
   if (node.kind !== want.kind) return `it is of kind ${node.kind}, not ${want.kind}`;
@@ -54,17 +54,21 @@ function faultOfChild(node: CheckableNode, want: Want): string | undefined {
   if (node.level !== want.level) return `it is of level ${node.level}, not ${want.level}`;
   // A total is at least 1 in every entry, so an empty node is refused here as well.
   if (node.total !== want.total) return `its total is ${node.total}, not ${want.total} as its parent says`;
-  const { lowestKnownKey: lowest, highestKnownKey: highest } = node;
-  if (lowest === undefined || highest === undefined) return undefined;
-  if (above !== undefined && compareBytes(lowest, above) <= 0) {
-    return `its key ${toHex(lowest)} is not above ${toHex(above)}, which lies left of it`;
+  if (above !== undefined && node.compareLowestKnown(above) <= 0) {
+    return `its key ${shown(node.lowestKnownKey)} is not above ${toHex(above)}, which lies left of it`;
   }
   if (last === undefined) return undefined;
-  const order = compareBytes(highest, last);
+  const order = node.compareHighestKnown(last);
   if (node.knowsLastKey) {
-    return order === 0 ? undefined : `its last key is ${toHex(highest)}, not ${toHex(last)} as its parent says`;
+    return order === 0
+      ? undefined
+      : `its last key is ${shown(node.highestKnownKey)}, not ${toHex(last)} as its parent says`;
   }
-  return order < 0 ? undefined : `its key ${toHex(highest)} is not below its last key ${toHex(last)}`;
+  return order >= 0 ? `its key ${shown(node.highestKnownKey)} is not below its last key ${toHex(last)}` : undefined;
+}
+
+function shown(key: Uint8Array | undefined): string {
+  return key === undefined ? "" : toHex(key);
 }
 
 /** @throws Malformed - `from` over 1,024 bytes, `to` empty or over 1,024 bytes, or `from` not below `to` */

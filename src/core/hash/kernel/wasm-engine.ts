@@ -9,7 +9,8 @@ import { assert } from "../../errors.js";
 import type { Digest } from "../../hashes.js";
 import { BLOB_GROUP_BYTES } from "../../limits.js";
 import { ROOT } from "../compress.js";
-import type { GroupPosition, HashEngine, NodePosition } from "../engine.js";
+import type { GroupPosition, HashEngine, NodePosition, PartialTrees } from "../engine.js";
+import { countGiven, partialTreesOf } from "../partial-trees.js";
 import { MAX_PREFIX_BYTES, tagPrefix } from "../tag.js";
 import { treeHashCount, treeOf } from "../tree-layers.js";
 import { TreeHasher } from "../tree-hasher.js";
@@ -44,6 +45,10 @@ class WasmEngine implements HashEngine {
   readonly #input: Uint8Array;
   readonly #lengths: Uint32Array;
   readonly #outputOffset: number;
+  readonly #heads: Uint8Array;
+  readonly #headLengths: Uint32Array;
+  readonly #roots: Uint32Array;
+  readonly #joins: Uint16Array;
   /** The prefix that lies in the kernel's memory. */
   #prefix: Uint8Array | undefined;
 
@@ -54,6 +59,11 @@ class WasmEngine implements HashEngine {
     this.#input = new Uint8Array(buffer, kernel.INPUT.value, kernel.INPUT_BYTES.value);
     this.#lengths = new Uint32Array(buffer, kernel.LENGTHS.value, kernel.MAX_MESSAGES.value);
     this.#outputOffset = kernel.OUTPUT.value;
+    const trees = kernel.MAX_TREES.value;
+    this.#heads = new Uint8Array(buffer, kernel.HEADS.value, trees * kernel.HEAD_SLOT_BYTES.value);
+    this.#headLengths = new Uint32Array(buffer, kernel.HEAD_LENGTHS.value, trees);
+    this.#roots = new Uint32Array(buffer, kernel.ROOTS.value, trees);
+    this.#joins = new Uint16Array(buffer, kernel.JOINS.value, 2 * kernel.MAX_MESSAGES.value);
     assert(this.#lengths.length * BLOCK_BYTES === this.#input.length, "as many messages as blocks fit in the window");
   }
 
@@ -159,6 +169,70 @@ class WasmEngine implements HashEngine {
       digests.set(this.#output(part.length / PAIR_BYTES), offset / 2);
     }
     return digests;
+  }
+
+  hashPartialTrees(trees: PartialTrees, into: Uint8Array): void {
+    const { leaves, leafStarts, joins, roots } = trees;
+    const leafPrefix = tagPrefix(trees.leafTag);
+    const count = leafStarts.length - 1;
+    const given = countGiven(trees);
+    const isOneCall =
+      count + given + joins.length / 2 <= this.#lengths.length &&
+      roots.length <= this.#roots.length &&
+      this.#measureBatch(leafPrefix.length, leafStarts, 0) === count &&
+      this.#layHeads(trees);
+    if (!isOneCall) {
+      into.set(partialTreesOf(this, trees));
+      return;
+    }
+    this.#layJoins(trees, count + given);
+    const packedBytes = (leafStarts[count] ?? 0) - (leafStarts[0] ?? 0);
+    const packed = packedBytes === leaves.length ? leaves : leaves.subarray(leafStarts[0], leafStarts[count]);
+    this.#setPrefix(leafPrefix);
+    this.#input.set(packed, this.#input.length - packedBytes);
+    let offset = this.#outputOffset + count * DIGEST_BYTES;
+    for (const piece of trees.given) {
+      this.#memory.set(piece, offset);
+      offset += piece.length;
+    }
+    this.#kernel.partialTrees(count, packedBytes, leafPrefix.length, given, joins.length / 2, roots.length);
+    into.set(this.#output(roots.length));
+  }
+
+  /** Writes heads and prefixes to their slots. False where one is too long. */
+  #layHeads({ headTag, heads, headStarts }: PartialTrees): boolean {
+    const prefix = tagPrefix(headTag);
+    const slotBytes = this.#kernel.HEAD_SLOT_BYTES.value;
+    const slots = this.#heads;
+    for (let tree = 0; tree + 1 < headStarts.length; tree += 1) {
+      const start = headStarts[tree] ?? 0;
+      const end = headStarts[tree + 1] ?? 0;
+      const length = prefix.length + end - start;
+      // The root and the zeros of its block have to fit as well.
+      if (length + DIGEST_BYTES > BLOCK_BYTES) return false;
+      let slot = tree * slotBytes;
+      for (let at = 0; at < prefix.length; at += 1) slots[slot++] = prefix[at] ?? 0;
+      for (let at = start; at < end; at += 1) slots[slot++] = heads[at] ?? 0;
+      this.#headLengths[tree] = length;
+    }
+    return true;
+  }
+
+  /** Writes down what is joined. The kernel believes it, so each number is held against the hashes that there are. */
+  #layJoins({ joins, roots }: PartialTrees, known: number): void {
+    const table = this.#joins;
+    let isKnown = true;
+    for (let at = 0; at < joins.length; at += 1) {
+      const hash = joins[at] ?? 0;
+      if (hash >= known + (at >> 1)) isKnown = false;
+      table[at] = hash;
+    }
+    for (let tree = 0; tree < roots.length; tree += 1) {
+      const hash = roots[tree] ?? 0;
+      if (hash >= known + joins.length / 2) isKnown = false;
+      this.#roots[tree] = hash;
+    }
+    assert(isKnown, "a tree is made of hashes that come before");
   }
 
   groupChainingValue(input: Uint8Array, position: GroupPosition): Digest {

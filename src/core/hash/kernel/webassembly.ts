@@ -9,6 +9,12 @@ export interface KernelExports {
   readonly OUTPUT: { readonly value: number };
   readonly LENGTHS: { readonly value: number };
   readonly MAX_MESSAGES: { readonly value: number };
+  readonly MAX_TREES: { readonly value: number };
+  readonly HEADS: { readonly value: number };
+  readonly HEAD_SLOT_BYTES: { readonly value: number };
+  readonly HEAD_LENGTHS: { readonly value: number };
+  readonly ROOTS: { readonly value: number };
+  readonly JOINS: { readonly value: number };
   readonly PREFIX: { readonly value: number };
   readonly PREFIX_MASK: { readonly value: number };
   group(length: number, counter: number, rootFlag: number): void;
@@ -17,6 +23,14 @@ export interface KernelExports {
   messages(count: number): void;
   packedMessages(count: number, packedBytes: number, prefixBytes: number): void;
   packedTree(count: number, packedBytes: number, prefixBytes: number): void;
+  partialTrees(
+    count: number,
+    packedBytes: number,
+    prefixBytes: number,
+    given: number,
+    joins: number,
+    trees: number,
+  ): void;
   parent(rootFlag: number): void;
   taggedPairs(count: number): void;
 }

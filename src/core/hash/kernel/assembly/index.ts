@@ -3,30 +3,41 @@
 //
 // The host writes input to memory, calls, and reads 32-byte results at OUTPUT. Nothing is kept between calls but the
 // prefix. The kernel trusts its host: lengths and counts are checked there (../wasm-engine.ts).
-import { compressLanes } from "./compress";
 import {
-  BLOCK_BYTES,
   CHUNK_BYTES,
   CHUNK_END,
-  CHUNK_START,
   CHUNKS_IN_GROUP,
+  HEAD_LENGTHS,
+  HEAD_SLOT_BYTES,
+  HEADS,
   INPUT,
   INPUT_BYTES,
-  LANE_VALUES,
-  LANE_WORDS,
   LENGTHS,
-  MERKLE_NODE_0,
-  MERKLE_NODE_1,
-  MERKLE_NODE_2,
   OUTPUT,
   PREFIX,
   PREFIX_MASK,
   ROOT,
+  ROOTS,
 } from "./layout";
-import { hashFourChunks, hashMessages, hashParents, loadBlocks, resetValues, slotBytes, storeValues } from "./lanes";
+import { hashFourChunks, hashMessages, hashParents, slotBytes } from "./lanes";
+import { joinAll, joinPairs } from "./pairs";
 import { hashChunk, hashParent } from "./scalar";
 
-export { INPUT, INPUT_BYTES, LENGTHS, MAX_MESSAGES, OUTPUT, PREFIX, PREFIX_MASK } from "./layout";
+export {
+  HEAD_LENGTHS,
+  HEAD_SLOT_BYTES,
+  HEADS,
+  INPUT,
+  INPUT_BYTES,
+  JOINS,
+  LENGTHS,
+  MAX_MESSAGES,
+  MAX_TREES,
+  OUTPUT,
+  PREFIX,
+  PREFIX_MASK,
+  ROOTS,
+} from "./layout";
 
 /** Chaining values of `count` full groups at INPUT, the first of whose chunks is numbered `counter`. */
 export function groups(count: i32, counter: f64): void {
@@ -156,6 +167,28 @@ export function packedTree(count: i32, packedBytes: i32, prefixBytes: i32): void
   }
 }
 
+/**
+ * Digests of `trees` trees of which some hashes are given. Hashes are numbered from OUTPUT on: first the digests of
+ * `count` messages, as for `packedMessages`; then `given` that the host has written there; then those of `joins` pairs
+ * of them, each listed in JOINS behind what it joins. Of each tree the hash that ROOTS names is written behind its head,
+ * and that is hashed: `trees` digests at OUTPUT.
+ */
+export function partialTrees(count: i32, packedBytes: i32, prefixBytes: i32, given: i32, joins: i32, trees: i32): void {
+  if (count > 0) packedMessages(count, packedBytes, prefixBytes);
+  joinAll(joins, count + given);
+  for (let tree: usize = 0; tree < <usize>trees; tree += 1) {
+    const length = HEAD_LENGTHS + (tree << 2);
+    const headBytes = load<i32>(length);
+    const root = OUTPUT + ((<usize>load<u32>(ROOTS + (tree << 2))) << 5);
+    const to = HEADS + tree * <usize>HEAD_SLOT_BYTES + <usize>headBytes;
+    v128.store(to, v128.load(root, 0), 0);
+    v128.store(to, v128.load(root, 16), 16);
+    store<i32>(length, headBytes + 32);
+  }
+  const none = i32x4.splat(0);
+  hashMessages(HEADS, trees, HEAD_LENGTHS, HEAD_SLOT_BYTES, 0, 0, CHUNK_END | ROOT, none, none, OUTPUT);
+}
+
 /** Chaining value of the pair at INPUT; with `rootFlag` = ROOT the hash. */
 export function parent(rootFlag: i32): void {
   hashParent(INPUT, rootFlag, OUTPUT);
@@ -164,26 +197,4 @@ export function parent(rootFlag: i32): void {
 /** Digests of `count` pairs at INPUT, each behind `merkle_node:`. */
 export function taggedPairs(count: i32): void {
   joinPairs(INPUT, count, OUTPUT);
-}
-
-/**
- * Digests of `count` pairs, each behind `merkle_node:`, which is three words, so that the words of a pair need no
- * shifting. Block 1 is the tag and 13 words of the pair, block 2 the last three and zeros. Pairs are read, and digests
- * written, four at a time: up to three of each past the last.
- */
-function joinPairs(input: usize, count: i32, output: usize): void {
-  const words = LANE_WORDS;
-  v128.store(words, i32x4.splat(MERKLE_NODE_0), 0);
-  v128.store(words, i32x4.splat(MERKLE_NODE_1), 16);
-  v128.store(words, i32x4.splat(MERKLE_NODE_2), 32);
-  const zero = i32x4.splat(0);
-  for (let word: usize = 19; word < 32; word += 1) v128.store(words + (word << 4), zero);
-  for (let index = 0; index < count; index += 4) {
-    const at = input + <usize>(index * 64);
-    resetValues();
-    loadBlocks(at, at + 64, at + 128, at + 192, words + 48);
-    compressLanes(LANE_VALUES, words, zero, zero, i32x4.splat(BLOCK_BYTES), i32x4.splat(CHUNK_START));
-    compressLanes(LANE_VALUES, words + 256, zero, zero, i32x4.splat(12), i32x4.splat(CHUNK_END | ROOT));
-    storeValues(output + <usize>(index * 32));
-  }
 }

@@ -21,6 +21,9 @@ export const VALUE: usize = 1792;
 export const PREFIX: usize = 1824;
 export const PREFIX_MASK: usize = 1840;
 
+/** Four pairs side by side, or one message of a tag and a pair with room for the zeros after it. */
+export const PAIRS: usize = 2048;
+
 /** Most messages in one call. */
 export const MAX_MESSAGES: i32 = 4096;
 /** The length of each message, prefix included, as u32. */
@@ -30,6 +33,17 @@ export const OUTPUT: usize = LENGTHS + <usize>MAX_MESSAGES * 4;
 /** What is hashed: 16 groups, or 4,096 pairs, or messages in slots. At least 64 bytes of the last page follow it. */
 export const INPUT: usize = OUTPUT + <usize>MAX_MESSAGES * 32;
 export const INPUT_BYTES: usize = 262144;
+
+/** Most trees in one call of `partialTrees`. */
+export const MAX_TREES: i32 = 64;
+/** What is hashed before the root of each tree, a slot of HEAD_SLOT_BYTES each, and how many bytes of it, as u32. */
+export const HEADS: usize = INPUT + <usize>INPUT_BYTES + 64;
+export const HEAD_SLOT_BYTES: i32 = 128;
+export const HEAD_LENGTHS: usize = HEADS + <usize>(MAX_TREES * HEAD_SLOT_BYTES);
+/** Which hash is the root of each tree, as u32. */
+export const ROOTS: usize = HEAD_LENGTHS + <usize>MAX_TREES * 4;
+/** Which two hashes are joined, a u16 each. */
+export const JOINS: usize = ROOTS + <usize>MAX_TREES * 4;
 
 export const BLOCK_BYTES: i32 = 64;
 export const CHUNK_BYTES: i32 = 1024;
