@@ -4,7 +4,7 @@ import type { LoadEntry } from "../client/contract.js";
 import { toHex } from "../core/bytes.js";
 import { InvalidArgument } from "../core/errors.js";
 import { fileContent } from "./blob.js";
-import { leaf, textOption } from "./command.js";
+import { idempotencyOption, leaf, textOption, withIdempotencyKey } from "./command.js";
 import { decodeText, KEY_ENCODINGS, parseKey, type KeyEncoding } from "./encoding.js";
 import type { Session } from "./session.js";
 
@@ -12,7 +12,9 @@ import type { Session } from "./session.js";
 const MAX_LINE_BYTES = 1024 * 1024;
 
 export function registerStateLoad(state: Command): void {
-  leaf(state, "load <head> <file>", 'put many keys at once (- for stdin): lines {"key", "value"}', loadKeys)
+  withIdempotencyKey(
+    leaf(state, "load <head> <file>", 'put many keys at once (- for stdin): lines {"key", "value"}', loadKeys),
+  )
     .option("--value-encoding <encoding>", "how values are written: utf8, hex or base64 (default utf8)")
     .option("--into-empty", "only if nothing is staged on the head");
 }
@@ -33,6 +35,7 @@ async function loadKeys(
   const entries = parsedLines(session, path, valueEncoding as KeyEncoding);
   const loaded = await client.state(head).load(entries, {
     signal: session.signal,
+    ...idempotencyOption(options),
     ...(options["intoEmpty"] === true ? { expectedRoot: { empty: true as const } } : {}),
   });
   const { root, keys, receipt } = loaded;

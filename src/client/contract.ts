@@ -219,10 +219,14 @@ export interface LoadEntry {
   readonly value: string | Uint8Array;
 }
 
-export interface LoadOptions extends CallOptions {
+/**
+ * An idempotency key is bound to the entries in their order. Entries in an array are sent again where a connection is lost;
+ * those that an iterator makes are sent once.
+ */
+export interface LoadOptions extends WriteOptions {
   /** The staged root must be this, or that of the empty state, or nothing happens: `Conflict`. */
   readonly expectedRoot?: HashArgument | { readonly empty: true } | undefined;
-  /** Called with the number of entries that have been sent so far. */
+  /** Called with the number of entries that have been sent so far; from none again where they are sent again. */
   readonly onProgress?: ((entries: number) => void) | undefined;
   /** True: take the server's word for the root, which saves computing it. */
   readonly unverified?: boolean | undefined;
@@ -233,7 +237,7 @@ export interface Loaded {
   /** The staged root that was loaded into: the expected one, where one was given, else as the server says. */
   readonly beforeRoot: MapRoot;
   readonly root: MapRoot;
-  /** As in `Applied`. */
+  /** As in `Applied`; undefined also where it was an earlier load, with the same idempotency key, that was answered. */
   readonly loggedRoot: MapRoot | undefined;
   /** Different keys among the entries. */
   readonly keys: number;

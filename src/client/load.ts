@@ -11,7 +11,12 @@ import { mapRoot, type MapRoot } from "../core/hashes.js";
 import { DATA_MESSAGE_BYTES, MAX_INLINE_VALUE_BYTES } from "../core/limits.js";
 import { emptyMap, MapBuilder, MapKind } from "../core/map/index.js";
 import { stateCell } from "../core/object/index.js";
-import { StateService, type StateServiceLoadRequestSchema } from "../../gen/neleus/v1/state_pb.js";
+import {
+  StateService,
+  type LoadHeaderSchema,
+  type StateServiceLoadRequestSchema,
+  type StateServiceLoadResponse,
+} from "../../gen/neleus/v1/state_pb.js";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { loggedRootOf } from "./applied.js";
 import { hashBytes, keyBytes, textOrBytes } from "./argument.js";
@@ -20,6 +25,7 @@ import { SourceFailed } from "./content.js";
 import type { Loaded, LoadEntry, LoadOptions } from "./contract.js";
 import type { FollowedLog } from "./log.js";
 import { receivedHash, receivedInteger } from "./received.js";
+import type { CallOptions } from "./transport.js";
 
 type RequestInit = MessageInitShape<typeof StateServiceLoadRequestSchema>;
 
@@ -38,10 +44,12 @@ export async function loadState(
   const { database } = connection;
   const expected = expectedRoot(options.expectedRoot);
   const condition = expected === undefined ? {} : ({ condition: { case: "expectedRoot", value: expected } } as const);
-  const outgoing = new OutgoingLoad(entries, options);
-  const write = log.beginWrite();
-  const requests = outgoing.messages({ database, head, ...condition });
-  const answer = await outgoing.settle(connection.clientStream(StateService.method.load, requests, options));
+  const write = log.beginWrite(options);
+  const { idempotencyKey } = write;
+  const header = { database, head, ...condition, idempotencyKey };
+  const send = (call: CallOptions): Promise<SentLoad> => sendLoad(connection, { entries, header, options }, call);
+  const isRepeatable = Array.isArray(entries) && idempotencyKey !== "";
+  const { answer, outgoing } = isRepeatable ? await connection.repeat(send, options) : await send(options);
   const receipt = await write.receipt(answer.receipt, options);
   const beforeRoot = mapRoot(receivedHash(answer.beforeRoot, "the root before the load"));
   const root = mapRoot(receivedHash(answer.root, "the new root"));
@@ -51,14 +59,36 @@ export async function loadState(
       facts: { expected: toHex(expected), actual: toHex(beforeRoot) },
     });
   }
-  const loggedRoot = loggedRootOf({ head, answer, receipt });
-  if (!equalBytes(root, beforeRoot) && receipt.logIndex < write.knownLeaves) {
+  // What an earlier try did, by a key of the caller's own, need not be kept any more so that it could be shown.
+  const isEarlier = write.mayBeEarlier(receipt);
+  const loggedRoot = isEarlier ? undefined : loggedRootOf({ head, answer, receipt });
+  if (!isEarlier && !equalBytes(root, beforeRoot) && receipt.logIndex < write.knownLeaves) {
     throw new VerificationFailed(`the load is said to be in leaf ${receipt.logIndex}, of before it was asked for`, {
       evidence: answer,
     });
   }
   const isRootComputed = outgoing.requireOutcome({ beforeRoot, root, keys });
   return { beforeRoot, root, loggedRoot, keys, isRootComputed, receipt };
+}
+
+/** A load on its way, and what came back. */
+interface SentLoad {
+  readonly answer: StateServiceLoadResponse;
+  readonly outgoing: OutgoingLoad;
+}
+
+async function sendLoad(
+  connection: Connection,
+  load: {
+    readonly entries: Iterable<LoadEntry> | AsyncIterable<LoadEntry>;
+    readonly header: MessageInitShape<typeof LoadHeaderSchema>;
+    readonly options: LoadOptions;
+  },
+  call: CallOptions,
+): Promise<SentLoad> {
+  const outgoing = new OutgoingLoad(load.entries, load.options);
+  const requests = outgoing.messages(load.header);
+  return { answer: await outgoing.settle(connection.clientStream(StateService.method.load, requests, call)), outgoing };
 }
 
 function expectedRoot(expected: LoadOptions["expectedRoot"]): Uint8Array | undefined {
@@ -84,7 +114,7 @@ class OutgoingLoad {
     if (options.unverified !== true) this.#builder = new MapBuilder(MapKind.state, () => undefined);
   }
 
-  async *messages(header: object): AsyncGenerator<RequestInit, void, undefined> {
+  async *messages(header: MessageInitShape<typeof LoadHeaderSchema>): AsyncGenerator<RequestInit, void, undefined> {
     yield { part: { case: "header", value: header } };
     let keys: Uint8Array[] = [];
     let values: Uint8Array[] = [];

@@ -258,7 +258,8 @@ export interface States {
   load(head: string, options?: LoadOptions): Promise<Load>;
 }
 
-export interface LoadOptions {
+/** An idempotency key is bound to all that is loaded, in its order. */
+export interface LoadOptions extends WriteOptions {
   /** The staged root must be this one, or that of the empty state, now and when the head moves. */
   readonly expectedRoot?: Uint8Array | "empty" | undefined;
 }
@@ -279,6 +280,7 @@ export interface Load {
    * Moves the head, once, to what it held with all of this put on top. Where others moved it meanwhile and nothing was
    * expected of it, that is what they left. The signal ends it before the head moves, with its reason.
    * @throws NotFound - the head is gone @throws Conflict - the expected root, or others moved the head again and again
+   * @throws AlreadyExists - the idempotency key was used for something else
    * @throws LimitExceeded - keys that were made to avoid the ends of nodes
    */
   finish(options?: { readonly signal?: AbortSignal | undefined }): Promise<Loaded>;
@@ -293,8 +295,12 @@ export interface Loaded {
   /** Different keys among those added. */
   readonly keys: number;
   readonly receipt: Receipt;
-  /** The database as the batch left it that moved the head: the receipt's leaf is its newest. */
+  /** True where an earlier request did it, with the same idempotency key: roots and receipt are of then. */
+  readonly isRepeated: boolean;
+  /** As in `Applied`. */
   readonly view: View;
+  /** As in `Applied`. @throws Corrupt */
+  logged(): LoggedLeaf;
 }
 
 export interface CommitOptions extends WriteOptions {

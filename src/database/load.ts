@@ -17,7 +17,7 @@
 //
 // Cost: sorting, hashing and writing of what is loaded; and reading all of what the head has, so this is for much.
 import { hashBlob } from "../core/blob/index.js";
-import { compareBytes, equalBytes, toHex } from "../core/bytes.js";
+import { compareBytes, concatBytes, equalBytes, readU64be, toHex, u64be } from "../core/bytes.js";
 import { Conflict, InvalidArgument, LimitExceeded, Unavailable, assert } from "../core/errors.js";
 import { blobHash, mapRoot } from "../core/hashes.js";
 import type { BlobHash, Digest, MapRoot } from "../core/hashes.js";
@@ -36,17 +36,23 @@ import type { Entry, MapNode } from "../core/map/index.js";
 import { stagedCell, stagedKey, stateCell } from "../core/object/index.js";
 import type { Row, StagedBlob, Store, SyncReader } from "../store/contract.js";
 import type { DatabaseBlobs } from "./blobs.js";
-import type { Committer, MutationContext } from "./committer.js";
-import type { Load, LoadEntries, Loaded, LoadOptions, ReadPoint, View } from "./contract.js";
+import { fromStore } from "./boundary.js";
+import type { Committer, MutationContext, Outcome } from "./committer.js";
+import type { Load, LoadEntries, Loaded, LoadOptions, LoggedLeaf, ReadPoint, View } from "./contract.js";
 import type { Leases } from "./leases.js";
-import type { Tail } from "./log-store.js";
+import { LoadMeaning } from "./load-meaning.js";
+import type { LogStore, Tail } from "./log-store.js";
 import { requireHead } from "./refs.js";
+import type { RequestMeaning } from "./request-meaning.js";
+import { identifyRequest, isRecorded, recordedAs, requireIdempotencyKey, type Recorded } from "./requests.js";
 import { SortedSpool } from "./sorted-spool.js";
 import type { SpooledRecord } from "./sorted-spool.js";
 import { Turns } from "./turns.js";
 
 /** Values up to this long are hashed many at a time. */
 const BATCHED_VALUE_BYTES = 1024;
+/** The name under which loads are recorded. */
+const METHOD = "state.load";
 /** How often a load begins again because its head has moved, before it gives up. */
 const MAX_ATTEMPTS = 5;
 const EMPTY_ROOT = emptyMap(MapKind.state).digest;
@@ -57,6 +63,7 @@ export interface LoadContext {
   readonly blobs: DatabaseBlobs;
   readonly committer: Committer;
   readonly leases: Leases;
+  readonly log: LogStore;
   readonly newUploadId: () => string;
   readonly view: () => Promise<View>;
   readonly viewAt: (tail: Tail) => View;
@@ -77,8 +84,13 @@ export class DatabaseLoads {
   async begin(head: string, options: LoadOptions): Promise<Load> {
     const { store, view, newUploadId } = this.#context;
     if (this.#closed) throw new Unavailable("the database is closed");
-    const { stagedState } = await (await view()).head(head);
-    requireExpected({ head, stagedState }, options);
+    const { idempotency } = options;
+    if (idempotency !== undefined) requireIdempotencyKey(idempotency.key);
+    // One that may have been made before is judged when it is finished: only then it is known whether it is the same.
+    if (idempotency === undefined || !isRecorded(this.#context.rows, { method: METHOD, idempotency })) {
+      const { stagedState } = await (await view()).head(head);
+      requireExpected({ head, stagedState }, options);
+    }
     if (this.#open.size + this.#beginning >= MAX_LOADS) throw tooManyLoads();
     this.#beginning += 1;
     try {
@@ -115,6 +127,8 @@ class StateLoad implements Load {
   readonly #entries: SortedSpool;
   /** Values by hash. */
   readonly #values: SortedSpool;
+  /** Gathered where the load has an idempotency key. */
+  readonly #meaning: LoadMeaning | undefined;
   readonly #leave: () => void;
   #count = 0;
   #isClosed = false;
@@ -126,6 +140,7 @@ class StateLoad implements Load {
     this.#file = parts.file;
     this.#entries = new SortedSpool(parts.file, { runBytes: LOAD_RUN_BYTES });
     this.#values = new SortedSpool(parts.file, { runBytes: LOAD_RUN_BYTES });
+    if (parts.options.idempotency !== undefined) this.#meaning = new LoadMeaning();
     this.#leave = leave;
   }
 
@@ -138,9 +153,11 @@ class StateLoad implements Load {
     for (const [index, key] of keys.entries()) requireEntry(key, values[index], index);
     if (values.length > keys.length) throw unpaired(keys.length, values.length);
     const hashes = hashValues(values);
+    this.#meaning?.add(keys, hashes);
     for (const [index, key] of keys.entries()) {
       const bytes = values[index] ?? new Uint8Array(0);
-      const hash = hashes[index] ?? hashBlob(bytes);
+      const hash = hashes[index];
+      assert(hash !== undefined, "a hash for each value");
       const blob = { key: hash, value: bytes };
       if (!this.#values.add(blob)) await addToNextRun(this.#values, blob);
       const entry = { key, value: stateCell.encode({ hash, size: bytes.length }) };
@@ -152,6 +169,9 @@ class StateLoad implements Load {
   async finish(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<Loaded> {
     this.#requireOpen();
     const { signal } = options;
+    const recorded = this.#recorded();
+    const earlier = this.#context.committer.recall(recorded);
+    if (earlier !== undefined) return this.#loaded(earlier);
     await this.#values.end();
     signal?.throwIfAborted();
     await this.#entries.end();
@@ -160,26 +180,32 @@ class StateLoad implements Load {
     // not free it before.
     const lease = await this.#context.leases.takeAll();
     try {
-      return await this.#loadInto(signal);
+      return await this.#loadInto(recorded, signal);
     } finally {
       lease.release();
     }
   }
 
-  async #loadInto(signal: AbortSignal | undefined): Promise<Loaded> {
+  async #loadInto(recorded: Recorded<LoadOutcome> | undefined, signal: AbortSignal | undefined): Promise<Loaded> {
+    const { committer, view } = this.#context;
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
-      const base = await (await this.#context.view()).resolve({ staged: this.#head });
+      const base = await (await view()).resolve({ staged: this.#head });
       const stagedState = mapRoot(base.state.root);
+      // The same load may have been made meanwhile, and have moved the head away from what both of them expect.
+      const earlier = committer.recall(recorded);
+      if (earlier !== undefined) return this.#loaded(earlier);
       requireExpected({ head: this.#head, stagedState }, this.#options);
       const built = await this.#build(base, signal);
-      const outcome = await this.#context.committer.commit((context) => {
-        signal?.throwIfAborted();
-        return this.#move(context, stagedState, built);
-      });
-      if (!outcome.value) continue;
-      const { receipt, tail } = outcome;
-      const { root, keys } = built;
-      return { beforeRoot: stagedState, root, keys, receipt, view: this.#context.viewAt(tail) };
+      try {
+        const move = (context: MutationContext): LoadOutcome => {
+          signal?.throwIfAborted();
+          this.#move(context, stagedState, built);
+          return { beforeRoot: stagedState, root: built.root, keys: built.keys, isRepeated: false };
+        };
+        return this.#loaded(await committer.commit(move, recorded));
+      } catch (error) {
+        if (!(error instanceof Overtaken)) throw error;
+      }
     }
     throw new Conflict(
       `the staged state of head "${this.#head}" moved ${MAX_ATTEMPTS} times while it was loaded into`,
@@ -188,6 +214,20 @@ class StateLoad implements Load {
         facts: { kind: "root", head: this.#head },
       },
     );
+  }
+
+  #loaded({ value, receipt, tail }: Outcome<LoadOutcome>): Loaded {
+    const logged = (): LoggedLeaf => this.#context.log.leaf(tail, receipt.logIndex);
+    return { ...value, receipt, view: this.#context.viewAt(tail), logged };
+  }
+
+  /** The load as it is recorded, once all of its entries are known. */
+  #recorded(): Recorded<LoadOutcome> | undefined {
+    const { idempotency, expectedRoot } = this.#options;
+    const gathered = this.#meaning;
+    if (idempotency === undefined || gathered === undefined) return undefined;
+    const meaning = (): RequestMeaning => gathered.meaning(this.#head, expectedRoot);
+    return recordedAs(identifyRequest(idempotency, { method: METHOD, meaning }), OUTCOME_KEPT);
   }
 
   async close(): Promise<void> {
@@ -250,23 +290,40 @@ class StateLoad implements Load {
   }
 
   /**
-   * Runs in a round. False where the head has moved, or a node is gone that was there (test/database/load.test.ts, "keep the
-   * nodes that they found there"). @throws NotFound, Conflict
+   * Runs in a round. @throws Overtaken - the head has moved, or a node is gone that was there (test/database/load.test.ts,
+   * "keep the nodes that they found there") @throws NotFound, Conflict
    */
-  #move({ draft }: MutationContext, base: MapRoot, built: BuiltLoad): boolean {
+  #move({ draft }: MutationContext, base: MapRoot, built: BuiltLoad): void {
     const { stagedState, stagedLedger } = requireHead(draft, this.#head);
     requireExpected({ head: this.#head, stagedState }, this.#options);
     const isSound =
       equalBytes(stagedState, base) && built.wasThere.every((node) => this.#context.rows.has("nodes", node));
-    if (!isSound) return false;
+    if (!isSound) throw new Overtaken();
     // Looked at once more within the transaction: another process may be freeing them just now.
     draft.require(built.wasThere.map((key) => ({ space: "nodes", key })));
     draft.move(stagedKey(this.#head), stagedCell.encode({ stateRoot: built.root, ledgerRoot: stagedLedger }));
-    return true;
   }
 }
 
 const ALL = { from: new Uint8Array(0) };
+
+/** What has been built is of no use any more: the load begins again on top of what is there now. */
+class Overtaken extends Error {}
+
+/** What a round says of a load. */
+type LoadOutcome = Omit<Loaded, "receipt" | "view" | "logged">;
+
+/** Two roots, and the number of keys in 8 bytes. */
+const OUTCOME_KEPT: Pick<Recorded<LoadOutcome>, "encode" | "decode"> = {
+  encode: ({ beforeRoot, root, keys }) => concatBytes(beforeRoot, root, u64be(keys)),
+  decode: (outcome) =>
+    fromStore("the outcome of a request", () => ({
+      beforeRoot: mapRoot(outcome.subarray(0, 32)),
+      root: mapRoot(outcome.subarray(32, 64)),
+      keys: readU64be(outcome.subarray(64)),
+      isRepeated: true,
+    })),
+};
 
 interface BuiltLoad {
   readonly root: MapRoot;
@@ -366,11 +423,14 @@ async function addToNextRun(spool: SortedSpool, record: SpooledRecord): Promise<
   assert(spool.add(record), "an empty run takes any record");
 }
 
-/** Hashes of the values that are short; the others are hashed one by one. */
-function hashValues(values: readonly Uint8Array[]): readonly (BlobHash | undefined)[] {
-  const hashes: (BlobHash | undefined)[] = [];
+/** Hashes of values; short ones are hashed many at a time. */
+function hashValues(values: readonly Uint8Array[]): readonly BlobHash[] {
+  const hashes: BlobHash[] = [];
   const short: number[] = [];
-  for (const [index, { length }] of values.entries()) if (length <= BATCHED_VALUE_BYTES) short.push(index);
+  for (const [index, value] of values.entries()) {
+    if (value.length <= BATCHED_VALUE_BYTES) short.push(index);
+    else hashes[index] = hashBlob(value);
+  }
   const digests = hashBatch(
     "blob:",
     short.map((index) => values[index] ?? new Uint8Array(0)),

@@ -69,11 +69,23 @@ export function identifyRequest(
   asked: { readonly method: string; readonly meaning: () => RequestMeaning },
 ): IdentifiedRequest | undefined {
   if (idempotency === undefined) return undefined;
-  const { caller, key } = idempotency;
+  const { key } = idempotency;
   requireIdempotencyKey(key);
-  const scope = encode([asked.method, caller, key]);
-  const id = new Uint8Array(createHash("sha256").update(scope).digest().subarray(0, ID_BYTES));
+  const id = requestId(asked.method, idempotency);
   return { id, digest: asked.meaning().digest(), key };
+}
+
+/** True where something is recorded under a key, whatever it is and however old: to be looked at with `recall`. */
+export function isRecorded(
+  rows: SyncReader,
+  { method, idempotency }: { readonly method: string; readonly idempotency: IdempotencyKey },
+): boolean {
+  return rows.has(SPACE, requestId(method, idempotency));
+}
+
+function requestId(method: string, { caller, key }: IdempotencyKey): Uint8Array {
+  const scope = encode([method, caller, key]);
+  return new Uint8Array(createHash("sha256").update(scope).digest().subarray(0, ID_BYTES));
 }
 
 /** @throws InvalidArgument */

@@ -64,7 +64,7 @@ export class DatabaseStates implements States {
   readonly #viewAt: (tail: Tail) => View;
   readonly #loads: DatabaseLoads;
 
-  constructor(options: LoadContext & { readonly log: LogStore }) {
+  constructor(options: LoadContext) {
     this.#loads = new DatabaseLoads(options);
     this.#committer = options.committer;
     this.#blobs = options.blobs;
@@ -95,7 +95,7 @@ export class DatabaseStates implements States {
     requireHeadName(head);
     const { expectedRoot } = options;
     if (expectedRoot === undefined || expectedRoot === "empty") return this.#loads.begin(head, options);
-    return this.#loads.begin(head, { expectedRoot: requireHashBytes("expected_root", expectedRoot) });
+    return this.#loads.begin(head, { ...options, expectedRoot: requireHashBytes("expected_root", expectedRoot) });
   }
 
   /** Drops the loads in progress. */

@@ -13,8 +13,16 @@ import type { CallContext } from "./implementation.js";
 import { incoming } from "./incoming.js";
 import { endedBy, Pace } from "./pace.js";
 import { receiptMessage } from "./receipt.js";
-import { forField, forFieldsBelow, headField, integerField, invalid, mapRootField } from "./request.js";
-import { loggedRefs } from "./logged-refs.js";
+import {
+  forField,
+  forFieldsBelow,
+  headField,
+  idempotencyField,
+  integerField,
+  invalid,
+  mapRootField,
+} from "./request.js";
+import { repeatableLoggedRefs } from "./logged-refs.js";
 
 type Part = StateServiceLoadRequest["part"];
 
@@ -30,12 +38,14 @@ export async function loadStream(
     const header = first.done === true ? undefined : first.value.part;
     if (header?.case !== "header") throw invalid("part", `the stream begins with ${nameOf(header)}, not with a header`);
     const head = headField(header.value.head, "header.head");
-    const options = { expectedRoot: expectedField(header.value) };
+    const idempotency = idempotencyField(header.value, "header.idempotency_key");
+    const options = { expectedRoot: expectedField(header.value), ...idempotency };
     const database = await openDatabase(environment, header.value, "header.database");
     const load = await forFieldsBelow("header", database.states.load(head, options));
     try {
-      const { root, beforeRoot, keys, receipt, view } = await fill(load, requests, context);
-      const shown = await loggedRefs(head, view);
+      const loaded = await fill(load, requests, context);
+      const { root, beforeRoot, keys, receipt } = loaded;
+      const shown = repeatableLoggedRefs(head, loaded);
       return { root, beforeRoot, keys: BigInt(keys), receipt: receiptMessage(receipt), ...shown };
     } finally {
       await load.close();

@@ -1,7 +1,7 @@
 // Where the log contains a write, and what the refs there say of its head: for the writer, behind a batch that is durable.
 import { get, type MapAt } from "../core/map/index.js";
 import { stagedKey } from "../core/object/index.js";
-import type { Applied, View } from "../database/index.js";
+import type { Applied } from "../database/index.js";
 import { afterWrite } from "./receipt.js";
 import { readWithWitness, type NodeRevealInit } from "./reveal-message.js";
 
@@ -12,23 +12,14 @@ export interface LoggedRefs {
   readonly refs: NodeRevealInit[];
 }
 
-/** `view` is the database as the batch left it. @throws NeleusError - with the fact that the write was applied */
-export async function loggedRefs(head: string, view: View): Promise<LoggedRefs> {
-  try {
-    // At once: what others write next may replace these nodes.
-    const refs = readWithWitness(view, get(view.refs, stagedKey(head))).nodes;
-    const { leaf, inclusion } = await view.logProof();
-    return { leaf, inclusion: [...inclusion], refs };
-  } catch (error) {
-    throw afterWrite(error);
-  }
-}
+/** A write that is durable, as the engine answers it. */
+export type LoggedWrite = Pick<Applied, "isRepeated" | "view" | "logged">;
 
 /**
- * The same of a write that may have been made by an earlier request. Then the leaf is the one of then, and the refs that it
- * names may be kept no longer: they are left out.
+ * Where a write may have been made by an earlier request, the leaf is the one of then, and the refs that it names may be
+ * kept no longer: they are left out. @throws NeleusError - with the fact that the write was applied
  */
-export function repeatableLoggedRefs(head: string, applied: Applied): LoggedRefs {
+export function repeatableLoggedRefs(head: string, applied: LoggedWrite): LoggedRefs {
   try {
     const logged = applied.logged();
     const { leaf, inclusion } = logged;
@@ -38,7 +29,7 @@ export function repeatableLoggedRefs(head: string, applied: Applied): LoggedRefs
   }
 }
 
-function refsOf(head: string, write: { readonly applied: Applied; readonly refs: MapAt }): NodeRevealInit[] {
+function refsOf(head: string, write: { readonly applied: LoggedWrite; readonly refs: MapAt }): NodeRevealInit[] {
   try {
     return readWithWitness(write.applied.view, get(write.refs, stagedKey(head))).nodes;
   } catch (error) {

@@ -453,7 +453,9 @@ test("a write run again with its idempotency key has one effect and the same res
     ["head", "create", "other"],
     ["head", "delete", "other"],
     ["state", "del", "main", "k"],
+    ["state", "load", "main", "keys.ndjson"],
   ];
+  writeFileSync(join(cwd, "keys.ndjson"), '{"key": "l", "value": "1"}\n{"key": "m", "value": "2"}\n');
   const results: Record<string, unknown>[] = [];
   const key = (index: number): string[] => ["--idempotency-key", `key-${index}`, "--json"];
   for (const [index, command] of commands.entries()) {

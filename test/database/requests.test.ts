@@ -11,7 +11,14 @@ import { MAX_IDEMPOTENCY_KEY_CHARACTERS, REQUEST_EXPIRY_MS } from "#src/core/lim
 import { parseCheckpointUnverified } from "#src/core/log/index.js";
 import { CheckpointSigner } from "#src/database/checkpoint-signer.js";
 import { Database } from "#src/database/index.js";
-import type { DocumentOptions, IdempotencyKey, PutResult, StateOperation } from "#src/database/index.js";
+import type {
+  DocumentOptions,
+  IdempotencyKey,
+  Loaded,
+  LoadOptions,
+  PutResult,
+  StateOperation,
+} from "#src/database/index.js";
 import { patternBytes } from "./support/bytes.js";
 import { inDirectory, inMemory, onEachStore, put, readAll, remove, testRandom } from "./support/database.js";
 import { expectError } from "./support/expect.js";
@@ -52,6 +59,27 @@ interface Write {
 const apply = (db: Database, operations: readonly StateOperation[], key: string, head = "main") =>
   db.states.apply(head, { operations, ...withKey(key) });
 const WORDS = { head: "main", author: "a", message: "m" };
+
+/** Entries of a load, and how they are cut into messages. */
+type Messages = readonly (readonly (readonly [key: string, value: string])[])[];
+
+const ENTRIES = [
+  ["k", "1"],
+  ["l", "x".repeat(2_000)],
+  ["m", "3"],
+] as const;
+
+async function load(db: Database, messages: Messages, options: LoadOptions & { head?: string } = {}): Promise<Loaded> {
+  const opened = await db.states.load(options.head ?? "main", options);
+  try {
+    for (const entries of messages) {
+      await opened.add({ keys: entries.map(([key]) => utf8(key)), values: entries.map(([, value]) => utf8(value)) });
+    }
+    return await opened.finish();
+  } finally {
+    await opened.close();
+  }
+}
 
 const WRITES: readonly Write[] = [
   {
@@ -113,6 +141,24 @@ const WRITES: readonly Write[] = [
     others: [
       (db, key) => db.heads.delete("main", withKey(key)),
       (db, key) => db.heads.delete("spare", { expectedCommit: "none", ...withKey(key) }),
+    ],
+  },
+  {
+    name: "load",
+    run: async (db, key) => {
+      const { root, beforeRoot, keys, receipt } = await load(db, [ENTRIES.slice(0, 1), ENTRIES.slice(1)], withKey(key));
+      return { ...receipt, answer: `${toHex(beforeRoot)}${toHex(root)}${keys}` };
+    },
+    others: [
+      (db, key) => load(db, [ENTRIES.slice(1)], withKey(key)),
+      (db, key) => load(db, [ENTRIES, [["m", "3"]]], withKey(key)),
+      (db, key) => load(db, [ENTRIES.toReversed()], withKey(key)),
+      (db, key) => load(db, [[...ENTRIES.slice(0, 2), ["m", "4"]]], withKey(key)),
+      (db, key) => load(db, [[...ENTRIES.slice(0, 2), ["n", "3"]]], withKey(key)),
+      (db, key) => load(db, [[...ENTRIES, ["m", "3"]]], withKey(key)),
+      (db, key) => load(db, [ENTRIES], { head: "other", ...withKey(key) }),
+      (db, key) => load(db, [ENTRIES], { expectedRoot: "empty", ...withKey(key) }),
+      (db, key) => load(db, [ENTRIES], { expectedRoot: new Uint8Array(32), ...withKey(key) }),
     ],
   },
   {
@@ -193,6 +239,26 @@ describe("a repeated request", () => {
     assert.deepEqual(madeAgain.commit.hash, made.commit.hash);
   });
 
+  it("is answered although what it expected does not hold any more, or its head is gone: a load", async () => {
+    const { db } = await inMemory();
+    const options: LoadOptions = { expectedRoot: "empty", ...withKey("key") };
+    const first = await load(db, [ENTRIES], options);
+    const rows = (await db.usage()).rows;
+    // Cut into other messages.
+    const again = await load(db, [ENTRIES.slice(0, 2), [], ENTRIES.slice(2)], options);
+    assert.deepEqual(
+      [toHex(again.root), toHex(again.beforeRoot), again.keys, again.receipt.logIndex, again.isRepeated],
+      [toHex(first.root), toHex(first.beforeRoot), first.keys, first.receipt.logIndex, true],
+    );
+    assert.deepEqual((await db.usage()).rows, rows);
+    await expectError(load(db, [ENTRIES], { ...options, ...withKey("new") }), { code: "CONFLICT" });
+    await db.heads.delete("main");
+    assert.deepEqual((await load(db, [ENTRIES], options)).root, first.root);
+    await expectError(load(db, [[]], options), { code: "ALREADY_EXISTS" });
+    await expectError(load(db, [ENTRIES], withKey("new")), { code: "NOT_FOUND" });
+    assert.deepEqual((await db.usage()).uploads, 0);
+  });
+
   it("is answered although what it names is gone", async () => {
     const { db, store } = await inMemory();
     const { hash, sizeBytes } = await db.blobs.put(utf8("1"));
@@ -233,6 +299,7 @@ describe("a repeated request", () => {
       const error = { code: "INVALID_ARGUMENT", field: "idempotency_key" } as const;
       await expectError(apply(db, [put("k", "1")], key), error);
       await expectError(db.documents.begin({ ...DOCUMENT, ...withKey(key) }), error);
+      await expectError(db.states.load("main", withKey(key)), error);
     }
     const unattached = { source: "s", chunking: DOCUMENT.chunking, ...withKey("k") };
     await expectError(db.documents.begin(unattached), { code: "INVALID_ARGUMENT", field: "idempotency_key" });
@@ -253,6 +320,16 @@ describe("requests at once", () => {
     for await (const { hash } of db.commits.log({ head: "main" })) log.push(toHex(hash));
     assert.deepEqual(new Set(log), hashes);
     assert.equal(log.length, 2);
+    await db.close();
+  });
+
+  onEachStore("have one effect where they are loads", async (place) => {
+    const db = await place.create();
+    const options: LoadOptions = { expectedRoot: "empty", ...withKey("key") };
+    const answers = await Promise.all(count(5).map(() => load(db, [ENTRIES], options)));
+    assert.equal(new Set(answers.map(({ root, receipt }) => `${toHex(root)} ${receipt.logIndex}`)).size, 1);
+    assert.ok(answers.some(({ isRepeated }) => !isRepeated));
+    assert.equal(await logSize(db), 2);
     await db.close();
   });
 

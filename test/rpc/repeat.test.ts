@@ -104,6 +104,7 @@ const WRITES: Readonly<Record<string, (db: Database) => Promise<unknown>>> = {
   Create: (db) => db.commit("main", WORDS),
   CreateHead: (db) => db.heads.create("made"),
   DeleteHead: (db) => db.heads.delete("spare"),
+  Load: (db) => db.state("main").load([{ key: "k", value: "1" }]),
   PutDocument: (db) => db.putDocument("text ".repeat(100), DOCUMENT),
 };
 
@@ -170,6 +171,32 @@ describe("a write whose connection is lost", () => {
     });
     // Nobody without a key of his own takes the receipt of an earlier write.
     await assert.rejects(db.commit("main", WORDS, { idempotencyKey: "no key" }), { code: "INVALID_ARGUMENT" });
+  });
+
+  it("is a load that its caller makes again, by the same key", async (t) => {
+    const { engine, cuts, calls, client } = await openPlace(t);
+    const db = await client();
+    const entries = Array.from({ length: 6_000 }, (_, index) => ({ key: `k${index}`, value: "v".repeat(100) }));
+    const options = { idempotencyKey: randomUUID(), expectedRoot: { empty: true } } as const;
+    cuts.push({ method: "Load", when: "after", times: 1 });
+    // What an iterator makes is there once.
+    await assert.rejects(db.state("main").load(entries.values(), options), Unavailable);
+    assert.deepEqual([calls.get("Load"), await logSize(engine)], [1, 2]);
+    await engine.states.apply("main", { operations: [put("later", "1")] });
+    const again = await (await client()).state("main").load(entries.values(), options);
+    assert.deepEqual([again.keys, again.receipt.logIndex, await logSize(engine)], [6_000, 1, 3]);
+    const other = db.state("main").load(entries.slice(1), options);
+    await assert.rejects(other, (error) => error instanceof AlreadyExists && error.field === "idempotency_key");
+    assert.equal(await logSize(engine), 3);
+    // Over a link that is cut in the middle of the stream an array is sent again.
+    cuts.push({ method: "Load", when: "before", times: 2 });
+    calls.clear();
+    const progress: number[] = [];
+    const onProgress = (count: number): void => void progress.push(count);
+    const others = entries.map(({ key }) => ({ key, value: "w" }));
+    const { keys } = await db.state("main").load(others, { onProgress });
+    assert.deepEqual([keys, calls.get("Load"), await logSize(engine)], [6_000, 3, 4]);
+    assert.equal(progress.at(-1), 6_000);
   });
 
   it("stays within its deadline, and ends with its signal", async (t) => {
