@@ -50,7 +50,7 @@ export interface EditResult {
 export function* edit(map: MapAt, edits: readonly Edit[]): Reader<EditResult> {
   const tree = new OldTree(map);
   let changes = changesOf(edits);
-  yield* tree.open(tree.root);
+  yield* tree.visit(tree.root);
   const top = tree.root.level;
   const created: MapNode[] = [];
   const superseded: Digest[] = [];
@@ -129,6 +129,7 @@ function cutLevel(level: number, entries: readonly EditEntry[]): EditEntry[][] {
 /** A root above level 0 has two entries at least: with one, its child is the root, or what is below that. */
 function* goDown(progress: Progress, top: MapNode): Reader<EditResult> {
   const { tree, created, superseded } = progress;
+  if (top.level === 0 || top.count > 1) return resultOf(top, progress);
   const createdNodes = new Map(created.map((node) => [digestName(node.digest), node]));
   let root = top;
   while (root.level > 0 && root.count === 1) {
@@ -159,9 +160,10 @@ function resultOf(root: MapNode, progress: Progress): EditResult {
   return { root: mapRoot(root.digest), total: root.total, created, superseded };
 }
 
-function totalOf(node: OldNode): number {
+function totalOf({ view }: OldNode): number {
+  if (view.level === 0) return view.count;
   let total = 0;
-  for (const entry of node.entries ?? []) total += entry.total;
+  for (let index = 0; index < view.count; index += 1) total += view.childTotal(index);
   return total;
 }
 

@@ -1,5 +1,6 @@
 // One level of an edit: changes to its entries go in, changes to the entries of the level above come out.
 import { compareBytes } from "../../bytes.js";
+import { assert } from "../../errors.js";
 import type { Digest } from "../../hashes.js";
 import { encodeChildEntry } from "../entry.js";
 import type { MapKind } from "../kind.js";
@@ -34,13 +35,17 @@ export interface LevelOutcome {
 /** Edits one level. `changes` are in strictly ascending order of key. */
 export function* editLevel(at: LevelAt, changes: readonly LevelChange[]): Reader<LevelOutcome> {
   const { tree, level } = at;
+  const groups = yield* assign(at, changes);
+  const replacements = replacementsOf(groups);
+  if (replacements !== undefined) return replaceEntries(at, replacements);
+
   const changed: OldNode[] = [];
   const settler = new Settler(tree, level);
   const seeds: OldNode[] = [];
-  for (const { node, own } of yield* assign(at, changes)) {
+  for (const { node, own } of groups) {
     const applied = applyChanges(yield* tree.open(node), own);
     if (applied.entries === node.entries) continue;
-    node.edited = applied.entries;
+    node.change(applied.entries);
     changed.push(node);
     if (applied.keysChanged) seeds.push(node);
   }
@@ -68,15 +73,19 @@ export function* editLevel(at: LevelAt, changes: readonly LevelChange[]): Reader
   return { ...outcomeOf(at, replaced, contents), keepsRoot };
 }
 
+/** An old node and the changes that fall into it. */
+interface ChangedNode {
+  readonly node: OldNode;
+  readonly own: LevelChange[];
+}
+
 /** Old nodes that changes fall into, with their changes. */
-function* assign(
-  at: LevelAt,
-  changes: readonly LevelChange[],
-): Reader<{ readonly node: OldNode; readonly own: LevelChange[] }[]> {
-  const groups: { readonly node: OldNode; readonly own: LevelChange[] }[] = [];
+function* assign(at: LevelAt, changes: readonly LevelChange[]): Reader<ChangedNode[]> {
+  const groups: ChangedNode[] = [];
   for (const change of changes) {
     const group = groups.at(-1);
-    if (group?.node.last !== undefined && compareBytes(change.key, group.node.last.key) <= 0) {
+    const end = group?.node.lastKey;
+    if (group !== undefined && end !== undefined && compareBytes(change.key, end) <= 0) {
       group.own.push(change);
       continue;
     }
@@ -85,6 +94,62 @@ function* assign(
     else groups.push({ node, own: [change] });
   }
   return groups;
+}
+
+/** An old node and what stands in it now: position and entry, ascending. */
+interface NodeReplacements {
+  readonly node: OldNode;
+  readonly replaced: readonly { readonly index: number; readonly entry: EditEntry }[];
+}
+
+/** The nodes in which entries are replaced; undefined where a key comes or goes, so that nodes may be cut anew. */
+function replacementsOf(groups: readonly ChangedNode[]): NodeReplacements[] | undefined {
+  const result: NodeReplacements[] = [];
+  for (const { node, own } of groups) {
+    const { view } = node;
+    const replaced: { index: number; entry: EditEntry }[] = [];
+    for (const { key, entry } of own) {
+      const index = view.seek(key);
+      if (entry === undefined || index === view.count || compareBytes(view.key(index), key) !== 0) return undefined;
+      if (compareBytes(view.entryBytes(index), entry.bytes) !== 0) replaced.push({ index, entry });
+    }
+    if (replaced.length > 0) result.push({ node, replaced });
+  }
+  return result;
+}
+
+/** Rewrites nodes that keep their keys, and so their shape: what most edits are, and all that they do higher up. */
+function replaceEntries({ kind, level }: LevelAt, nodes: readonly NodeReplacements[]): LevelOutcome {
+  const contents = nodes.map(({ node: { view }, replaced }) => {
+    const entries: Uint8Array[] = [];
+    let total = 0;
+    let next = 0;
+    for (let index = 0; index < view.count; index += 1) {
+      const replacement = replaced[next];
+      if (replacement?.index === index) {
+        next += 1;
+        entries.push(replacement.entry.bytes);
+        total += replacement.entry.total;
+      } else {
+        entries.push(view.entryBytes(index));
+        total += level === 0 ? 1 : view.childTotal(index);
+      }
+    }
+    return { kind, level, total, entries };
+  });
+  const created = createNodes(contents);
+  const changes = created.map((node, index): LevelChange => {
+    const key = nodes[index]?.node.lastKey;
+    assert(key !== undefined, "a node with an entry to replace has a last key");
+    return { key, entry: childEntry(node, key) };
+  });
+  return { created, superseded: nodes.map(({ node }) => node.want.digest), changes, keepsRoot: false };
+}
+
+/** The entry of a new node in the level above. `placeHead`: of its last key, where it is known. */
+function childEntry(node: MapNode, key: Uint8Array, placeHead?: number): EditEntry {
+  const bytes = encodeChildEntry({ lastKey: key, digest: node.digest, total: node.total });
+  return new EditEntry({ key, bytes, total: node.total, placeHead });
 }
 
 /** Cuts every region: its old nodes, and its new ones as atoms. */
@@ -149,9 +214,7 @@ export function makeNodes(
   );
   const parents = created.map((node, index) => {
     const last = contents[index]?.at(-1);
-    const key = last?.key ?? new Uint8Array(0);
-    const bytes = encodeChildEntry({ lastKey: key, digest: node.digest, total: node.total });
-    return new EditEntry({ key, bytes, total: node.total, placeHead: last?.knownPlaceHead });
+    return childEntry(node, last?.key ?? new Uint8Array(0), last?.knownPlaceHead);
   });
   return { created, parents };
 }

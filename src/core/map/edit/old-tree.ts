@@ -51,11 +51,9 @@ export class OldNode {
   readonly parent: OldNode | undefined;
   /** Position in the parent. */
   readonly index: number;
-  /** Entries before the edit, once open. */
-  entries: readonly EditEntry[] | undefined;
-  /** Entries after the edit, once open; the same array while nothing changed. */
-  edited: readonly EditEntry[] | undefined;
   #view: NodeView | undefined;
+  #entries: readonly EditEntry[] | undefined;
+  #edited: readonly EditEntry[] | undefined;
   readonly #children: (OldNode | undefined)[] = [];
 
   constructor(want: Want, parent: OldNode | undefined, index: number) {
@@ -65,11 +63,22 @@ export class OldNode {
   }
 
   get isOpen(): boolean {
-    return this.entries !== undefined;
+    return this.#view !== undefined;
+  }
+
+  /** Entries before the edit, once open. Made when first asked for: most nodes are only passed, or have one replaced. */
+  get entries(): readonly EditEntry[] | undefined {
+    if (this.#view === undefined) return undefined;
+    return (this.#entries ??= entriesOf(this.#view));
+  }
+
+  /** Entries after the edit, once open; the same array while nothing changed. */
+  get edited(): readonly EditEntry[] | undefined {
+    return this.#edited ?? this.entries;
   }
 
   get isChanged(): boolean {
-    return this.edited !== this.entries;
+    return this.#edited !== undefined && this.#edited !== this.#entries;
   }
 
   /** Once open. */
@@ -77,16 +86,20 @@ export class OldNode {
     return this.#opened().level;
   }
 
+  /** Every entry counts as read: an edit needs nodes whole. */
   open(view: NodeView): void {
     view.touch(0, view.count);
-    const entries: EditEntry[] = [];
-    for (let index = 0; index < view.count; index += 1) {
-      const total = view.level === 0 ? 1 : view.childTotal(index);
-      entries.push(new EditEntry({ key: view.key(index), bytes: view.entryBytes(index), total }));
-    }
     this.#view = view;
-    this.entries = entries;
-    this.edited = entries;
+  }
+
+  /** Has the edit make these of its entries. */
+  change(edited: readonly EditEntry[]): void {
+    this.#edited = edited;
+  }
+
+  /** The node itself, once open. */
+  get view(): NodeView {
+    return this.#opened();
   }
 
   /** The first position at or above a key, or the count. */
@@ -99,6 +112,13 @@ export class OldNode {
     return (this.#children[index] ??= new OldNode(childWant({ node, want: this.want }, index), this, index));
   }
 
+  /** Key of the last entry, once open. Undefined only for the root of an empty map. */
+  get lastKey(): Uint8Array | undefined {
+    if (this.want.last !== undefined) return this.want.last;
+    const { view } = this;
+    return view.count === 0 ? undefined : view.key(view.count - 1);
+  }
+
   /** The last entry as the parent has it; of the root, its own. Undefined only for the root of an empty map. */
   get last(): EditEntry | undefined {
     return this.parent === undefined ? this.entries?.at(-1) : this.parent.entries?.[this.index];
@@ -106,7 +126,7 @@ export class OldNode {
 
   /** Entries of the node, or the least that it can have while it is not open and not the only one of its segment. */
   get leastCount(): number {
-    if (this.entries !== undefined) return this.entries.length;
+    if (this.#view !== undefined) return this.#view.count;
     return this.want.level === 0 ? (this.want.total ?? 2) : 2;
   }
 
@@ -114,6 +134,15 @@ export class OldNode {
     assert(this.#view !== undefined, "an old node is opened before it is looked into");
     return this.#view;
   }
+}
+
+function entriesOf(view: NodeView): EditEntry[] {
+  const entries: EditEntry[] = [];
+  for (let index = 0; index < view.count; index += 1) {
+    const total = view.level === 0 ? 1 : view.childTotal(index);
+    entries.push(new EditEntry({ key: view.key(index), bytes: view.entryBytes(index), total }));
+  }
+  return entries;
 }
 
 /** Walks along the levels of the map before the edit. */
@@ -126,17 +155,22 @@ export class OldTree {
 
   /** Opens a node, once, and returns its entries. */
   *open(node: OldNode): Reader<readonly EditEntry[]> {
-    if (node.entries === undefined) node.open(yield node.want);
+    yield* this.visit(node);
     return node.entries ?? [];
+  }
+
+  /** Opens a node, once, without making objects of its entries. */
+  *visit(node: OldNode): Reader<void> {
+    if (!node.isOpen) node.open(yield node.want);
   }
 
   /** The node of a level whose range holds a key: the first that ends at or above it, or the last. */
   *find(level: number, key: Uint8Array): Reader<OldNode> {
     let node = this.root;
     for (;;) {
-      const entries = yield* this.open(node);
+      yield* this.visit(node);
       if (node.level === level) return node;
-      node = node.child(Math.min(node.seek(key), entries.length - 1));
+      node = node.child(Math.min(node.seek(key), node.view.count - 1));
     }
   }
 
