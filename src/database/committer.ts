@@ -9,9 +9,9 @@
 //        {rows, nodes, refs moved, leaf n, its hashes, tail n + 1}  if tail n is still the tail
 //
 // A lost race (another process was first) runs the whole round again on the new tail, verdicts included: a mutation may
-// have failed because of one before it that never became durable. Nobody is answered before the flush, and a checkpoint
-// is signed after it. A round that fails leaves nothing; one that is durable and then cannot be signed is there all the
-// same, and its writers are told so.
+// have failed because of one before it that never became durable. Nobody is answered before the flush. The checkpoint is
+// signed while that runs, and shown to nobody before its end. A round that fails leaves nothing; one that is durable and
+// cannot be signed is there all the same, and its writers are told so.
 //
 // Nodes that earlier rounds replaced, and that nobody needs any more, go with the same batch (freeing.ts); when nobody
 // writes, in rounds of their own, which move nothing and append no leaf.
@@ -254,7 +254,8 @@ class Round {
       const requests = this.#requests.changes((appended?.tail ?? tail).size - 1);
       puts.push(...requests.puts);
       const conditions = [log.unmoved(tail), ...draft.conditions, ...requests.conditions];
-      await store.write({ conditions, puts, deletes: [...freed, ...requests.deletes] });
+      const deletes = [...freed, ...requests.deletes];
+      await store.write({ conditions, puts, deletes, meanwhile: () => this.#signAhead(appended?.tail) });
     } catch (error) {
       // Also where it may have been written after all: what is not known is not followed.
       freeing.failed();
@@ -286,6 +287,11 @@ class Round {
         ticket.resolve({ value: verdict.value, receipt: { logIndex, checkpoint }, tail: this.#written });
       }
     }
+  }
+
+  /** Where nobody waits for the checkpoint, it is left to who asks for it. */
+  #signAhead(tail: Tail | undefined): void {
+    if (tail !== undefined && this.#verdicts.length > 0) this.#options.log.prepareCheckpoint(tail);
   }
 
   /** What confirms the round, or what to say where it cannot be signed. */

@@ -123,6 +123,11 @@ export class LogStore {
     if (this.#known === undefined || this.#known.tail.size < tail.size) this.#known = { tail, frontier };
   }
 
+  /** Signs the checkpoint of a tail that is being made durable, to be had from `checkpoint` once it is. Never throws. */
+  prepareCheckpoint(tail: Tail): void {
+    this.#signer.prepare({ size: tail.size, root: tail.logRoot });
+  }
+
   /** The checkpoint of a durable tail. */
   checkpoint(tail: Tail): string {
     return this.#signer.checkpoint({ size: tail.size, root: tail.logRoot });

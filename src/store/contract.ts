@@ -67,6 +67,11 @@ export interface WriteBatch {
   readonly puts?: readonly Row[];
   /** Deleting what is not there is no error. */
   readonly deletes?: readonly RowName[];
+  /**
+   * What the caller can do with this thread while the batch is flushed. Called at most once, when the conditions were seen
+   * to hold and the rows are on their way. Nothing is durable yet, and the batch may still fail. MUST NOT throw.
+   */
+  readonly meanwhile?: () => void;
 }
 
 /** A batch was refused whole, because this condition did not hold. `actual` is what the row held at that instant. */

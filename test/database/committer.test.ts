@@ -169,7 +169,11 @@ describe("a round", () => {
   it("that fails leaves nothing, rejects all, and the next one starts afresh", async () => {
     const { db, store } = await openFaulty();
     const before = await db.view();
-    store.beforeWrite = () => Promise.reject(diskFull());
+    store.beforeWrite = async (batch) => {
+      // As far as having signed what then does not become durable.
+      batch.meanwhile?.();
+      throw diskFull();
+    };
     const writes = [
       db.states.apply("main", { operations: [put("k", "1")] }),
       // Its condition fails only because of the write before it, which does not become durable: no conflict to report.

@@ -107,6 +107,33 @@ describe("the log", () => {
     }
   });
 
+  it("signed ahead is shown for that very tree alone", (t) => {
+    const origin = "neleus/00112233445566778899aabbccddeeff/1";
+    const seed = patternBytes(32, 1);
+    const key = signingKeyFromSeed(seed);
+    const sign = t.mock.fn(key.sign);
+    const signer = new CheckpointSigner({ origin, signingKey: { ...key, sign } });
+    const expected = (tree: { size: number; root: Uint8Array }): string =>
+      signCheckpoint({ origin, ...tree }, signerFromSeed(seed));
+    // Prepared, and then another process was first with a leaf of its own.
+    const lost = { size: 7, root: patternBytes(32, 2) };
+    const won = { size: 7, root: patternBytes(32, 3) };
+    signer.prepare(lost);
+    assert.equal(signer.checkpoint(won), expected(won));
+    const next = { size: 8, root: patternBytes(32, 4) };
+    signer.prepare(next);
+    assert.equal(sign.mock.callCount(), 3);
+    assert.equal(signer.checkpoint(next), expected(next));
+    signer.prepare(next);
+    assert.equal(sign.mock.callCount(), 3, "the signature made ahead is the one that is shown");
+    sign.mock.mockImplementationOnce(() => {
+      throw new Error("the key is gone");
+    });
+    const last = { size: 9, root: patternBytes(32, 5) };
+    signer.prepare(last);
+    assert.equal(signer.checkpoint(last), expected(last));
+  });
+
   it("grows when asked for something fresher, and only then", async () => {
     const { db, clock } = await inMemory();
     const before = await snapshotOf(db);

@@ -276,6 +276,19 @@ function testConditions(open: OpenStore): void {
     await store.close();
   });
 
+  it("lets the caller work while a batch is flushed, once, and not for one that is refused", async (context) => {
+    const store = await open(context);
+    const worked: string[] = [];
+    const meanwhile = (name: string) => (): void => void worked.push(name);
+    const refused = store.write({ conditions: [{ ...tail, expected: "present" }], meanwhile: meanwhile("refused") });
+    const written = store.write({ puts: [{ ...tail, value: utf8("x") }], meanwhile: meanwhile("written") });
+    await assert.rejects(refused, ConditionFailed);
+    await written;
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual(worked, ["written"]);
+    await store.close();
+  });
+
   it("lets exactly one of many concurrent claims win", async (context) => {
     const store = await open(context);
     const claims = Array.from({ length: 50 }, (_, number) =>

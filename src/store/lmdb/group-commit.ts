@@ -74,6 +74,10 @@ export class GroupCommit {
           // Taken only here, where the write lock is held: batches that came while waiting for it ride along.
           group = this.#takeGroup();
           refusals = group.map((ticket) => this.#apply(ticket.batch));
+          // Once this callback has returned, and another thread begins to write the pages.
+          setImmediate(() => {
+            for (const [index, { batch }] of group.entries()) if (refusals[index] === undefined) batch.meanwhile?.();
+          });
         });
       } catch (error) {
         // The transaction may have failed before it took any: then the first in line learns why.

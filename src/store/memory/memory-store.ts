@@ -49,6 +49,7 @@ export class MemoryStore implements Store {
       this.#rows(space).set(name, { key: new Uint8Array(key), value: new Uint8Array(value) });
     }
     for (const { space, key } of batch.deletes ?? []) this.#rows(space).delete(nameOf(key));
+    batch.meanwhile?.();
   }
 
   async *scanLog(range: LogRange = {}): AsyncIterable<LogRow> {
