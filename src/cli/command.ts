@@ -2,6 +2,7 @@
 // in a session whose failures become one typed error and an exit code.
 import type { Command, CommanderError } from "commander";
 import { InvalidArgument } from "../core/errors.js";
+import { parseCount } from "./encoding.js";
 import { inOptions } from "./option-names.js";
 import { reportError } from "./output.js";
 import { Session, type Globals } from "./session.js";
@@ -121,6 +122,18 @@ export function withIdempotencyKey(command: Command): Command {
 export function idempotencyOption(options: Readonly<Record<string, unknown>>): { readonly idempotencyKey?: string } {
   const idempotencyKey = textOption(options, "idempotencyKey");
   return idempotencyKey === undefined ? {} : { idempotencyKey };
+}
+
+/** Where a listing ends: `--limit` and `--max-bytes`, for the client. */
+export function pageOptions(options: Readonly<Record<string, unknown>>): {
+  readonly limit?: number;
+  readonly maxBytes?: number;
+} {
+  const [limit, maxBytes] = [textOption(options, "limit"), textOption(options, "maxBytes")];
+  return {
+    ...(limit === undefined ? {} : { limit: parseCount(limit, "limit", 1) }),
+    ...(maxBytes === undefined ? {} : { maxBytes: parseCount(maxBytes, "max-bytes", 1) }),
+  };
 }
 
 /** A repeatable option's values, in order. */

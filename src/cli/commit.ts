@@ -8,11 +8,11 @@ import {
   idempotencyOption,
   leaf,
   listOption,
+  pageOptions,
   requiredOption,
-  textOption,
   withIdempotencyKey,
 } from "./command.js";
-import { parseCount, parseHash } from "./encoding.js";
+import { parseHash } from "./encoding.js";
 import { printableText, type Printable } from "./output.js";
 import type { Session } from "./session.js";
 
@@ -26,7 +26,9 @@ export function registerCommit(program: Command): void {
     .requiredOption("--message <text>", "why")
     .option("--manifest <hash>", "add this manifest to the ledger (repeatable)", collect, []);
   leaf(commit, "show <hash>", "one commit", showCommit);
-  leaf(program, "log <head>", "commits of a head, newest first", showLog).option("--limit <n>", "at most this many");
+  leaf(program, "log <head>", "commits of a head, newest first", showLog)
+    .option("--limit <n>", "at most this many")
+    .option("--max-bytes <n>", "end behind the commit with which the bytes of all of them reach this");
 }
 
 function commitMembers(commit: CommitRecord): Record<string, Printable> {
@@ -95,10 +97,9 @@ async function showCommit(session: Session, args: readonly string[]): Promise<vo
 }
 
 async function showLog(session: Session, args: readonly string[], options: Options): Promise<void> {
-  const limit = textOption(options, "limit");
   const commits = (await session.client()).commits.log(
     { head: args[0] ?? "" },
-    { signal: session.signal, ...(limit === undefined ? {} : { limit: parseCount(limit, "limit", 1) }) },
+    { signal: session.signal, ...pageOptions(options) },
   );
   for await (const commit of commits) await session.output.result(commitMembers(commit), () => commitText(commit));
 }

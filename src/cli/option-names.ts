@@ -21,6 +21,8 @@ const OPTION_OF: Readonly<Record<string, string>> = {
   idempotencyKey: "idempotency-key",
   idempotency_key: "idempotency-key",
   "header.idempotency_key": "idempotency-key",
+  maxBytes: "max-bytes",
+  max_bytes: "max-bytes",
   manifests: "manifest",
 };
 

@@ -6,8 +6,8 @@ import { concatBytes, toHex } from "../core/bytes.js";
 import { NotFound } from "../core/errors.js";
 import { MAX_INLINE_VALUE_BYTES } from "../core/limits.js";
 import { repeatableContent } from "./blob.js";
-import { group, idempotencyOption, leaf, textOption, withIdempotencyKey } from "./command.js";
-import { formatKey, keyMembers, parseCount, parseKey } from "./encoding.js";
+import { group, idempotencyOption, leaf, pageOptions, textOption, withIdempotencyKey } from "./command.js";
+import { formatKey, keyMembers, parseKey } from "./encoding.js";
 import { printableText, toJsonText, type Printable } from "./output.js";
 import { writeOutput } from "./output-file.js";
 import type { Session } from "./session.js";
@@ -29,6 +29,7 @@ export function registerState(program: Command): void {
     .option("--from <key>", "first key, included")
     .option("--to <key>", "end, excluded")
     .option("--limit <n>", "at most this many keys")
+    .option("--max-bytes <n>", "end behind the key with which keys, cells and printed values reach this many bytes")
     .option("--values", "print the values too (JSON: base64)");
   registerStateDiff(state);
   registerStateLoad(state);
@@ -195,13 +196,12 @@ async function scanKeys(
 ): Promise<void> {
   const [head = ""] = args;
   const range = rangeOptions(session, options);
-  const limit = textOption(options, "limit");
   const withValues = options["values"] === true;
   const client = await session.client();
   const { staged } = await client.snapshot(head, { signal: session.signal });
   const entries = staged.scan({
     ...range,
-    ...(limit === undefined ? {} : { limit: parseCount(limit, "limit", 1) }),
+    ...pageOptions(options),
     ...(withValues ? { values: true } : {}),
     signal: session.signal,
   });

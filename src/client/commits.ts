@@ -8,7 +8,7 @@ import type { Connection } from "./connection.js";
 import type { Snapshot } from "./contract.js";
 import { receivedCommit } from "./object.js";
 import type { CommitRecord, HashArgument } from "./records.js";
-import type { Commits } from "./sections.js";
+import type { Commits, LogOptions } from "./sections.js";
 import type { CallOptions } from "./transport.js";
 
 /** Commits of others that may have been made on a head while a write to it was under way, before it and after it each. */
@@ -29,6 +29,13 @@ export async function isInChain(
   return false;
 }
 
+/** How far down a chain is walked. */
+interface ChainOptions {
+  readonly limit: number;
+  readonly maxBytes: number;
+  readonly call: CallOptions;
+}
+
 export class VerifiedCommits implements Commits {
   readonly #connection: Connection;
   readonly #snapshot: (head: string, options: CallOptions) => Promise<Snapshot>;
@@ -47,37 +54,42 @@ export class VerifiedCommits implements Commits {
 
   async *log(
     start: { readonly head: string } | { readonly commit: HashArgument },
-    options: CallOptions & { readonly limit?: number | undefined } = {},
+    options: LogOptions = {},
   ): AsyncGenerator<CommitRecord, void, undefined> {
     const limit = options.limit === undefined ? Infinity : countArgument(options.limit, "limit", 1);
+    const maxBytes = options.maxBytes === undefined ? Infinity : countArgument(options.maxBytes, "maxBytes", 1);
     const first =
       "head" in start
         ? (await this.#snapshot(start.head, options)).commitHash
         : commitHash(hashBytes(start.commit, "commit"));
-    if (first !== undefined) yield* this.#chain(first, limit, options);
+    if (first !== undefined) yield* this.#chain(first, { limit, maxBytes, call: options });
   }
 
   /** Every commit is named by the one before it, so nothing can be left out, added or altered. */
-  async *#chain(first: CommitHash, limit: number, options: CallOptions): AsyncGenerator<CommitRecord, void, undefined> {
+  async *#chain(first: CommitHash, how: ChainOptions): AsyncGenerator<CommitRecord, void, undefined> {
+    const { limit, maxBytes, call } = how;
     const request = {
       database: this.#connection.database,
       start: { case: "commit" as const, value: first },
       ...(limit === Infinity ? {} : { limit: BigInt(limit) }),
+      ...(maxBytes === Infinity ? {} : { maxBytes: BigInt(maxBytes) }),
     };
     let next: CommitHash | undefined = first;
     let count = 0;
-    for await (const { commits } of this.#connection.serverStream(CommitService.method.log, request, options)) {
+    let sumBytes = 0;
+    for await (const { commits } of this.#connection.serverStream(CommitService.method.log, request, call)) {
       for (const bytes of commits) {
-        if (next === undefined || count === limit) {
+        if (next === undefined || count === limit || sumBytes >= maxBytes) {
           throw new VerificationFailed("the log goes on after its end", { evidence: new Uint8Array(bytes) });
         }
         const commit: CommitRecord = receivedCommit(bytes, next);
         [next] = commit.parents;
         count += 1;
+        sumBytes += bytes.length;
         yield commit;
       }
     }
-    if (next === undefined || count === limit) return;
+    if (next === undefined || count === limit || sumBytes >= maxBytes) return;
     throw new IncompleteProof(`the log ends before the commit ${toHex(next)}`, { facts: { commit: toHex(next) } });
   }
 }

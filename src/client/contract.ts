@@ -146,6 +146,11 @@ export interface KeyRange extends CallOptions {
 export interface ScanRange extends KeyRange, ValueOptions {
   /** Most entries; the iteration then ends there, with everything up to the last entry proved complete. */
   readonly limit?: number | undefined;
+  /**
+   * The iteration ends behind the entry with which the bytes of all of them reach this: of key and cell, and with `values`
+   * of each value up to 256 KiB. Everything up to that entry is proved complete, and no entry before it reached it.
+   */
+  readonly maxBytes?: number | undefined;
   /** True to have the values too. */
   readonly values?: boolean | undefined;
 }

@@ -16,17 +16,25 @@ import type {
 import type { CallOptions, WriteOptions } from "./transport.js";
 
 /** Commits by hash, and the chain below one. */
+/** How much of a log. */
+export interface LogOptions extends CallOptions {
+  /** Most commits. */
+  readonly limit?: number | undefined;
+  /** The iteration ends behind the commit with which the bytes of all of them reach this. */
+  readonly maxBytes?: number | undefined;
+}
+
 export interface Commits {
   /** @throws NotFound - no such commit */
   get(hash: HashArgument, options?: CallOptions): Promise<CommitRecord>;
   /**
    * Commits along first parents, newest first: each is named by the one before it, the first by the caller or by a
-   * fresh snapshot of the head. Ends at the first commit, or after `limit` of them; a stream that ends earlier is
+   * fresh snapshot of the head. Ends at the first commit, or where a limit is reached; a stream that ends earlier is
    * `IncompleteProof`. A head without a commit has an empty log.
    */
   log(
     start: { readonly head: string } | { readonly commit: HashArgument },
-    options?: CallOptions & { readonly limit?: number | undefined },
+    options?: LogOptions,
   ): AsyncIterable<CommitRecord>;
 }
 

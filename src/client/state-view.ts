@@ -5,6 +5,7 @@ import { IncompleteProof, LimitExceeded, VerificationFailed } from "../core/erro
 import type { MapRoot } from "../core/hashes.js";
 import { MAX_BATCH_KEYS } from "../core/limits.js";
 import { count, emptyMap, get, GetManyVerifier, MapKind, ScanVerifier, type MapAt } from "../core/map/index.js";
+import { countedBytes } from "../core/object/index.js";
 import { StateService, type StateServiceScanResponse } from "../../gen/neleus/v1/state_pb.js";
 import { countArgument, keyAfter, keyBounds, keyBytes, type KeyBounds } from "./argument.js";
 import { VerifiedBlob } from "./blob.js";
@@ -70,15 +71,17 @@ export class VerifiedStateView implements StateView {
   async *scan(range: ScanRange = {}): AsyncGenerator<StateEntry, void, undefined> {
     const bounds = keyBounds(range);
     const limit = range.limit === undefined ? undefined : countArgument(range.limit, "limit", 1);
+    const maxBytes = range.maxBytes === undefined ? undefined : countArgument(range.maxBytes, "maxBytes", 1);
+    const how = { limit, maxBytes, withValues: range.values === true, call: range };
     if (bounds === undefined || this.#isEmpty) return;
     if (range.values !== true) {
-      for await (const entries of this.#pieces(bounds, { limit, call: range })) {
+      for await (const entries of this.#pieces(bounds, how)) {
         // Not `yield*`, which makes a promise of every entry first.
         for (const entry of entries) yield entry;
       }
       return;
     }
-    for await (const proved of this.#withValues(bounds, { limit, call: range })) {
+    for await (const proved of this.#withValues(bounds, how)) {
       for (const { entry, value } of proved) if (entry !== undefined) yield await this.#loaded(entry, value, range);
     }
   }
@@ -158,8 +161,8 @@ export class VerifiedStateView implements StateView {
     { bounds, how }: ScanPart,
     progress: ScanProgress,
   ): AsyncGenerator<Iterable<StateEntry>, void, undefined> {
-    const page = new ScanPage(this.#map, bounds, how.limit);
-    for await (const message of this.#scanMessages(bounds, { ...how, withValues: false })) {
+    const page = new ScanPage(this.#map, bounds, how);
+    for await (const message of this.#scanMessages(bounds, how)) {
       requireNoValues(message.values);
       yield page.push(message, progress);
     }
@@ -175,10 +178,12 @@ export class VerifiedStateView implements StateView {
     { bounds, how }: ScanPart,
     progress: ScanProgress,
   ): AsyncGenerator<Iterable<Proved>, void, undefined> {
-    const page = new ScanPage(this.#map, bounds, how.limit);
+    const page = new ScanPage(this.#map, bounds, how);
     const queue = new ValueQueue();
-    for await (const message of this.#scanMessages(bounds, { ...how, withValues: true })) {
-      for (const entry of page.push(message)) queue.add({ key: entry.key, entry });
+    for await (const message of this.#scanMessages(bounds, how)) {
+      for (const entry of page.push(message)) {
+        queue.add({ key: entry.key, entry, countedBytes: page.countedBytes });
+      }
       yield progress.passing(queue.accept(message.values));
     }
     page.finish();
@@ -209,11 +214,8 @@ export class VerifiedStateView implements StateView {
     }
   }
 
-  #scanMessages(
-    bounds: KeyBounds,
-    how: ScanOptions & { readonly withValues: boolean },
-  ): AsyncIterable<StateServiceScanResponse> {
-    const { limit, withValues } = how;
+  #scanMessages(bounds: KeyBounds, how: ScanOptions): AsyncIterable<StateServiceScanResponse> {
+    const { limit, maxBytes, withValues } = how;
     const { from, to } = bounds;
     const request = {
       database: this.#connection.database,
@@ -221,6 +223,7 @@ export class VerifiedStateView implements StateView {
       from,
       ...(to === undefined ? {} : { to }),
       ...(limit === undefined ? {} : { limit: BigInt(limit) }),
+      ...(maxBytes === undefined ? {} : { maxBytes: BigInt(maxBytes) }),
       withValues,
     };
     return this.#connection.serverStream(StateService.method.scan, request, how.call);
@@ -239,7 +242,11 @@ export class VerifiedStateView implements StateView {
 }
 
 interface ScanOptions {
+  /** Most entries. */
   readonly limit: number | undefined;
+  /** It ends behind the entry with which its bytes reach this. */
+  readonly maxBytes: number | undefined;
+  readonly withValues: boolean;
   readonly call: CallOptions;
 }
 
@@ -252,18 +259,20 @@ interface ScanPart {
 /** How far a scan has come. */
 class ScanProgress {
   count = 0;
+  #countedBytes = 0;
   #last: Uint8Array | undefined;
 
-  /** Notes a key that is handed out. */
-  passed(key: Uint8Array): void {
+  /** Notes a key that is handed out, and what its entry counts. */
+  passed(key: Uint8Array, countedBytes: number): void {
     this.#last = key;
+    this.#countedBytes += countedBytes;
     this.count += 1;
   }
 
   /** Notes what goes by. */
   *passing(items: Iterable<Proved>): Generator<Proved, void, undefined> {
     for (const item of items) {
-      this.passed(item.key);
+      this.passed(item.key, item.countedBytes ?? 0);
       yield item;
     }
   }
@@ -273,10 +282,12 @@ class ScanProgress {
     const last = this.#last;
     if (last === undefined) return { bounds, how };
     const limit = how.limit === undefined ? undefined : how.limit - this.count;
+    const maxBytes = how.maxBytes === undefined ? undefined : how.maxBytes - this.#countedBytes;
+    if (limit === 0 || (maxBytes !== undefined && maxBytes <= 0)) return undefined;
     const from = keyAfter(last);
     const { to } = bounds;
-    if (limit === 0 || from === undefined || (to !== undefined && compareBytes(from, to) >= 0)) return undefined;
-    return { bounds: { from, to }, how: { ...how, limit } };
+    if (from === undefined || (to !== undefined && compareBytes(from, to) >= 0)) return undefined;
+    return { bounds: { from, to }, how: { ...how, limit, maxBytes } };
   }
 }
 
@@ -284,37 +295,52 @@ class ScanProgress {
 class ScanPage {
   readonly #map: MapAt;
   readonly #bounds: KeyBounds;
-  readonly #limit: number | undefined;
+  readonly #limit: number;
+  readonly #maxBytes: number;
+  readonly #withValues: boolean;
   #verifier: ScanVerifier | undefined;
   #isCut = false;
   #count = 0;
+  #sumBytes = 0;
+  /** What the entry that was shown last counts. */
+  countedBytes = 0;
 
-  constructor(map: MapAt, bounds: KeyBounds, limit: number | undefined) {
+  constructor(map: MapAt, bounds: KeyBounds, how: ScanOptions) {
     this.#map = map;
     this.#bounds = bounds;
-    this.#limit = limit;
+    this.#limit = how.limit ?? Infinity;
+    this.#maxBytes = how.maxBytes ?? Infinity;
+    this.#withValues = how.withValues;
   }
 
   *push(message: StateServiceScanResponse, progress?: ScanProgress): Generator<StateEntry, void, undefined> {
     const verifier = this.#open(message);
     for (const reveals of revealBatches(message.nodes)) {
       for (const { key, cell } of verifier.push(reveals)) {
+        if (this.#isFull) throw new VerificationFailed(`the answer goes on behind its limit, ${this.#reached}`);
+        const entry = stateEntry(key, cell);
+        this.countedBytes = countedBytes({ key, cell }, this.#withValues ? entry.sizeBytes : 0);
         this.#count += 1;
-        if (this.#limit !== undefined && this.#count > this.#limit) {
-          throw new VerificationFailed(`the answer holds more than the ${this.#limit} entries asked for`);
-        }
-        progress?.passed(key);
-        yield stateEntry(key, cell);
+        this.#sumBytes += this.countedBytes;
+        progress?.passed(key, this.countedBytes);
+        yield entry;
       }
     }
   }
 
   finish(): void {
     receivedPart(this.#verifier, "header").finish();
-    if (!this.#isCut || this.#count === this.#limit) return;
-    throw new IncompleteProof(
-      `the answer was cut after ${this.#count} entries, before the limit of ${this.#limit ?? 0}`,
-    );
+    if (!this.#isCut || this.#isFull) return;
+    throw new IncompleteProof(`the answer was cut before its limit, ${this.#reached}`);
+  }
+
+  /** True where nothing may come any more. */
+  get #isFull(): boolean {
+    return this.#count >= this.#limit || this.#sumBytes >= this.#maxBytes;
+  }
+
+  get #reached(): string {
+    return `after ${this.#count} entries of ${this.#sumBytes} bytes`;
   }
 
   /** The verifier, made from the header in the first message and no other. */
@@ -335,7 +361,7 @@ class ScanPage {
   #requireCut(next: Uint8Array): void {
     const { from, to } = this.#bounds;
     const isWithin = compareBytes(from, next) < 0 && (to === undefined || compareBytes(next, to) < 0);
-    if (this.#limit !== undefined && isWithin) return;
+    if ((this.#limit < Infinity || this.#maxBytes < Infinity) && isWithin) return;
     throw new VerificationFailed("the answer was cut at a key that is not within the range, or without a limit");
   }
 }

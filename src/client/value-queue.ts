@@ -16,12 +16,11 @@ export interface Proved {
   readonly key: Uint8Array;
   readonly entry: StateEntry | undefined;
   readonly value: StateValue | undefined;
+  /** What it counts where the answer is limited in bytes. */
+  readonly countedBytes?: number | undefined;
 }
 
-interface Waiting {
-  readonly key: Uint8Array;
-  readonly entry: StateEntry | undefined;
-}
+type Waiting = Omit<Proved, "value">;
 
 /** True where values of this size travel with their entries. */
 export function travelsInline(entry: StateEntry): boolean {
@@ -57,7 +56,7 @@ export class ValueQueue {
       }
       if (wanted > this.#ordinal) throw leftOut(next.entry);
       this.#take();
-      yield { key: next.key, entry: next.entry, value: checkedValue(next.entry, data) };
+      yield { ...next, value: checkedValue(next.entry, data) };
     }
     yield* this.#settled();
   }
@@ -73,7 +72,7 @@ export class ValueQueue {
       const next = this.#waiting[this.#first];
       if (next === undefined || (next.entry !== undefined && travelsInline(next.entry))) return;
       this.#take();
-      yield { key: next.key, entry: next.entry, value: undefined };
+      yield { ...next, value: undefined };
     }
   }
 

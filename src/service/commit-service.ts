@@ -116,11 +116,13 @@ async function* log(
 ): AsyncGenerator<MessageInitShape<typeof CommitServiceLogResponseSchema>, void, undefined> {
   const start = startField(request);
   const limit = limitField(request.limit, "limit") ?? Infinity;
+  const maxBytes = limitField(request.maxBytes, "max_bytes") ?? Infinity;
   const database = await openDatabase(environment, request);
   const pace = new Pace(context.signal);
   let commits: Uint8Array[] = [];
   let sizeBytes = 0;
   let sent = 0;
+  let sentBytes = 0;
   for await (const commit of database.commits.log(start.at)) {
     if (pace.isDue) await pace.rest();
     if (commits.length > 0 && sizeBytes + commit.bytes.length > STREAM_MESSAGE_BYTES) {
@@ -131,7 +133,8 @@ async function* log(
     commits.push(commit.bytes);
     sizeBytes += commit.bytes.length;
     sent += 1;
-    if (sent >= limit) break;
+    sentBytes += commit.bytes.length;
+    if (sent >= limit || sentBytes >= maxBytes) break;
   }
   if (commits.length > 0) yield { commits };
 }

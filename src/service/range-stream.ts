@@ -4,6 +4,7 @@
 import { compareBytes } from "../core/bytes.js";
 import {
   proveScanSync,
+  scanSync,
   selectKey,
   readSync,
   type Entry,
@@ -24,7 +25,7 @@ export function rangeField(request: { readonly from: Uint8Array; readonly to?: U
   return { from, to };
 }
 
-/** A range cut to a number of entries: what the answer proves, and where the next page starts. */
+/** A range cut to a number of entries, or of bytes: what the answer proves, and where the next page starts. */
 export interface Page {
   readonly range: KeyRange;
   /** Absent where the answer proves the whole range. */
@@ -46,6 +47,36 @@ export function pageOf(options: {
   }
   const next = new Uint8Array(found);
   return { range: { from: range.from, to: next }, next };
+}
+
+/**
+ * Cuts a page behind the entry with which what it counts reaches `maxBytes`. Costs a pass over what the page holds, since
+ * its end is told before its first node.
+ */
+export async function cutByBytes(
+  page: Page,
+  options: {
+    /** For reads that pass each leaf once. */
+    readonly nodes: NodeSource;
+    readonly map: MapAt;
+    readonly maxBytes: number;
+    readonly bytesOf: (entry: Entry) => number;
+    readonly pace: Pace;
+  },
+): Promise<Page> {
+  const { nodes, map, maxBytes, bytesOf, pace } = options;
+  let sum = 0;
+  for (const entries of scanSync(nodes, map, page.range)) {
+    if (pace.isDue) await pace.rest();
+    for (const entry of entries) {
+      if (sum >= maxBytes) {
+        const next = new Uint8Array(entry.key);
+        return { range: { from: page.range.from, to: next }, next };
+      }
+      sum += bytesOf(entry);
+    }
+  }
+  return page;
 }
 
 export interface RangeStreamOptions {

@@ -16,17 +16,18 @@ import type {
 import { StateService } from "../../gen/neleus/v1/state_pb.js";
 import { compareBytes } from "../core/bytes.js";
 import { BATCH_KEY_WORK_BYTES, MAX_BATCH_KEYS, MAX_INLINE_VALUE_BYTES } from "../core/limits.js";
-import { count, get } from "../core/map/index.js";
+import { count, get, type Entry } from "../core/map/index.js";
+import { countedBytes, stateCell } from "../core/object/index.js";
 import type { Applied, KeyCondition, Lease, StateChange, StateOperation } from "../database/index.js";
 import { diffStream } from "./diff-stream.js";
 import { openDatabase, type ServiceEnvironment } from "./environment.js";
 import type { CallContext, ServiceImplementation } from "./implementation.js";
-import { inlineValue } from "./inline-value.js";
+import { inlineValue, storedCell } from "./inline-value.js";
 import { keysStream } from "./keys-stream.js";
 import { loadStream } from "./load-stream.js";
 import { repeatableLoggedRefs, type LoggedRefs } from "./logged-refs.js";
 import { Pace } from "./pace.js";
-import { pageOf, rangeField, rangeStream } from "./range-stream.js";
+import { cutByBytes, pageOf, rangeField, rangeStream } from "./range-stream.js";
 import { readPosition, resolveAt, selectorField } from "./read-selector.js";
 import { receiptMessage } from "./receipt.js";
 import {
@@ -127,20 +128,26 @@ async function* scan(
   const at = selectorField(request.at, "at");
   const wanted = rangeField(request);
   const limit = limitField(request.limit, "limit");
+  const maxBytes = limitField(request.maxBytes, "max_bytes");
   const database = await openDatabase(environment, request);
   const point = await resolveAt(await database.view(), at);
   const lease = point.hold();
   try {
-    const { range, next } = pageOf({ nodes: point.nodes, map: point.state, range: wanted, limit });
+    const { state: map, nodesInPassing: nodes } = point;
+    const pace = new Pace(context.signal);
+    const page = pageOf({ nodes: point.nodes, map, range: wanted, limit });
+    const bytesOf = request.withValues ? bytesWithValue : bytesWithoutValue;
+    const { range, next } =
+      maxBytes === undefined ? page : await cutByBytes(page, { nodes, map, maxBytes, bytesOf, pace });
     const position = readPosition(point);
     let header: Pick<MessageInitShape<typeof StateServiceScanResponseSchema>, "header"> = {
       header: next === undefined ? { position } : { position, next },
     };
     for await (const content of rangeStream({
-      nodes: point.nodesInPassing,
-      map: point.state,
+      nodes,
+      map,
       range,
-      pace: new Pace(context.signal),
+      pace,
       loadValue: request.withValues ? ({ cell }) => inlineValue(database, cell) : undefined,
     })) {
       yield { ...header, ...content };
@@ -150,6 +157,10 @@ async function* scan(
     lease.release();
   }
 }
+
+/** What an entry counts in a page that is limited in bytes. */
+const bytesWithoutValue = (entry: Entry): number => countedBytes(entry);
+const bytesWithValue = (entry: Entry): number => countedBytes(entry, storedCell(stateCell, entry.cell).size);
 
 async function* diff(
   environment: ServiceEnvironment,

@@ -224,6 +224,8 @@ test("wrong use and bad input: the code, the field, what to do, and nothing on s
     [["state", "set", "main", "k", "."], 64, "INVALID_ARGUMENT"],
     [["state", "scan", "main", "--from", "b", "--to", "a"], 64, "INVALID_ARGUMENT"],
     [["state", "scan", "main", "--limit", "0"], 64, "INVALID_ARGUMENT"],
+    [["state", "scan", "main", "--max-bytes", "0"], 64, "INVALID_ARGUMENT"],
+    [["log", "main", "--max-bytes", "none"], 64, "INVALID_ARGUMENT"],
     [["blob", "get", none, "out"], 4, "NOT_FOUND"],
     [["blob", "get", "xyz", "out"], 64, "INVALID_ARGUMENT"],
     [["blob", "stat", none], 4, "NOT_FOUND"],
@@ -329,6 +331,8 @@ test("no two keys are printed alike, and each on one line", async (context) => {
   );
   for (const key of keys) await neleus(cwd, ["state", "set", "main", key, "-", "--key-encoding", "hex"], "x");
   const lines = (await neleus(cwd, ["state", "scan", "main"])).stdout.trim().split("\n");
+  const some = (await neleus(cwd, ["state", "scan", "main", "--max-bytes", "83"])).stdout.trim().split("\n");
+  assert.deepEqual(some, lines.slice(0, 3), "of 38, 44 and 39 bytes");
   const printed = lines.map((line) => line.split("  ")[0] ?? "");
   const read = printed.map((text) =>
     text.startsWith("hex:") ? text.slice(4) : Buffer.from(text, "utf8").toString("hex"),

@@ -5,11 +5,19 @@ import { equals, fromJsonString, toJsonString } from "@bufbuild/protobuf";
 import { ChunkProofSchema, RangeProofSchema, StateProofSchema } from "#gen/neleus/v1/proof_pb.js";
 import { hashBlob } from "#src/core/blob/index.js";
 import { toHex, utf8 } from "#src/core/bytes.js";
-import { AlreadyExists, Conflict, InvalidArgument, NotFound, VerificationFailed } from "#src/core/errors.js";
+import {
+  AlreadyExists,
+  Conflict,
+  IncompleteProof,
+  InvalidArgument,
+  NotFound,
+  VerificationFailed,
+} from "#src/core/errors.js";
+import type { Database } from "#src/client/contract.js";
 import type { Transport } from "#src/client/transport.js";
 import { parseProof, verifyProof } from "#src/client/verify/index.js";
 import { patternBytes } from "../database/support/bytes.js";
-import { all, onEachTransport } from "./support/fixture.js";
+import { all, askingOtherwise, onEachTransport } from "./support/fixture.js";
 
 onEachTransport("commits are chained", async ({ client }) => {
   const db = await client();
@@ -31,6 +39,18 @@ onEachTransport("commits are chained", async ({ client }) => {
   assert.deepEqual(hashes(await all(db.commits.log({ head: "main" }))), made);
   assert.deepEqual(hashes(await all(db.commits.log({ head: "main" }, { limit: 7 }))), made.slice(0, 7));
   assert.deepEqual(hashes(await all(db.commits.log({ commit: made[10]! }))), made.slice(10));
+  const bytes = (commits: { bytes: Uint8Array }[]): number =>
+    commits.reduce((sum, commit) => sum + commit.bytes.length, 0);
+  const some = await all(db.commits.log({ head: "main" }, { maxBytes: 1_000 }));
+  assert.deepEqual(hashes(some), made.slice(0, some.length));
+  assert.ok(bytes(some) >= 1_000 && bytes(some.slice(0, -1)) < 1_000);
+  assert.equal((await all(db.commits.log({ head: "main" }, { maxBytes: 1_000, limit: 2 }))).length, 2);
+  assert.equal((await all(db.commits.log({ head: "main" }, { maxBytes: 1e9 }))).length, 30);
+  await assert.rejects(all(db.commits.log({ head: "main" }, { maxBytes: 0 })), InvalidArgument);
+  // A server that does not stop there, and one that stops sooner.
+  const log = (server: Database): Promise<unknown> => all(server.commits.log({ head: "main" }, { maxBytes: 1_000 }));
+  await assert.rejects(log(await client({}, withoutLimits)), VerificationFailed);
+  await assert.rejects(log(await client({}, withSmallerLimit)), IncompleteProof);
   assert.deepEqual(hashes(await all(db.commits.log({ commit: made[29]! }, { limit: 5 }))), made.slice(29));
   for await (const { message } of db.commits.log({ head: "main" })) {
     assert.equal(message, "commit 29");
@@ -121,17 +141,11 @@ onEachTransport("names and texts that would not arrive are refused by field", as
 });
 
 /** A server that does not look at limits. */
-function withoutLimits(inner: Transport): Transport {
-  const serverStream: Transport["serverStream"] = (method, request, ...rest) =>
-    inner.serverStream(method, { ...request, limit: undefined }, ...rest);
-  return {
-    address: inner.address,
-    unary: inner.unary.bind(inner),
-    clientStream: inner.clientStream.bind(inner),
-    close: () => inner.close(),
-    serverStream,
-  };
-}
+const withoutLimits = (inner: Transport): Transport =>
+  askingOtherwise(inner, { limit: undefined, maxBytes: undefined });
+
+/** A server that ends an answer too soon. */
+const withSmallerLimit = (inner: Transport): Transport => askingOtherwise(inner, { maxBytes: 400n });
 
 onEachTransport("documents and their chunks", async ({ client }) => {
   const db = await client();

@@ -4,10 +4,19 @@
 import assert from "node:assert/strict";
 import { compareBytes, fromUtf8, toHex, utf8 } from "#src/core/bytes.js";
 import { hashBlob } from "#src/core/blob/index.js";
-import { Conflict, InvalidArgument, LimitExceeded, NotFound, Pruned, type NeleusError } from "#src/core/errors.js";
+import {
+  Conflict,
+  IncompleteProof,
+  InvalidArgument,
+  LimitExceeded,
+  NotFound,
+  Pruned,
+  VerificationFailed,
+  type NeleusError,
+} from "#src/core/errors.js";
 import type { Operation, StateView } from "#src/client/contract.js";
 import { patternBytes } from "../database/support/bytes.js";
-import { all, onEachTransport } from "./support/fixture.js";
+import { all, askingOtherwise, onEachTransport } from "./support/fixture.js";
 
 /** What a view holds, as the model would have it. */
 async function contents(view: StateView): Promise<Map<string, string>> {
@@ -85,6 +94,30 @@ onEachTransport("ranges, prefixes, limits", async ({ client }) => {
       values.map((value) => value.text()),
       sorted.slice(1, 1 + limit),
     );
+  }
+  for (const maxBytes of [1, 47, 48, 500, 5_000, 1e9]) {
+    for (const values of [false, true]) {
+      // Each key has 6 bytes, its cell 36, and its value 6 again.
+      const count = Math.min(300, Math.ceil(maxBytes / (values ? 48 : 42)));
+      assert.deepEqual(await scanned({ maxBytes, values }), sorted.slice(0, count), `${maxBytes}, ${values}`);
+      assert.deepEqual(await scanned({ maxBytes, values, limit: 5 }), sorted.slice(0, Math.min(count, 5)));
+      assert.deepEqual(
+        await scanned({ maxBytes, values, prefix: "b/" }),
+        sorted.slice(100, 100 + Math.min(200, count)),
+      );
+    }
+  }
+  await assert.rejects(all(staged.scan({ maxBytes: 0 })), InvalidArgument);
+  // A server that goes on behind the limit, and servers that end before it, by whatever other limit.
+  for (const [change, refusal] of [
+    [{ maxBytes: undefined }, VerificationFailed],
+    [{ maxBytes: 5_001n }, VerificationFailed],
+    [{ maxBytes: 4_900n }, IncompleteProof],
+    [{ limit: 50n }, IncompleteProof],
+  ] as const) {
+    const other = await client({}, (inner) => askingOtherwise(inner, change));
+    const view = other.at({ root: staged.stateRoot });
+    for (const values of [false, true]) await assert.rejects(all(view.scan({ maxBytes: 4_992, values })), refusal);
   }
   // Leaving early is no failure, and the next call works.
   for await (const entry of staged.scan({ values: true })) {

@@ -166,6 +166,11 @@ describe("CommitService.Log", () => {
     assert.deepEqual(whole.hashes, made);
     assert.ok(whole.messages > 1, "600 KiB of commits do not go in one message");
     assert.deepEqual((await ask({ start: { case: "head", value: "main" }, limit: 3n })).hashes, made.slice(0, 3));
+    const limited = { start: { case: "head", value: "main" }, maxBytes: 30_000n } as const;
+    assert.deepEqual((await ask(limited)).hashes, made.slice(0, 3), "each has a little over 10,000 bytes");
+    assert.deepEqual((await ask({ ...limited, maxBytes: 1n })).hashes, made.slice(0, 1));
+    assert.deepEqual((await ask({ ...limited, limit: 2n })).hashes, made.slice(0, 2));
+    assert.deepEqual((await ask({ ...limited, maxBytes: 2n ** 40n })).hashes, made);
     const start = { case: "commit", value: Buffer.from(made[55] ?? "", "hex") } as const;
     assert.deepEqual((await ask({ start })).hashes, made.slice(55));
     assert.deepEqual((await ask({ start, limit: 2n ** 53n - 1n })).hashes, made.slice(55));
@@ -181,6 +186,7 @@ describe("CommitService.Log", () => {
     await fails(ask({ start: { case: "commit", value: UNKNOWN } }), { ...NOT_FOUND, kind: "commit" });
     await fails(ask({ start: { case: "commit", value: manifest } }), { ...INVALID, field: "commit" });
     await fails(ask({ start: { case: "head", value: "main" }, limit: 0n }), { ...INVALID, field: "limit" });
+    await fails(ask({ start: { case: "head", value: "main" }, maxBytes: 0n }), { ...INVALID, field: "max_bytes" });
   });
 
   test("a cancelled stream stops", async () => {

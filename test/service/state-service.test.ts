@@ -15,6 +15,7 @@ import {
   get,
   GetManyVerifier,
   MapKind,
+  scanSync,
   ScanVerifier,
   verifyWitness,
   type MapAt,
@@ -294,6 +295,57 @@ describe("StateService.Scan", () => {
     }
   });
 
+  test("pages of bytes end behind the entry that reaches the limit", async () => {
+    const harness = await openHarness();
+    // Values of many sizes, one that does not travel along, and a long key.
+    const model = modelOf(300).map(([key], index): [string, string] => [key, "v".repeat((index * 37) % 500)]);
+    await put(harness, model);
+    const large = await harness.database.blobs.put(new Uint8Array(MAX_INLINE_VALUE_BYTES + 1));
+    const named = { key: utf8Of("key/000100/large"), change: { putBlob: large } };
+    const long = { key: utf8Of(`key/000200/${"x".repeat(900)}`), change: { put: utf8Of("") } };
+    await harness.database.states.apply("main", { operations: [named, long] });
+    const { state } = await (await harness.database.view()).resolve({ staged: "main" });
+    const counted: { key: string; bytes: number; inline: number }[] = [];
+    for (const entries of scanSync(harness.database.nodes, state, { from: new Uint8Array(0) })) {
+      for (const { key, cell } of entries) {
+        const { size } = stateCell.decode(cell);
+        const inline = size <= MAX_INLINE_VALUE_BYTES ? size : 0;
+        counted.push({ key: fromUtf8(key), bytes: key.length + cell.length, inline });
+      }
+    }
+    for (const withValues of [false, true]) {
+      for (const maxBytes of [1, 60, 400, 5_000, 20_000, 1_000_000]) {
+        for (const limit of [undefined, 7n]) {
+          const seen: string[] = [];
+          let from: string | undefined = "";
+          while (from !== undefined && seen.length < 400) {
+            const request = { at: MAIN, from: utf8Of(from), withValues, maxBytes: BigInt(maxBytes) };
+            const asked = limit === undefined ? request : { ...request, limit };
+            const page: Awaited<ReturnType<typeof verifiedScan>> = await verifiedScan(harness, asked);
+            const sizes = page.entries.map((_, index) => {
+              const { bytes, inline } = counted[seen.length + index] ?? { bytes: 0, inline: 0 };
+              return bytes + (withValues ? inline : 0);
+            });
+            const sum = (list: readonly number[]): number => list.reduce((all, size) => all + size, 0);
+            assert.ok(sum(sizes.slice(0, -1)) < maxBytes, "no entry behind the one that reaches it");
+            const isFull = sum(sizes) >= maxBytes || BigInt(sizes.length) === limit;
+            if (page.next !== undefined) assert.ok(isFull, "a page that is cut is full");
+            seen.push(...page.entries.map(([key]) => key));
+            from = page.next;
+          }
+          assert.deepEqual(
+            seen,
+            counted.map(({ key }) => key),
+          );
+        }
+      }
+    }
+    // The last entry of a range that reaches the limit leaves nothing to go on with.
+    const [first] = counted;
+    const one = { at: MAIN, to: utf8Of("key/000000x"), maxBytes: BigInt(first?.bytes ?? 0) };
+    assert.deepEqual([(await verifiedScan(harness, one)).next, first?.key], [undefined, "key/000000"]);
+  });
+
   test("a limit that the range's end comes before cuts nothing", async () => {
     const harness = await openHarness();
     await put(harness, modelOf(100));
@@ -359,6 +411,8 @@ describe("StateService.Scan", () => {
     await fails(ask({ from: new Uint8Array(1025) }), { ...invalid, field: "from" });
     await fails(ask({ limit: 0n }), { ...invalid, field: "limit" });
     await fails(ask({ limit: 2n ** 53n }), { ...invalid, field: "limit" });
+    await fails(ask({ maxBytes: 0n }), { ...invalid, field: "max_bytes" });
+    await fails(ask({ maxBytes: 2n ** 53n }), { ...invalid, field: "max_bytes" });
     await fails(ask({ at: { at: { case: "head", value: "main" } } }), {
       code: "NOT_FOUND",
       status: GrpcStatus.NOT_FOUND,

@@ -11,6 +11,7 @@ export type {
 } from "./cell.js";
 export { commitHashOf, decodeCommit, encodeCommit } from "./commit.js";
 export type { Commit } from "./commit.js";
+export { countedBytes } from "./counted.js";
 export type { BlobRef, Meta, Signature, Signed } from "./common.js";
 export type {
   AttestationDraft,

@@ -22,6 +22,19 @@ export interface Fixture {
   readonly close: () => Promise<void>;
 }
 
+/** A transport whose server was asked for something else than the client wanted. */
+export function askingOtherwise(inner: Transport, change: object): Transport {
+  const serverStream: Transport["serverStream"] = (method, request, ...rest) =>
+    inner.serverStream(method, { ...request, ...change }, ...rest);
+  return {
+    address: inner.address,
+    unary: inner.unary.bind(inner),
+    clientStream: inner.clientStream.bind(inner),
+    close: () => inner.close(),
+    serverStream,
+  };
+}
+
 /** As `connect` and `open` have it. */
 export const NATIVE = { makeSignatureCheck: nativeSignatureCheck };
 
