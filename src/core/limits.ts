@@ -180,6 +180,11 @@ export const FREE_NODES_PER_BATCH = 64;
 export const FREE_NODES_WHEN_IDLE = 1_024;
 /** Nodes whose use is followed, in memory, about 130 bytes each. What is beyond is left to garbage collection. */
 export const MAX_FOLLOWED_NODES = 200_000;
+/**
+ * Nodes that were replaced in the very batch that made them wait in memory, in bytes; what is beyond is stored and waits there.
+ * So long as nodes wait for a second, this is what several thousand writes a second on one head leave in between.
+ */
+export const MAX_UNSTORED_BYTES = 16 * MiB;
 /** A read is kept whole for this long, in milliseconds. A slower one goes on while its nodes are there, then gets PRUNED. */
 export const MAX_LEASE_MS = 10 * 60 * 1000;
 /** A lease that other processes see is good for this long after it was last renewed. */

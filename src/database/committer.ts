@@ -14,7 +14,8 @@
 // cannot be signed is there all the same, and its writers are told so.
 //
 // Nodes that earlier rounds replaced, and that nobody needs any more, go with the same batch (freeing.ts); when nobody
-// writes, in rounds of their own, which move nothing and append no leaf.
+// writes, in rounds of their own, which move nothing and append no leaf. Nodes that one mutation makes and the next
+// replaces are not written at all.
 //
 // Cost: a mutation is CPU of this thread, so a round is bounded in mutations and bytes, and reads run in between.
 import { Unavailable, assert } from "../core/errors.js";
@@ -243,11 +244,10 @@ class Round {
     const draft = this.#draft;
     const tail = this.#tail;
     const refsRoot = draft.editRefs({ kind: 4, root: tail.refsRoot });
-    const created = [...draft.createdNodes];
-    const freed = freeing.next({ tail, steps: draft.steps, created: created.length });
+    const { stored, freed } = freeing.next({ tail, steps: draft.steps, created: [...draft.createdNodes] });
     if (!draft.needsLeaf && draft.rows.length === 0 && freed.length === 0 && !this.#requests.hasNew) return true;
     const puts: Row[] = [...draft.rows];
-    for (const node of created) puts.push({ space: "nodes", key: node.digest, value: node.stored });
+    for (const node of stored) puts.push({ space: "nodes", key: node.digest, value: node.stored });
     const appended = draft.needsLeaf ? log.append(tail, { timeMs: clock(), refsRoot }) : undefined;
     puts.push(...(appended?.rows ?? []));
     try {
@@ -262,7 +262,7 @@ class Round {
       if (error instanceof ConditionFailed) return false;
       throw error;
     }
-    nodes.add(created);
+    nodes.add(stored);
     if (appended !== undefined) {
       log.moved(appended);
       this.#written = appended.tail;

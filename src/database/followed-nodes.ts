@@ -12,6 +12,9 @@
 //                           ▼
 //             no longer followed: a commit names it, or another map has it as well
 //
+// A node that the very round that makes it replaces again (a write behind another on the same head) need not be stored: it
+// waits like the others, but in memory. Its root was given to a writer, who may read at it, and to nobody else.
+//
 // What is not followed is never freed here: a mistake can leak a node, not lose one. So whatever is not understood ends the
 // following of everything: a root that no edit led to, an edit that led nowhere, another process that wrote in between, a
 // write that failed.
@@ -31,6 +34,7 @@ import {
   FREE_NODES_PER_BATCH,
   FREE_NODES_WHEN_IDLE,
   MAX_FOLLOWED_NODES,
+  MAX_UNSTORED_BYTES,
 } from "../core/limits.js";
 import type { MapNode } from "../core/map/index.js";
 import { cacheName, digestOfName } from "./cache-name.js";
@@ -44,6 +48,7 @@ export interface FreeingLimits {
   readonly nodesPerBatch: number;
   readonly nodesWhenIdle: number;
   readonly followedNodes: number;
+  readonly unstoredBytes: number;
 }
 
 export const FREEING_LIMITS: FreeingLimits = {
@@ -54,6 +59,7 @@ export const FREEING_LIMITS: FreeingLimits = {
   nodesPerBatch: FREE_NODES_PER_BATCH,
   nodesWhenIdle: FREE_NODES_WHEN_IDLE,
   followedNodes: MAX_FOLLOWED_NODES,
+  unstoredBytes: MAX_UNSTORED_BYTES,
 };
 
 /** An edit of a map, as the editor reported it. */
@@ -104,6 +110,9 @@ export interface DueOptions {
   readonly atMost: number;
 }
 
+/** Node bytes by name. */
+type StoredForms = Map<string, Uint8Array>;
+
 /** A map and the nodes that are its own. */
 interface OwnedMap {
   root: string;
@@ -113,6 +122,8 @@ interface OwnedMap {
 
 interface WaitingNode {
   readonly sizeBytes: number;
+  /** Its stored form, where that is here and nowhere else. */
+  readonly unstored: Uint8Array | undefined;
   readonly since: Replacement;
 }
 
@@ -130,6 +141,8 @@ export class FollowedNodes {
   /** In the order in which they go. */
   readonly #waiting = new Map<string, WaitingNode>();
   #waitingBytes = 0;
+  /** Of the waiting ones, those that are not stored. */
+  #unstoredBytes = 0;
   #newest: Replacement | undefined;
   #isInHurry = false;
 
@@ -153,20 +166,32 @@ export class FollowedNodes {
     this.#owners.clear();
     this.#waiting.clear();
     this.#waitingBytes = 0;
+    this.#unstoredBytes = 0;
     this.#newest = undefined;
   }
 
-  /** Takes in what a round did, in order. To be told by `isDurable`, or undone by `forget`. */
-  follow(steps: readonly Step[], round: FollowedRound): void {
+  /**
+   * Takes in what a round did, in order. To be told by `isDurable`, or undone by `forget`. Says of a node that the round
+   * made whether it is to be stored.
+   */
+  follow(steps: readonly Step[], round: FollowedRound): (node: MapNode) => boolean {
     const replacement: Replacement = { logSize: round.logSize, atMs: undefined };
     const made = new Set<string>();
+    const fresh: StoredForms = new Map();
     const isThere = (name: string, digest: Digest): boolean => made.has(name) || round.exists(digest);
     for (const step of steps) {
-      if (!this.#take(step, { replacement, isThere })) this.forget();
+      if (!this.#take(step, { replacement, isThere, fresh })) this.forget();
       for (const { created } of step.edits) for (const { digest } of created) made.add(cacheName(digest));
     }
     this.#stayWithin(this.#limits.followedNodes);
     this.#newest = replacement;
+    return ({ digest }) => this.#waiting.get(cacheName(digest))?.unstored === undefined;
+  }
+
+  /** The stored form of a node that waits and is in no store, once its round is durable. */
+  unstored(digest: Digest): Uint8Array | undefined {
+    const node = this.#waiting.get(cacheName(digest));
+    return node?.since.atMs === undefined ? undefined : node.unstored;
   }
 
   /** From now on no node waits longer than the least time. */
@@ -180,12 +205,17 @@ export class FollowedNodes {
     this.#newest = undefined;
   }
 
-  /** Takes out what may go now, parents before children. Its rows must go with the next batch, or `forget` be called. */
+  /**
+   * Takes out what may go now, parents before children. Its rows must go with the next batch, or `forget` be called. What
+   * has no row just goes: nothing that is stored names it.
+   */
   takeDue(options: DueOptions): Digest[] {
     const due: [string, WaitingNode][] = [];
     for (const entry of this.#waiting) {
-      if (due.length >= options.atMost || !this.#isDue(entry[1], options)) break;
-      due.push(entry);
+      const [name, node] = entry;
+      if (due.length >= options.atMost || !this.#isDue(node, options)) break;
+      if (node.unstored === undefined) due.push(entry);
+      else this.#stopWaiting(name, node);
     }
     if (due.length < options.atLeast) return [];
     for (const [name, node] of due) this.#stopWaiting(name, node);
@@ -285,17 +315,21 @@ export class FollowedNodes {
     const waiting = this.#waiting.get(name);
     if (waiting !== undefined) this.#stopWaiting(name, waiting);
     else if (round.isThere(name, digest)) return;
+    if (waiting === undefined || waiting.unstored !== undefined) round.fresh.set(name, node.stored);
     this.#owners.set(name, owned);
     owned.nodes.set(name, node.stored.length);
   }
 
-  #replace(owned: OwnedMap, name: string, { replacement }: RoundState): void {
+  #replace(owned: OwnedMap, name: string, { replacement, fresh }: RoundState): void {
     const sizeBytes = owned.nodes.get(name);
     if (sizeBytes === undefined) return;
     owned.nodes.delete(name);
     this.#owners.delete(name);
-    this.#waiting.set(name, { sizeBytes, since: replacement });
+    const hasRoom = this.#unstoredBytes + sizeBytes <= this.#limits.unstoredBytes;
+    const unstored = hasRoom ? fresh.get(name) : undefined;
+    this.#waiting.set(name, { sizeBytes, unstored, since: replacement });
     this.#waitingBytes += sizeBytes;
+    if (unstored !== undefined) this.#unstoredBytes += sizeBytes;
   }
 
   /** A map is gone, or at a commit: what was its own is replaced. */
@@ -323,6 +357,7 @@ export class FollowedNodes {
   #stopWaiting(name: string, node: WaitingNode): void {
     this.#waiting.delete(name);
     this.#waitingBytes -= node.sizeBytes;
+    if (node.unstored !== undefined) this.#unstoredBytes -= node.sizeBytes;
   }
 
   /**
@@ -345,6 +380,8 @@ export class FollowedNodes {
 interface RoundState {
   readonly replacement: Replacement;
   readonly isThere: (name: string, digest: Digest) => boolean;
+  /** Nodes that the round makes and that have no row yet. */
+  readonly fresh: StoredForms;
 }
 
 /** The edits that lead from the old root to the new, in order; undefined where they do not. */

@@ -5,6 +5,7 @@
 // log has moved without it.
 import { equalBytes } from "../core/bytes.js";
 import type { Digest } from "../core/hashes.js";
+import type { MapNode } from "../core/map/index.js";
 import type { RowName, SyncReader } from "../store/contract.js";
 import { FollowedNodes } from "./followed-nodes.js";
 import type { FreeingLimits, Step } from "./followed-nodes.js";
@@ -23,8 +24,16 @@ export interface FreeingOptions {
 export interface RoundToWrite {
   readonly tail: Tail;
   readonly steps: readonly Step[];
-  /** Nodes that it writes. */
-  readonly created: number;
+  /** Nodes that it makes. */
+  readonly created: readonly MapNode[];
+}
+
+/** What becomes of nodes with a round. */
+export interface RoundNodes {
+  /** Of those that it makes, the ones that its batch must put. */
+  readonly stored: readonly MapNode[];
+  /** Rows that may go with it. */
+  readonly freed: readonly RowName[];
 }
 
 export class Freeing {
@@ -38,6 +47,7 @@ export class Freeing {
   constructor(options: FreeingOptions) {
     this.#options = options;
     this.#followed = new FollowedNodes(options.limits);
+    options.nodes.alsoFind((digest) => this.#followed.unstored(digest));
   }
 
   /** To be awaited before a round: learns who reads what, if something could go. */
@@ -53,16 +63,17 @@ export class Freeing {
   }
 
   /**
-   * Follows a round and says what may go with its batch. Until `written` or `failed` has been called, nothing else may be.
+   * Follows a round and says what is stored and what may go with its batch. Until `written` or `failed` has been called, nothing else may be.
    * What a round creates anew is never among what it frees.
    */
-  next(round: RoundToWrite): RowName[] {
+  next(round: RoundToWrite): RoundNodes {
     const { rows, leases, limits } = this.#options;
     const { tail, steps, created } = round;
     if (this.#tail === undefined || !equalBytes(this.#tail.row, tail.row)) this.#followed.forget();
     this.#tail = tail;
-    this.#followed.follow(steps, { logSize: tail.size, exists: (digest) => rows.has("nodes", digest) });
-    if (!this.#isPrepared) return [];
+    const exists = (digest: Digest): boolean => rows.has("nodes", digest);
+    const stored = created.filter(this.#followed.follow(steps, { logSize: tail.size, exists }));
+    if (!this.#isPrepared) return { stored, freed: [] };
     const isIdle = steps.every(({ edits }) => edits.length === 0);
     const { nodesPerBatch, nodesWhenIdle } = limits;
     const due = this.#followed.takeDue({
@@ -70,11 +81,11 @@ export class Freeing {
       logSize: tail.size,
       oldestView: leases.oldestView,
       atLeast: isIdle ? 1 : nodesPerBatch,
-      atMost: isIdle ? nodesWhenIdle : nodesPerBatch + 2 * created,
+      atMost: isIdle ? nodesWhenIdle : nodesPerBatch + 2 * stored.length,
     });
     const freed: RowName[] = due.map((key) => ({ space: "nodes", key }));
     if (freed.length > 0) freed.push(...leases.takeExpired());
-    return freed;
+    return { stored, freed };
   }
 
   /** The round is durable, and the log ends there. */

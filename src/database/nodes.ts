@@ -30,6 +30,7 @@ export class StoreNodes implements NodeSource {
   #young = new Map<string, MapNode>();
   #old = new Map<string, MapNode>();
   #youngBytes = 0;
+  #unstored: (digest: Digest) => Uint8Array | undefined = () => undefined;
 
   /**
    * The same nodes for reads that pass each leaf once: leaves are not kept. A long scan would drop everything else from
@@ -66,7 +67,7 @@ export class StoreNodes implements NodeSource {
       if (this.#old.delete(name)) this.#keep(name, kept);
       return kept;
     }
-    const stored = this.#rows.get("nodes", digest);
+    const stored = this.#rows.get("nodes", digest) ?? this.#unstored(digest);
     if (stored === undefined) return undefined;
     const node =
       this.#checking === "verified"
@@ -74,6 +75,11 @@ export class StoreNodes implements NodeSource {
         : fromStore(`map node ${toHex(digest)}`, () => decodeNode(stored, { digest }));
     if (isKept(node)) this.#keep(name, node);
     return node;
+  }
+
+  /** Nodes that have no row, as `follow` (followed-nodes.ts) has them wait. */
+  alsoFind(unstored: (digest: Digest) => Uint8Array | undefined): void {
+    this.#unstored = unstored;
   }
 
   /** Keeps nodes that were just written. */

@@ -274,6 +274,60 @@ describe("what was replaced", () => {
     await becomesLean(quiet.db, quiet.store);
   });
 
+  for (const [what, unstoredBytes] of [
+    ["is not stored where the batch that makes it replaces it, and can be read all the same", 1e9],
+    ["is stored all the same where memory has no room for it", 0],
+  ] as const) {
+    it(what, async () => {
+      const freeing = { ...BY_LEAVES, unstoredBytes };
+      const { db, store } = await openWith(new FaultyStore(), freeing);
+      await fill(db);
+      store.written.length = 0;
+      // Written together, so that each builds on the one before in one batch.
+      const writes = await Promise.all(
+        count(20).map((index) => db.states.apply("main", { operations: [put(keyed(index * 10), "new")] })),
+      );
+      assert.equal(store.written.length, 1);
+      const { rows } = await checkNodes(db, store);
+      const roots = writes.map(({ root }) => root);
+      const stored = roots.map((root) => store.sync.has("nodes", root));
+      assert.deepEqual(
+        stored,
+        roots.map((_, index) => index === 19 || unstoredBytes === 0),
+      );
+      if (unstoredBytes > 0)
+        assert.ok(rows < 120, `${rows} rows, of which some 20 leaves and what is above them are new`);
+      const view = await db.view();
+      for (const [index, root] of roots.entries()) {
+        const point = await view.resolve({ root });
+        assert.equal(readWhole(point), 300);
+        const cells = [...count(20)].map((key) => readSync(get(point.state, utf8(keyed(key * 10))), point.nodes));
+        assert.equal(new Set(cells.slice(0, index + 1).map((cell) => toHex(cell!))).size, 1, "those before it");
+        assert.equal(new Set(cells.slice(index).map((cell) => toHex(cell!))).size, 20 - index, "none behind it");
+      }
+      // A read that goes on keeps one of them; the others are gone after as many leaves as ever.
+      const held = await view.resolve({ root: roots[7]! });
+      const lease = held.hold();
+      for (const index of count(6)) await db.states.apply("main", { operations: [put(keyed(index), `${index}`)] });
+      assert.equal(readWhole(held), 300);
+      lease.release();
+      for (const index of count(2)) await db.states.apply("main", { operations: [put(keyed(index), "last")] });
+      await expectError(async () => readWhole(await (await db.view()).resolve({ root: roots[3]! })), {
+        code: "PRUNED",
+      });
+      await checkNodes(db, store);
+      // What comes back is stored, and so is what a commit names in the middle of a batch.
+      const [, { commit }] = await Promise.all([
+        db.states.apply("main", { operations: [put("committed", "1")] }),
+        db.commits.create({ head: "main", author: "a", message: "m" }),
+        db.states.apply("main", { operations: [remove("committed")] }),
+        db.states.apply("main", { operations: [put("committed", "1")] }),
+      ]);
+      await checkNodes(db, store, [commit.object.stateRoot]);
+      await db.close();
+    });
+  }
+
   it("goes bit by bit, the roots before what is below them", async () => {
     const freeing = { ...AT_ONCE, nodesPerBatch: 3, nodesWhenIdle: 1 };
     const { db, store } = await openWith(new FaultyStore(), freeing);

@@ -19,7 +19,7 @@ import { equalBytes, readU64be, u64be } from "../../core/bytes.js";
 import { Corrupt, Unavailable, assert } from "../../core/errors.js";
 import { checkBatch, checkKey, failedCondition } from "../batch.js";
 import { SPACES } from "../contract.js";
-import type { LogRange, LogRow, RowName, Space, SyncReader, WriteBatch } from "../contract.js";
+import type { LogRange, LogRow, Row, RowName, Space, SyncReader, WriteBatch } from "../contract.js";
 import { FILE_MODE } from "../files/file-system.js";
 import { checkHeader, findDamage } from "./data-file.js";
 import { GroupCommit } from "./group-commit.js";
@@ -35,6 +35,11 @@ type Rows = Database<Uint8Array, Uint8Array>;
 /** What the binding takes and its type declarations leave out. */
 interface EnvironmentOptions extends RootDatabaseOptionsWithPath {
   readonly permissionsMode: number;
+}
+
+/** What `putSync` returns, and its declaration says it does not: whether there was no such row. */
+interface NewRowPut {
+  putSync(key: Uint8Array, value: Uint8Array, options: { noOverwrite: true }): unknown;
 }
 
 /** What `getStats` returns; its declared type is `{}`. */
@@ -242,13 +247,18 @@ export class LmdbRows implements SyncReader {
   #apply(batch: WriteBatch): Error | undefined {
     const refusal = failedCondition(batch.conditions ?? [], (space, key) => this.#read(space, key));
     if (refusal !== undefined) return refusal;
-    for (const { space, key, value } of batch.puts ?? []) {
-      const stored = this.#spaces[space].getBinaryFast(key);
-      if (stored !== undefined && equalBytes(stored, value)) continue;
-      this.#spaces[space].putSync(key, value);
-    }
+    for (const row of batch.puts ?? []) this.#put(row);
     for (const { space, key } of batch.deletes ?? []) this.#spaces[space].removeSync(key);
     return undefined;
+  }
+
+  /** Rows are rarely there already, so that one way down the tree is enough: looking first would be a second. */
+  #put({ space, key, value }: Row): void {
+    const rows = this.#spaces[space];
+    const put: NewRowPut = rows;
+    if (put.putSync(key, value, { noOverwrite: true })) return;
+    const stored = rows.getBinaryFast(key);
+    if (stored === undefined || !equalBytes(stored, value)) rows.putSync(key, value);
   }
 }
 
