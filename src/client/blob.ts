@@ -33,14 +33,7 @@ export class VerifiedBlob implements BlobHandle {
   }
 
   async *stream(range: RangeOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
-    const download = this.#download(range, { omitParents: false });
-    try {
-      const header = await nextHeader(download);
-      const answered = answeredRange(header, range);
-      yield* this.#verified(download, answered);
-    } finally {
-      await download.return?.();
-    }
+    yield* this.#pieces(range, () => undefined);
   }
 
   async bytes(range: RangeOptions & { readonly maxBytes?: number | undefined } = {}): Promise<Uint8Array> {
@@ -63,14 +56,7 @@ export class VerifiedBlob implements BlobHandle {
 
   async #gather(range: RangeOptions, check: (answered: AnsweredRange) => void): Promise<Uint8Array> {
     const pieces: Uint8Array[] = [];
-    const download = this.#download(range, { omitParents: false });
-    try {
-      const answered = answeredRange(await nextHeader(download), range);
-      check(answered);
-      for await (const piece of this.#verified(download, answered)) pieces.push(piece);
-    } finally {
-      await download.return?.();
-    }
+    for await (const piece of this.#pieces(range, check)) pieces.push(piece);
     const [only] = pieces;
     return only !== undefined && pieces.length === 1 ? only : concatBytes(...pieces);
   }
@@ -85,19 +71,66 @@ export class VerifiedBlob implements BlobHandle {
       start: range.start === undefined ? 0 : countArgument(range.start, `ranges[${index}].start`),
       end: range.end === undefined ? undefined : countArgument(range.end, `ranges[${index}].end`),
     }));
-    const download = this.#open({ ranges: asked.map(rangeMessage) }, options);
-    try {
-      const { sizeBytes } = answeredRange(await nextHeader(download), {
-        start: asked[0]?.start,
-        end: asked.at(-1)?.end,
+    let places: Places | undefined;
+    const attempt = (call: CallOptions): AsyncGenerator<BlobPiece, void, undefined> =>
+      this.#restOfRanges(places?.rest ?? asked, call, (sizeBytes) => {
+        const known = places?.sizeBytes ?? options.sizeBytes;
+        if (known !== undefined && known !== sizeBytes) throw this.#otherSize(sizeBytes, known);
+        const ranges = asked.map(({ start, end = sizeBytes }) => ({ start, end }));
+        return (places ??= new Places(ranges, sizeBytes));
       });
-      if (options.sizeBytes !== undefined && options.sizeBytes !== sizeBytes)
-        throw this.#otherSize(sizeBytes, options.sizeBytes);
-      yield* this.#placed(
-        download,
-        sizeBytes,
-        asked.map(({ start, end = sizeBytes }) => ({ start, end })),
-      );
+    yield* this.#connection.resumed({ attempt, position: () => places?.passedBytes ?? 0 }, options);
+  }
+
+  /** What is left of several ranges. `open` is told the size that the blob is said to have. */
+  async *#restOfRanges(
+    wanted: readonly OpenRange[],
+    call: CallOptions,
+    open: (sizeBytes: number) => Places,
+  ): AsyncGenerator<BlobPiece, void, undefined> {
+    const [first] = wanted;
+    if (first === undefined) return;
+    const download = this.#open({ ranges: wanted.map(rangeMessage) }, call);
+    try {
+      const ends = { start: first.start, end: wanted.at(-1)?.end };
+      const { sizeBytes } = answeredRange(await nextHeader(download), ends);
+      yield* this.#placed(download, open(sizeBytes));
+    } finally {
+      await download.return?.();
+    }
+  }
+
+  /** The bytes of a range, each group checked before it is handed on; where the connection is lost, the rest of it. */
+  async *#pieces(
+    asked: RangeOptions,
+    check: (answered: AnsweredRange) => void,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    const progress: Progress = { ...checkedRange(asked), passedBytes: 0, answered: undefined };
+    const attempt = (call: CallOptions): AsyncGenerator<Uint8Array, void, undefined> =>
+      this.#restOfRange(progress, call, check);
+    yield* this.#connection.resumed({ attempt, position: () => progress.passedBytes }, asked);
+  }
+
+  /** What is left of a range. `check` is shown the first answer. */
+  async *#restOfRange(
+    progress: Progress,
+    call: CallOptions,
+    check: (answered: AnsweredRange) => void,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    const { passedBytes, end, answered: known } = progress;
+    const start = progress.start + passedBytes;
+    // Everything had come, and only the end of the stream was lost.
+    if (passedBytes > 0 && start === known?.range.end) return;
+    const download = this.#open(rangeMessage({ start, end }), call);
+    try {
+      const answered = answeredRange(await nextHeader(download), { start, end });
+      if (known === undefined) check(answered);
+      else if (answered.sizeBytes !== known.sizeBytes) throw this.#otherSize(answered.sizeBytes, known.sizeBytes);
+      progress.answered = answered;
+      for await (const piece of this.#verified(download, answered)) {
+        progress.passedBytes += piece.length;
+        yield piece;
+      }
     } finally {
       await download.return?.();
     }
@@ -123,7 +156,11 @@ export class VerifiedBlob implements BlobHandle {
   }
 
   async *streamUnverifiedUntilEnd(options: CallOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
-    const download = this.#download(callOptions(options), { omitParents: true });
+    // Nothing of it is known to be right before its end, so there is nothing to go on from.
+    const { database } = this.#connection;
+    const request = { database, hash: this.hash, omitParents: true };
+    const answer = this.#connection.serverStream(BlobService.method.download, request, options);
+    const download: Download = answer[Symbol.asyncIterator]();
     try {
       const { sizeBytes } = answeredRange(await nextHeader(download), {});
       const hasher = new BlobHasher();
@@ -166,13 +203,8 @@ export class VerifiedBlob implements BlobHandle {
   }
 
   /** The same of several ranges, each piece with its place. */
-  async *#placed(
-    download: Download,
-    sizeBytes: number,
-    ranges: readonly ByteRange[],
-  ): AsyncGenerator<BlobPiece, void, undefined> {
-    const decoder = new SliceDecoder({ hash: this.hash, sizeBytes, range: ranges });
-    const places = new Places(ranges);
+  async *#placed(download: Download, places: Places): AsyncGenerator<BlobPiece, void, undefined> {
+    const decoder = new SliceDecoder({ hash: this.hash, sizeBytes: places.sizeBytes, range: places.rest });
     for (;;) {
       const next = await download.next();
       if (next.done === true) break;
@@ -184,18 +216,11 @@ export class VerifiedBlob implements BlobHandle {
     decoder.finish();
   }
 
-  #download(range: RangeOptions, how: { readonly omitParents: boolean }): Download {
-    const start = range.start === undefined ? 0 : countArgument(range.start, "start");
-    const end = range.end === undefined ? undefined : countArgument(range.end, "end");
-    if (end !== undefined && end <= start && end !== 0) {
-      throw new InvalidArgument(`end: ${end} is not above start, ${start}`, { field: "end" });
-    }
-    return this.#open({ ...rangeMessage({ start, end }), omitParents: how.omitParents }, range);
-  }
-
+  /** One call. */
   #open(wanted: MessageInitShape<typeof BlobServiceDownloadRequestSchema>, options: CallOptions): Download {
-    const request = { ...wanted, database: this.#connection.database, hash: this.hash };
-    return this.#connection.serverStream(BlobService.method.download, request, options)[Symbol.asyncIterator]();
+    const { transport, database } = this.#connection;
+    const request = { ...wanted, database, hash: this.hash };
+    return transport.serverStream(BlobService.method.download, request, callOptions(options))[Symbol.asyncIterator]();
   }
 
   #otherSize(claimed: number, known: number): VerificationFailed {
@@ -213,19 +238,30 @@ export class VerifiedBlob implements BlobHandle {
 
 /** Where the pieces of several ranges lie, which come in order and cover each range. */
 class Places {
+  /** Of the blob, as the server claims. */
+  readonly sizeBytes: number;
+  passedBytes = 0;
   readonly #ranges: readonly ByteRange[];
   #index = 0;
   #offset: number;
 
-  constructor(ranges: readonly ByteRange[]) {
+  constructor(ranges: readonly ByteRange[], sizeBytes: number) {
+    this.sizeBytes = sizeBytes;
     this.#ranges = ranges;
     this.#offset = ranges[0]?.start ?? 0;
+  }
+
+  /** What has not come yet. */
+  get rest(): ByteRange[] {
+    const [current, ...others] = this.#ranges.slice(this.#index);
+    return current === undefined ? [] : [{ start: this.#offset, end: current.end }, ...others];
   }
 
   /** The start of the next piece, which has this length. */
   next(length: number): number {
     const start = this.#offset;
     this.#offset += length;
+    this.passedBytes += length;
     if (this.#offset === this.#ranges[this.#index]?.end) {
       this.#index += 1;
       this.#offset = this.#ranges[this.#index]?.start ?? this.#offset;
@@ -234,7 +270,30 @@ class Places {
   }
 }
 
-function rangeMessage(range: { start: number; end: number | undefined }): { start: bigint; end?: bigint } {
+/** A range of which the end may be that of the blob. */
+interface OpenRange {
+  readonly start: number;
+  readonly end: number | undefined;
+}
+
+/** A range that is being downloaded. */
+interface Progress extends OpenRange {
+  passedBytes: number;
+  /** What the last answer was said to be. */
+  answered: AnsweredRange | undefined;
+}
+
+/** @throws InvalidArgument */
+function checkedRange(range: RangeOptions): OpenRange {
+  const start = range.start === undefined ? 0 : countArgument(range.start, "start");
+  const end = range.end === undefined ? undefined : countArgument(range.end, "end");
+  if (end !== undefined && end <= start && end !== 0) {
+    throw new InvalidArgument(`end: ${end} is not above start, ${start}`, { field: "end" });
+  }
+  return { start, end };
+}
+
+function rangeMessage(range: OpenRange): { start: bigint; end?: bigint } {
   return { start: BigInt(range.start), ...(range.end === undefined ? {} : { end: BigInt(range.end) }) };
 }
 

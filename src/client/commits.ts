@@ -2,7 +2,8 @@
 import { equalBytes, toHex } from "../core/bytes.js";
 import { IncompleteProof, VerificationFailed } from "../core/errors.js";
 import { commitHash, type CommitHash } from "../core/hashes.js";
-import { CommitService } from "../../gen/neleus/v1/commit_pb.js";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { CommitService, type CommitServiceLogRequestSchema } from "../../gen/neleus/v1/commit_pb.js";
 import { countArgument, hashBytes } from "./argument.js";
 import type { Connection } from "./connection.js";
 import type { Snapshot } from "./contract.js";
@@ -36,6 +37,54 @@ interface ChainOptions {
   readonly call: CallOptions;
 }
 
+/** A chain as far as it has come. */
+class Chain {
+  readonly #how: ChainOptions;
+  #next: CommitHash | undefined;
+  #sumBytes = 0;
+  count = 0;
+
+  constructor(first: CommitHash, how: ChainOptions) {
+    this.#next = first;
+    this.#how = how;
+  }
+
+  /** True at the first commit, or where a limit is reached. */
+  get isComplete(): boolean {
+    return this.#next === undefined || this.count >= this.#how.limit || this.#sumBytes >= this.#how.maxBytes;
+  }
+
+  /** What to ask for. */
+  get rest(): MessageInitShape<typeof CommitServiceLogRequestSchema> {
+    const { limit, maxBytes } = this.#how;
+    return {
+      start: { case: "commit", value: this.#next ?? new Uint8Array(0) },
+      ...(limit === Infinity ? {} : { limit: BigInt(limit - this.count) }),
+      ...(maxBytes === Infinity ? {} : { maxBytes: BigInt(maxBytes - this.#sumBytes) }),
+    };
+  }
+
+  /** @throws VerificationFailed - another commit than the one before it names, or one too many */
+  push(bytes: Uint8Array): CommitRecord {
+    const next = this.#next;
+    if (next === undefined || this.isComplete) {
+      throw new VerificationFailed("the log goes on after its end", { evidence: new Uint8Array(bytes) });
+    }
+    const commit = receivedCommit(bytes, next);
+    [this.#next] = commit.parents;
+    this.count += 1;
+    this.#sumBytes += bytes.length;
+    return commit;
+  }
+
+  /** @throws IncompleteProof - it ends before its end */
+  finish(): void {
+    const next = this.#next;
+    if (next === undefined || this.isComplete) return;
+    throw new IncompleteProof(`the log ends before the commit ${toHex(next)}`, { facts: { commit: toHex(next) } });
+  }
+}
+
 export class VerifiedCommits implements Commits {
   readonly #connection: Connection;
   readonly #snapshot: (head: string, options: CallOptions) => Promise<Snapshot>;
@@ -67,29 +116,19 @@ export class VerifiedCommits implements Commits {
 
   /** Every commit is named by the one before it, so nothing can be left out, added or altered. */
   async *#chain(first: CommitHash, how: ChainOptions): AsyncGenerator<CommitRecord, void, undefined> {
-    const { limit, maxBytes, call } = how;
-    const request = {
-      database: this.#connection.database,
-      start: { case: "commit" as const, value: first },
-      ...(limit === Infinity ? {} : { limit: BigInt(limit) }),
-      ...(maxBytes === Infinity ? {} : { maxBytes: BigInt(maxBytes) }),
-    };
-    let next: CommitHash | undefined = first;
-    let count = 0;
-    let sumBytes = 0;
-    for await (const { commits } of this.#connection.serverStream(CommitService.method.log, request, call)) {
-      for (const bytes of commits) {
-        if (next === undefined || count === limit || sumBytes >= maxBytes) {
-          throw new VerificationFailed("the log goes on after its end", { evidence: new Uint8Array(bytes) });
-        }
-        const commit: CommitRecord = receivedCommit(bytes, next);
-        [next] = commit.parents;
-        count += 1;
-        sumBytes += bytes.length;
-        yield commit;
-      }
+    const chain = new Chain(first, how);
+    const attempt = (call: CallOptions): AsyncGenerator<CommitRecord, void, undefined> => this.#rest(chain, call);
+    yield* this.#connection.resumed({ attempt, position: () => chain.count }, how.call);
+  }
+
+  /** What is left of a chain: all of it, or where the connection was lost, from the parent of the last commit on. */
+  async *#rest(chain: Chain, call: CallOptions): AsyncGenerator<CommitRecord, void, undefined> {
+    const { transport, database } = this.#connection;
+    if (chain.isComplete) return;
+    const request = { database, ...chain.rest };
+    for await (const { commits } of transport.serverStream(CommitService.method.log, request, call)) {
+      for (const bytes of commits) yield chain.push(bytes);
     }
-    if (next === undefined || count === limit || sumBytes >= maxBytes) return;
-    throw new IncompleteProof(`the log ends before the commit ${toHex(next)}`, { facts: { commit: toHex(next) } });
+    chain.finish();
   }
 }

@@ -81,6 +81,27 @@ export class Connection {
     }
   }
 
+  /**
+   * A stream whose parts join up: where the connection is lost it goes on from where it stood. `attempt` makes one call, of
+   * the transport, for what is left; `position` says how far what was handed out goes, and grows with each item.
+   */
+  async *resumed<T>(
+    stream: { readonly attempt: (call: CallOptions) => AsyncIterable<T>; readonly position: () => number },
+    options: CallOptions = {},
+  ): AsyncGenerator<T, void, undefined> {
+    const repetition = this.repetition(options);
+    for (;;) {
+      const before = stream.position();
+      try {
+        yield* stream.attempt(repetition.options);
+        return;
+      } catch (error) {
+        if (stream.position() > before) repetition.hasProgressed();
+        await repetition.next(error);
+      }
+    }
+  }
+
   clientStream<I extends DescMessage, O extends DescMessage>(
     method: DescMethodClientStreaming<I, O>,
     requests: AsyncIterable<MessageInitShape<I>>,

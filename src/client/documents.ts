@@ -41,15 +41,37 @@ export async function* listChunks(
   const manifest = manifestHash(hashBytes(document, "manifest"));
   const first = options.first === undefined ? 0 : countArgument(options.first, "first");
   const limit = options.limit === undefined ? undefined : countArgument(options.limit, "limit", 1);
-  const page = new ChunkPage(connection, { manifest, first, limit });
+  let count = 0;
+  async function* attempt(call: CallOptions): AsyncGenerator<Chunk, void, undefined> {
+    if (count === limit) return;
+    // From the last one on again, since behind it there may be none to ask for.
+    const again = Math.min(count, 1);
+    const done = count - again;
+    const page = { manifest, first: first + done, limit: limit === undefined ? undefined : limit - done };
+    for await (const chunk of pageOfChunks(connection, page, call)) {
+      if (chunk.index < first + count) continue;
+      count += 1;
+      yield chunk;
+    }
+  }
+  yield* connection.resumed({ attempt, position: () => count }, options);
+}
+
+async function* pageOfChunks(
+  connection: Connection,
+  asked: PageRequest,
+  call: CallOptions,
+): AsyncGenerator<Chunk, void, undefined> {
+  const { manifest, first, limit } = asked;
+  const page = new ChunkPage(connection, asked);
   const request = {
     database: connection.database,
     manifest,
     first: BigInt(first),
     ...(limit === undefined ? {} : { limit: BigInt(limit) }),
   };
-  for await (const message of connection.serverStream(ManifestService.method.listChunks, request, options)) {
-    for (const chunk of page.push(message)) yield chunk;
+  for await (const message of connection.transport.serverStream(ManifestService.method.listChunks, request, call)) {
+    yield* page.push(message);
   }
   page.finish();
 }

@@ -198,20 +198,20 @@ export class VerifiedStateView implements StateView {
     scan: ScanPart,
     run: (part: ScanPart, progress: ScanProgress) => AsyncGenerator<T, void, undefined>,
   ): AsyncGenerator<T, void, undefined> {
-    const repetition = this.#connection.repetition(scan.how.call);
-    let part: ScanPart | undefined = scan;
-    while (part !== undefined) {
+    let left: ScanPart | undefined = scan;
+    let count = 0;
+    async function* attempt(call: CallOptions): AsyncGenerator<T, void, undefined> {
+      if (left === undefined) return;
+      const part: ScanPart = left;
       const progress = new ScanProgress();
       try {
-        yield* run({ ...part, how: { ...part.how, call: repetition.options } }, progress);
-        return;
-      } catch (error) {
-        if (progress.count === 0) throw error;
-        repetition.hasProgressed();
-        await repetition.next(error);
-        part = progress.rest(part);
+        yield* run({ ...part, how: { ...part.how, call } }, progress);
+      } finally {
+        count += progress.count;
+        left = progress.rest(part);
       }
     }
+    yield* this.#connection.resumed({ attempt, position: () => count }, scan.how.call);
   }
 
   #scanMessages(bounds: KeyBounds, how: ScanOptions): AsyncIterable<StateServiceScanResponse> {
@@ -226,7 +226,7 @@ export class VerifiedStateView implements StateView {
       ...(maxBytes === undefined ? {} : { maxBytes: BigInt(maxBytes) }),
       withValues,
     };
-    return this.#connection.serverStream(StateService.method.scan, request, how.call);
+    return this.#connection.transport.serverStream(StateService.method.scan, request, how.call);
   }
 
   /** The entry with its value, which came along or is fetched now. */

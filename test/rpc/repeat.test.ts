@@ -1,6 +1,6 @@
 // Goal: a client whose connection is lost at the worst moment tries again by itself, and whatever it asked for happens
-// exactly once; a scan goes on where it stood; nothing is tried again that could do harm, nor past the deadline, nor
-// after a signal.
+// exactly once; scans, downloads, logs and lists of chunks go on where they stood; nothing is tried again that could do
+// harm, nor past the deadline, nor after a signal.
 // Method: a real server behind a link of TCP; handlers are wrapped so that the link is cut before a call, or between its
 // flush and its answer; effects are counted in the log and in the chain of commits.
 import assert from "node:assert/strict";
@@ -8,15 +8,17 @@ import { describe, it, type TestContext } from "node:test";
 import { randomUUID } from "node:crypto";
 import type { DescMethod } from "@bufbuild/protobuf";
 import { openOver } from "#src/client/database.js";
-import type { Database } from "#src/client/contract.js";
+import type { Database, RangeOptions } from "#src/client/contract.js";
 import { grpcTransport } from "#src/client/grpc-transport.js";
 import type { DatabaseOptions } from "#src/client/options.js";
+import { hashBlob } from "#src/core/blob/index.js";
 import { toHex } from "#src/core/bytes.js";
 import { AlreadyExists, NeleusError, Unavailable, VerificationFailed } from "#src/core/errors.js";
 import type { Database as Engine } from "#src/database/index.js";
 import { startServer } from "#src/server/index.js";
 import { createServices, type Handler, type ServiceBinding } from "#src/service/index.js";
 import { all, NATIVE } from "../client/support/fixture.js";
+import { patternBytes } from "../database/support/bytes.js";
 import { inMemory, put, readAll } from "../database/support/database.js";
 import { eventually } from "./support/running.js";
 import { LossyLink } from "./support/lossy-link.js";
@@ -282,6 +284,123 @@ describe("a read whose connection is lost", () => {
       }
     });
   }
+
+  /** Cuts the link whenever so many bytes of answers have passed. */
+  const cutEvery = (link: LossyLink, sizeBytes: number): void => {
+    let passedBytes = 0;
+    link.losesAnswer = (bytes) => {
+      passedBytes += bytes.length;
+      const isDue = passedBytes > sizeBytes;
+      if (isDue) passedBytes = 0;
+      return isDue;
+    };
+  };
+
+  it("goes on where a download stood, at what was checked", async (t) => {
+    const { engine, link, calls, client } = await openPlace(t);
+    const content = patternBytes(5_000_003, 1);
+    const upload = await engine.uploads.begin();
+    for (let start = 0; start < content.length; start += 1e6)
+      await upload.append(start, content.slice(start, start + 1e6));
+    const { hash } = await upload.finish({ sizeBytes: content.length, hash: hashBlob(content) });
+    await upload.close();
+    const db = await client();
+    const blob = db.blob(hash);
+    for (const { start, end } of [{}, { start: 1_234_567 }, { start: 16_379, end: 4_500_001 }] as RangeOptions[]) {
+      calls.clear();
+      cutEvery(link, 1_500_000);
+      const range = { ...(start === undefined ? {} : { start }), ...(end === undefined ? {} : { end }) };
+      const pieces = await all(blob.stream(range));
+      assert.ok(Buffer.concat(pieces).equals(content.subarray(start ?? 0, end)));
+      assert.ok((calls.get("Download") ?? 0) >= 2, `${calls.get("Download") ?? 0} parts`);
+      assert.ok(Buffer.from(await blob.bytes(range)).equals(content.subarray(start ?? 0, end)));
+    }
+    const ranges = [
+      { start: 5, end: 900_000 },
+      { start: 900_000, end: 900_001 },
+      { start: 2_000_000, end: 3_100_000 },
+      { start: 3_200_000 },
+    ];
+    calls.clear();
+    cutEvery(link, 1_000_000);
+    for await (const { start, bytes } of blob.ranges(ranges)) {
+      assert.ok(Buffer.from(bytes).equals(content.subarray(start, start + bytes.length)), `at ${start}`);
+    }
+    cutEvery(link, 1_000_000);
+    const placed = await all(blob.ranges(ranges));
+    const whole = ranges.map(({ start, end }) => content.subarray(start, end));
+    assert.ok(Buffer.concat(placed.map(({ bytes }) => bytes)).equals(Buffer.concat(whole)));
+    assert.ok((calls.get("Download") ?? 0) >= 4, `${calls.get("Download") ?? 0} parts`);
+    // Whoever takes the server's word until the end has nothing to go on from.
+    cutEvery(link, 1_500_000);
+    await assert.rejects(all(blob.streamUnverifiedUntilEnd()), Unavailable);
+  });
+
+  it("goes on where a log stood, at the parent of its last commit", async (t) => {
+    const { engine, link, calls, client } = await openPlace(t);
+    const made: string[] = [];
+    for (let index = 0; index < 40; index += 1) {
+      const { commit } = await engine.commits.create({ head: "main", author: "a", message: "m".repeat(30_000) });
+      made.unshift(toHex(commit.hash));
+    }
+    const db = await client();
+    for (const [options, count] of [
+      [{}, 40],
+      [{ limit: 37 }, 37],
+      [{ maxBytes: 30_000 * 35 }, 35],
+    ] as const) {
+      calls.clear();
+      cutEvery(link, 350_000);
+      const log = await all(db.commits.log({ head: "main" }, options));
+      assert.deepEqual(
+        log.map(({ hash }) => toHex(hash)),
+        made.slice(0, count),
+      );
+      assert.ok((calls.get("Log") ?? 0) >= 3, `${calls.get("Log") ?? 0} parts`);
+    }
+  });
+
+  it("goes on where a list of chunks stood, at the last one", async (t) => {
+    const { engine, link, calls, client } = await openPlace(t);
+    const content = patternBytes(30_000, 2);
+    const document = await engine.documents.begin({
+      source: "s",
+      chunking: { method: "fixed", sizeBytes: 3, overlapBytes: 1 },
+    });
+    await document.append(0, content);
+    const { manifest } = await document.finish({ sizeBytes: content.length, hash: hashBlob(content) });
+    await document.close();
+    const db = await client();
+    for (const [options, first, end] of [
+      [{}, 0, 15_000],
+      [{ first: 77 }, 77, 15_000],
+      [{ first: 500, limit: 14_000 }, 500, 14_500],
+    ] as const) {
+      calls.clear();
+      cutEvery(link, 350_000);
+      const chunks = await all(db.chunks(manifest.hash, options));
+      assert.deepEqual(
+        chunks.map(({ index }) => index),
+        Array.from({ length: end - first }, (_, index) => first + index),
+      );
+      assert.ok((calls.get("ListChunks") ?? 0) >= 2, `${calls.get("ListChunks") ?? 0} parts`);
+    }
+  });
+
+  it("is given up where it gets nowhere", async (t) => {
+    const { engine, link, calls, client } = await openPlace(t);
+    const { hash } = await engine.blobs.put(patternBytes(200_000, 3));
+    const blob = (await client()).blob(hash);
+    link.losesAnswer = () => true;
+    await assert.rejects(all(blob.stream()), Unavailable);
+    link.losesAnswer = () => false;
+    assert.equal((await blob.bytes()).length, 200_000);
+    const once = (await client({ maxAttempts: 1 })).blob(hash);
+    calls.clear();
+    cutEvery(link, 150_000);
+    await assert.rejects(all(once.stream()), Unavailable);
+    assert.equal(calls.get("Download"), 1);
+  });
 
   it("goes on behind the longest key and the last of a range", async (t) => {
     const { engine, link, client } = await openPlace(t);
