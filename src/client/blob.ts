@@ -196,10 +196,20 @@ export class VerifiedBlob implements BlobHandle {
       const next = await download.next();
       if (next.done === true) break;
       const pieces = decoder.push(receivedSlice(next.value));
-      // Copied, since pieces are views of the message: of a cache, where the server is in this process.
-      if (pieces.length > 0) yield concatBytes(...pieces);
+      if (pieces.length > 0) yield this.#handedOut(pieces);
     }
     decoder.finish();
+  }
+
+  /**
+   * What a message brought, as bytes of the caller's. Pieces are views of the message: where the server is in this process
+   * that is of a cache, and has to be copied; so is what would keep much more alive than itself.
+   */
+  #handedOut(pieces: readonly Uint8Array[]): Uint8Array {
+    const [first] = pieces;
+    const isInProcess = this.#connection.transport.isInProcess === true;
+    const isOwn = first !== undefined && pieces.length === 1 && !isInProcess;
+    return isOwn && first.length > first.buffer.byteLength / 2 ? first : concatBytes(...pieces);
   }
 
   /** The same of several ranges, each piece with its place. */

@@ -55,12 +55,12 @@ export interface Blobs {
 export interface BlobReader extends BlobRef {
   /**
    * The slice of a range, or of several in ascending order, in parts of at most DATA_MESSAGE_BYTES of content; no item of
-   * the walk is cut in two. `range` absent: all of it.
+   * the walk is cut in two. `range` absent: all of it. A part is lent: its bytes are good until the next is asked for.
    * @throws InvalidArgument - a range that is empty or passes the end (only the empty blob has an empty range)
    * @throws Corrupt - content or outboard do not match the hash
    */
   slices(range?: ByteRanges): AsyncGenerator<SlicePart, void, undefined>;
-  /** Exactly the bytes of the range, checked likewise, in parts of at most DATA_MESSAGE_BYTES. Errors as of `slices`. */
+  /** Exactly the bytes of the range, checked and lent likewise, in parts of at most DATA_MESSAGE_BYTES. Errors as of `slices`. */
   bytes(range?: ByteRange): AsyncGenerator<Uint8Array, void, undefined>;
   close(): Promise<void>;
 }

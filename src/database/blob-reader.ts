@@ -4,9 +4,10 @@
 // the wanted groups are read. What is read from a file is checked group by group with the decoder that clients use,
 // before it is handed on, unless `verify_on_read` is off.
 //
-// Cost: one read of content a part of 256 KiB, one of outboard every 4 MiB. Memory: one part, and 8 pages of outboard.
+// Cost: one read of content every 1 MiB, one of outboard every 4 MiB. Memory: twice 1 MiB, of which one is read while the
+// other is handed on, and 8 pages of outboard.
 import { PAIR_BYTES, SliceDecoder, computeOutboard, outboardBytes, slicePlan } from "../core/blob/index.js";
-import type { ByteRange, ByteRanges, SlicePart } from "../core/blob/index.js";
+import type { ByteRange, ByteRanges, SliceItem, SlicePart } from "../core/blob/index.js";
 import { concatBytes, toHex } from "../core/bytes.js";
 import { Corrupt, VerificationFailed } from "../core/errors.js";
 import type { BlobHash } from "../core/hashes.js";
@@ -15,9 +16,13 @@ import type { LargeBlob, LargeBlobs } from "../store/contract.js";
 import type { BlobReader } from "./blob-contract.js";
 
 const GROUPS_IN_PART = DATA_MESSAGE_BYTES / BLOB_GROUP_BYTES;
+/** Parts whose content is read at once: 1 MiB. A read of a file costs as much as copying that. */
+const PARTS_IN_STRETCH = 4;
 const OUTBOARD_PAGE_BYTES = 16 * 1024;
 const PAIRS_IN_PAGE = OUTBOARD_PAGE_BYTES / PAIR_BYTES;
 const MAX_PAGES = 8;
+
+const NO_BYTES = new Uint8Array(0);
 
 /** Whether what is read from disk is hashed again. */
 export type ReadChecking = "verified" | "unverified";
@@ -25,9 +30,10 @@ export type ReadChecking = "verified" | "unverified";
 /** Where the bytes of a slice come from. */
 interface SliceSource {
   readonly sizeBytes: number;
-  read(offset: number, length: number): Promise<Uint8Array>;
+  /** Bytes of the content: views of what is in memory anyway, or read into `room`, which is as large as they are. */
+  read(range: ByteRange, room: () => Uint8Array): Promise<Uint8Array>;
   /** Pair number `index` of the outboard. */
-  pair(index: number): Promise<Uint8Array>;
+  pair(index: number): Uint8Array | Promise<Uint8Array>;
 }
 
 /** A part of a slice, and where its groups lie in the blob. */
@@ -52,8 +58,8 @@ export class RowBlobReader implements BlobReader {
     const outboard = computeOutboard(content);
     const source: SliceSource = {
       sizeBytes: content.length,
-      read: async (offset, length) => content.subarray(offset, offset + length),
-      pair: async (index) => outboard.subarray(index * PAIR_BYTES, (index + 1) * PAIR_BYTES),
+      read: async ({ start, end }) => content.subarray(start, end),
+      pair: (index) => outboard.subarray(index * PAIR_BYTES, (index + 1) * PAIR_BYTES),
     };
     for await (const { parents, data } of sliceParts(source, range ?? wholeOf(this))) yield { parents, data };
   }
@@ -74,7 +80,7 @@ export class FileBlobReader implements BlobReader {
   readonly sizeBytes: number;
   readonly #file: LargeBlob;
   readonly #checking: ReadChecking;
-  readonly #pages = new Map<number, Promise<Uint8Array>>();
+  readonly #pages = new Map<number, Uint8Array>();
 
   /** Takes over `file`. @throws Corrupt - the outboard does not fit the content; `file` is then still open */
   constructor(options: { readonly hash: BlobHash; readonly file: LargeBlob; readonly checking: ReadChecking }) {
@@ -111,7 +117,11 @@ export class FileBlobReader implements BlobReader {
   async *#parts(range: ByteRanges): AsyncGenerator<PlacedPart, void, undefined> {
     const source: SliceSource = {
       sizeBytes: this.sizeBytes,
-      read: (offset, length) => this.#file.read(offset, length),
+      read: async ({ start }, room) => {
+        const bytes = room();
+        await this.#file.readInto(start, bytes);
+        return bytes;
+      },
       pair: (index) => this.#pair(index),
     };
     if (this.#checking === "unverified") {
@@ -138,23 +148,23 @@ export class FileBlobReader implements BlobReader {
     }
   }
 
-  async #pair(index: number): Promise<Uint8Array> {
-    const page = await this.#page(Math.floor(index / PAIRS_IN_PAGE));
+  #pair(index: number): Uint8Array | Promise<Uint8Array> {
+    const number = Math.floor(index / PAIRS_IN_PAGE);
     const offset = (index % PAIRS_IN_PAGE) * PAIR_BYTES;
-    return page.subarray(offset, offset + PAIR_BYTES);
+    const kept = this.#pages.get(number);
+    if (kept !== undefined) return kept.subarray(offset, offset + PAIR_BYTES);
+    return this.#page(number).then((page) => page.subarray(offset, offset + PAIR_BYTES));
   }
 
   /** A page of the outboard. The walk reads a page's pairs close together, so a few pages serve all of them. */
-  #page(number: number): Promise<Uint8Array> {
-    const kept = this.#pages.get(number);
-    if (kept !== undefined) return kept;
+  async #page(number: number): Promise<Uint8Array> {
+    const offset = number * OUTBOARD_PAGE_BYTES;
+    const length = Math.min(OUTBOARD_PAGE_BYTES, this.#file.outboardSizeBytes - offset);
+    const page = await this.#file.readOutboard(offset, length);
     for (const oldest of this.#pages.keys()) {
       if (this.#pages.size < MAX_PAGES) break;
       this.#pages.delete(oldest);
     }
-    const offset = number * OUTBOARD_PAGE_BYTES;
-    const length = Math.min(OUTBOARD_PAGE_BYTES, this.#file.outboardSizeBytes - offset);
-    const page = this.#file.readOutboard(offset, length);
     this.#pages.set(number, page);
     return page;
   }
@@ -197,34 +207,117 @@ function wholeOf(blob: { readonly sizeBytes: number }): ByteRange {
   return { start: 0, end: blob.sizeBytes };
 }
 
+/** A part before its content is read. */
+interface PlannedPart {
+  readonly parents: Uint8Array[];
+  /** Groups that lie one behind the other, as bytes of the blob. */
+  readonly runs: Run[];
+}
+
+interface Run {
+  readonly start: number;
+  end: number;
+}
+
 /**
- * The walk over a slice, cut into parts of at most GROUPS_IN_PART groups. Groups that lie one behind the other are one
- * read; the reads of a part go on side by side.
+ * The walk over a slice, cut into parts of at most GROUPS_IN_PART groups. While the parts of one stretch are handed on, the
+ * next stretch is read.
  */
 async function* sliceParts(source: SliceSource, range: ByteRanges): AsyncGenerator<PlacedPart, void, undefined> {
-  let parents: Uint8Array[] = [];
-  let runs: { readonly start: number; end: number }[] = [];
-  let groups = 0;
-  const take = async (): Promise<PlacedPart> => {
-    const read = await Promise.all(runs.map(({ start, end }) => source.read(start, end - start)));
-    const [only] = read;
-    const data = only !== undefined && read.length === 1 ? only : concatBytes(...read);
-    const part = { start: runs[0]?.start ?? 0, parents: concatBytes(...parents), data };
-    parents = [];
-    runs = [];
-    groups = 0;
-    return part;
-  };
-  for (const item of slicePlan(source.sizeBytes, range)) {
-    if (item.kind === "parent") {
-      parents.push(await source.pair(item.pairIndex));
-      continue;
-    }
-    const run = runs.at(-1);
-    if (run?.end === item.start) run.end = item.end;
-    else runs.push({ start: item.start, end: item.end });
-    groups += 1;
-    if (groups === GROUPS_IN_PART) yield await take();
+  const plan = slicePlan(source.sizeBytes, range);
+  let room = new ReadingRoom();
+  let lentRoom = new ReadingRoom();
+  let ahead = readStretch(source, plan, room);
+  for (;;) {
+    const parts = await ahead;
+    if (parts.length === 0) return;
+    // What was handed on before is no longer lent, so its room is free.
+    [room, lentRoom] = [lentRoom, room];
+    ahead = readStretch(source, plan, room);
+    // It is looked at when its turn comes, if that comes.
+    ahead.catch(() => undefined);
+    yield* parts;
   }
-  if (groups > 0) yield await take();
+}
+
+/** The next few parts of the walk. What lies one behind the other is one read; reads go on side by side. */
+async function readStretch(
+  source: SliceSource,
+  plan: Generator<SliceItem, void, undefined>,
+  room: ReadingRoom,
+): Promise<readonly PlacedPart[]> {
+  const planned: PlannedPart[] = [];
+  while (planned.length < PARTS_IN_STRETCH) {
+    const part = await nextPart(source, plan);
+    if (part === undefined) break;
+    planned.push(part);
+  }
+  const stretches: Run[] = [];
+  for (const { runs } of planned) for (const { start, end } of runs) addRun(stretches, { start, end });
+  room.clear(stretches.reduce((sum, { start, end }) => sum + end - start, 0));
+  const read = await Promise.all(
+    stretches.map(async ({ start, end }) => {
+      const bytes = await source.read({ start, end }, () => room.take(end - start));
+      return { start, end, bytes };
+    }),
+  );
+  let at = 0;
+  const bytesOf = ({ start, end }: Run): Uint8Array => {
+    while (start >= (read[at]?.end ?? Infinity)) at += 1;
+    const { bytes, start: first } = read[at] ?? { bytes: NO_BYTES, start };
+    return bytes.subarray(start - first, end - first);
+  };
+  return planned.map(({ parents, runs }) => {
+    const pieces = runs.map(bytesOf);
+    const [only] = pieces;
+    const data = only !== undefined && pieces.length === 1 ? only : concatBytes(...pieces);
+    return { start: runs[0]?.start ?? 0, parents: concatBytes(...parents), data };
+  });
+}
+
+/** Where a stretch is read to, and then another: making such arrays is dear, and collecting them dearer. */
+class ReadingRoom {
+  #bytes = NO_BYTES;
+  #wanted = 0;
+  #used = 0;
+
+  /** Makes room for so many bytes. What lay there is gone. */
+  clear(sizeBytes: number): void {
+    this.#wanted = sizeBytes;
+    this.#used = 0;
+  }
+
+  take(sizeBytes: number): Uint8Array {
+    if (this.#bytes.length < this.#wanted) this.#bytes = new Uint8Array(this.#wanted);
+    this.#used += sizeBytes;
+    return this.#bytes.subarray(this.#used - sizeBytes, this.#used);
+  }
+}
+
+/** The next items of the walk, up to the last group that fits in a part; undefined at its end. */
+async function nextPart(
+  source: SliceSource,
+  plan: Generator<SliceItem, void, undefined>,
+): Promise<PlannedPart | undefined> {
+  const parents: Uint8Array[] = [];
+  const runs: Run[] = [];
+  // Not a `for` loop, which would end the walk when it is left.
+  for (let groups = 0; groups < GROUPS_IN_PART;) {
+    const { value: item } = plan.next();
+    if (item === undefined) return groups === 0 ? undefined : { parents, runs };
+    if (item.kind === "parent") {
+      const pair = source.pair(item.pairIndex);
+      parents.push(pair instanceof Uint8Array ? pair : await pair);
+    } else {
+      addRun(runs, { start: item.start, end: item.end });
+      groups += 1;
+    }
+  }
+  return { parents, runs };
+}
+
+function addRun(runs: Run[], next: Run): void {
+  const last = runs.at(-1);
+  if (last?.end === next.start) last.end = next.end;
+  else runs.push(next);
 }

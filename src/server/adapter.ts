@@ -15,6 +15,7 @@ import type {
 } from "@grpc/grpc-js";
 import { assert, LimitExceeded, NeleusError } from "../core/errors.js";
 import type { Handler, ServiceBinding } from "../service/implementation.js";
+import type { Allocate } from "../wire/nested-message.js";
 import { endRequests } from "./grpc-internals.js";
 import { decodeRequest, encodeResponse } from "./message-codec.js";
 import { LAST_WORD_MS, type OpenCall } from "./open-calls.js";
@@ -99,7 +100,7 @@ class MethodAdapter {
         // Leaving this loop by a throw closes the handler's iterator.
         try {
           for await (const message of handler(decodeRequest(this.#method.input, call.request), open)) {
-            const room = responses.send(this.#encode(message));
+            const room = responses.send(this.#encode(message, responses.allocate));
             if (room !== undefined) await room;
           }
         } catch (error) {
@@ -128,8 +129,8 @@ class MethodAdapter {
     };
   }
 
-  #encode(message: Parameters<typeof encodeResponse>[1]): Buffer {
-    const encoded = encodeResponse(this.#method.output, message);
+  #encode(message: Parameters<typeof encodeResponse>[1], allocate?: Allocate): Buffer {
+    const encoded = encodeResponse(this.#method.output, message, allocate);
     const { maxMessageBytes } = this.#environment.limits;
     if (encoded.length > maxMessageBytes) {
       throw new LimitExceeded(

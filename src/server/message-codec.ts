@@ -10,6 +10,7 @@ import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/prot
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { BlobServiceDownloadResponseSchema } from "../../gen/neleus/v1/blob_pb.js";
 import { InvalidArgument, LimitExceeded, NeleusError } from "../core/errors.js";
+import type { Allocate } from "../wire/nested-message.js";
 import { encodeWithReveals } from "../wire/reveal-codec.js";
 import { encodeDownload } from "./download-codec.js";
 
@@ -99,13 +100,20 @@ function tooManyFields(schema: DescMessage): LimitExceeded {
   });
 }
 
-/** The bytes of a message that a handler returned, as grpc-js wants them. A message that cannot be encoded is our bug. */
-export function encodeResponse<M extends DescMessage>(schema: M, message: MessageInitShape<M>): Buffer {
+/**
+ * The bytes of a message that a handler returned, as grpc-js wants them, large ones in room from `allocate`. A message that
+ * cannot be encoded is our bug.
+ */
+export function encodeResponse<M extends DescMessage>(
+  schema: M,
+  message: MessageInitShape<M>,
+  allocate?: Allocate,
+): Buffer {
   if ((schema as DescMessage) === BlobServiceDownloadResponseSchema) {
-    const encoded = encodeDownload(message as MessageInitShape<typeof BlobServiceDownloadResponseSchema>);
+    const encoded = encodeDownload(message as MessageInitShape<typeof BlobServiceDownloadResponseSchema>, allocate);
     if (encoded !== undefined) return encoded;
   }
-  const withReveals = encodeWithReveals(schema, message);
+  const withReveals = encodeWithReveals(schema, message, allocate);
   if (withReveals !== undefined) return withReveals;
   const bytes = toBinary(schema, create(schema, message));
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -5,6 +5,8 @@
 import type { Writable } from "node:stream";
 import { Unavailable } from "../core/errors.js";
 import { MESSAGE_OVERHEAD_BYTES } from "../wire/receive-budget.js";
+import type { Allocate } from "../wire/nested-message.js";
+import { MessageFrames } from "./message-frames.js";
 import type { OpenCall } from "./open-calls.js";
 
 export class ResponseStream {
@@ -14,6 +16,7 @@ export class ResponseStream {
   readonly #slowPeerTimeoutMs: number;
   #waitingBytes = 0;
   #onTaken: (() => void) | undefined;
+  readonly #frames: MessageFrames;
 
   constructor(options: {
     readonly call: Pick<Writable, "write">;
@@ -22,9 +25,15 @@ export class ResponseStream {
     readonly slowPeerTimeoutMs: number;
   }) {
     this.#call = options.call;
+    this.#frames = new MessageFrames(options.call);
     this.#open = options.open;
     this.#bufferBytes = options.bufferBytes;
     this.#slowPeerTimeoutMs = options.slowPeerTimeoutMs;
+  }
+
+  /** Room for a message, with anything in it. */
+  get allocate(): Allocate {
+    return this.#frames.allocate;
   }
 
   /**
@@ -36,8 +45,10 @@ export class ResponseStream {
     this.#open.signal.throwIfAborted();
     const costBytes = bytes.length + MESSAGE_OVERHEAD_BYTES;
     this.#waitingBytes += costBytes;
-    this.#call.write(bytes, () => {
+    const frame = this.#frames.frameOf(bytes);
+    this.#call.write(frame, () => {
       this.#waitingBytes -= costBytes;
+      this.#frames.giveBack(frame);
       this.#onTaken?.();
     });
     return this.#waitingBytes < this.#bufferBytes ? undefined : this.#room(this.#bufferBytes);

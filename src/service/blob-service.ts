@@ -199,8 +199,9 @@ export async function wholeSlice(blob: BlobReader, range: ByteRange): Promise<Sl
   const parents: Uint8Array[] = [];
   const data: Uint8Array[] = [];
   for await (const part of blob.slices(range)) {
-    parents.push(part.parents);
-    data.push(part.data);
+    // Copied: they are lent until the next is asked for.
+    parents.push(new Uint8Array(part.parents));
+    data.push(new Uint8Array(part.data));
   }
   return { parents: concatBytes(...parents), data: concatBytes(...data) };
 }

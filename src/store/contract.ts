@@ -215,6 +215,8 @@ export interface LargeBlob {
   readonly outboardSizeBytes: number;
   /** Exactly these bytes of the content. @throws Corrupt - the file is shorter than it was when opened */
   read(offset: number, length: number): Promise<Uint8Array>;
+  /** Fills the array with the content from `offset` on: for who reads much. @throws Corrupt - the same */
+  readInto(offset: number, into: Uint8Array): Promise<void>;
   /** Exactly these bytes of the outboard. @throws Corrupt - the same */
   readOutboard(offset: number, length: number): Promise<Uint8Array>;
   close(): Promise<void>;

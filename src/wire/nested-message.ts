@@ -18,11 +18,17 @@ export interface InnerField {
 const VARINT = 0;
 const LENGTH_DELIMITED = 2;
 
+/** Gives room for a message, with anything in it. */
+export type Allocate = (sizeBytes: number) => Buffer;
+
+/** An array of its own for each message. */
+export const allocateEach: Allocate = (sizeBytes) => Buffer.allocUnsafeSlow(sizeBytes);
+
 /** The bytes of a message whose one field, of number 1 … 15, is a message of these fields, in this order. */
-export function encodeNested(outerNumber: number, fields: readonly InnerField[]): Buffer {
+export function encodeNested(outerNumber: number, fields: readonly InnerField[], allocate = allocateEach): Buffer {
   let innerBytes = 0;
   for (const field of fields) innerBytes += fieldBytes(field.value);
-  const encoded = Buffer.allocUnsafe(1 + varintBytes(innerBytes) + innerBytes);
+  const encoded = allocate(1 + varintBytes(innerBytes) + innerBytes);
   encoded[0] = (outerNumber << 3) | LENGTH_DELIMITED;
   let offset = writeVarint(encoded, innerBytes, 1);
   for (const field of fields) offset = writeField(encoded, field, offset);

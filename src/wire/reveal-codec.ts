@@ -13,6 +13,7 @@
 // the general coder.
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
+import { allocateEach } from "./nested-message.js";
 import { varintBytes, writeVarint } from "./varint.js";
 
 const TYPE_NAME = "neleus.v1.NodeReveal";
@@ -59,7 +60,11 @@ function revealFields(schema: DescMessage): readonly RevealField[] {
 }
 
 /** The encoded message where it holds reveals; undefined: leave it to the general encoder. */
-export function encodeWithReveals<M extends DescMessage>(schema: M, message: MessageInitShape<M>): Buffer | undefined {
+export function encodeWithReveals<M extends DescMessage>(
+  schema: M,
+  message: MessageInitShape<M>,
+  allocate = allocateEach,
+): Buffer | undefined {
   const fields = revealFields(schema);
   if (fields.length === 0) return undefined;
   const lists = fields.map(({ localName }) => (message as Record<string, unknown>)[localName] ?? []);
@@ -69,7 +74,7 @@ export function encodeWithReveals<M extends DescMessage>(schema: M, message: Mes
   const sizes = lists.map((list) => list.map(revealBytes));
   let totalBytes = rest.length;
   for (const size of sizes.flat()) totalBytes += 1 + varintBytes(size) + size;
-  const encoded = Buffer.allocUnsafeSlow(totalBytes);
+  const encoded = allocate(totalBytes);
   encoded.set(rest);
   let offset = rest.length;
   for (const [position, list] of lists.entries()) {

@@ -556,12 +556,17 @@ function testLargeBlobs(open: OpenStore): void {
     assert.deepEqual(await blob.readOutboard(64, 64), outboard.slice(64, 128));
     const parts = await Promise.all([0, 3, 1, 2].map((part) => blob.read(part * 25_000, 25_000)));
     assert.deepEqual(concatBytes(parts[0]!, parts[2]!, parts[3]!, parts[1]!), content);
+    const room = new Uint8Array(30).fill(7);
+    await blob.readInto(99_980, room.subarray(5, 25));
+    assert.deepEqual(room, concatBytes(new Uint8Array(5).fill(7), content.slice(99_980), new Uint8Array(5).fill(7)));
+    await assert.rejects(blob.readInto(99_990, new Uint8Array(11)), AssertionFailed);
     await assert.rejects(blob.read(99_999, 2), AssertionFailed);
     await assert.rejects(blob.read(-1, 1), AssertionFailed);
     await assert.rejects(blob.readOutboard(0, 401), AssertionFailed);
     await blob.close();
     await blob.close();
     await assert.rejects(blob.read(0, 1), Unavailable);
+    await assert.rejects(blob.readInto(0, new Uint8Array(1)), Unavailable);
     const usage = await store.usage();
     assert.equal(usage.largeBlobs, 2);
     assert.equal(usage.largeBlobsBytes, content.length + outboard.length);

@@ -11,10 +11,15 @@
 // under a wrong claim (FORMATS §5 says so too); its bytes are right all the same.
 import { concatBytes, equalBytes, toHex } from "../bytes.js";
 import { assert, IncompleteProof, VerificationFailed, type NeleusError } from "../errors.js";
-import { groupChainingValue, parentChainingValue } from "../hash/index.js";
+import { groupChainingValue, groupChainingValues, parentChainingValue } from "../hash/index.js";
 import type { BlobHash, Digest } from "../hashes.js";
-import { BLOB_PREFIX, checkedRanges, PAIR_BYTES, type ByteRange, type ByteRanges } from "./shape.js";
+import { BLOB_GROUP_BYTES } from "../limits.js";
+import { BLOB_PREFIX, checkedRanges, groupOf, PAIR_BYTES, type ByteRange, type ByteRanges } from "./shape.js";
 import { slicePlan, type SliceGroup, type SliceItem, type SliceParent } from "./slice-plan.js";
+
+const DIGEST_BYTES = 32;
+/** Groups of a message that are hashed at once, at most: a wrong one is noticed before more are looked at. */
+const MAX_GROUPS_AHEAD = 16;
 
 /** A slice, or the part of one that travels in one message: its pairs and its group bytes, each in pre-order. */
 export interface SlicePart {
@@ -53,6 +58,8 @@ export class SliceDecoder {
   #next: SliceItem | undefined;
   /** The next item as far as it has arrived, when a message ended inside it. */
   #partial: { readonly bytes: Uint8Array; filled: number } | undefined;
+  /** Chaining values of groups of the message in hand, from number `first` to before `end`. */
+  #ahead: { readonly first: number; readonly end: number; readonly values: Uint8Array } | undefined;
   #failure: NeleusError | undefined;
   #sizeProved = false;
 
@@ -85,15 +92,22 @@ export class SliceDecoder {
     if (this.#failure !== undefined) throw this.#failure;
     const parents = { bytes: part.parents, offset: 0 };
     const data = { bytes: part.data, offset: 0 };
-    const pieces: Uint8Array[] = [];
+    const pieces = new Pieces();
     for (let item = this.#next; item !== undefined; item = this.#advance()) {
-      const bytes = item.kind === "parent" ? this.#take(parents, PAIR_BYTES) : this.#take(data, item.end - item.start);
-      if (bytes === undefined) break;
-      if (item.kind === "parent") this.#enterParent(item, bytes);
-      else this.#acceptGroup(item, bytes, pieces);
+      if (item.kind === "parent") {
+        const pair = this.#take(parents, PAIR_BYTES);
+        if (pair === undefined) break;
+        this.#enterParent(item, pair);
+      } else {
+        if (this.#partial === undefined) this.#hashAhead(item, data);
+        const bytes = this.#take(data, item.end - item.start);
+        if (bytes === undefined) break;
+        this.#acceptGroup(item, bytes, pieces);
+      }
     }
+    this.#ahead = undefined;
     this.#refuseSurplus({ parents: remaining(parents), data: remaining(data) });
-    return pieces;
+    return pieces.finish();
   }
 
   /**
@@ -143,16 +157,46 @@ export class SliceDecoder {
     if (item.entersLeft) this.#expected.push(new Uint8Array(pair.subarray(0, 32)));
   }
 
-  #acceptGroup(item: SliceGroup, bytes: Uint8Array, pieces: Uint8Array[]): void {
-    const input = item.groupIndex === 0 ? concatBytes(BLOB_PREFIX, bytes) : bytes;
-    this.#check(item, bytes, groupChainingValue(input, item));
+  /**
+   * Hashes the full groups of a message at once, of which this is the next, as far as the range goes. Nothing is taken to
+   * be right by that: each is held against its parent in its turn.
+   */
+  #hashAhead(item: SliceGroup, data: Source): void {
+    const { groupIndex } = item;
+    if (groupIndex === 0 || (this.#ahead !== undefined && groupIndex < this.#ahead.end)) return;
+    const range = this.#ranges[this.#rangeIndex];
+    const inRange = range === undefined ? 0 : groupOf(range.end - 1) + 1 - groupIndex;
+    const count = Math.min(Math.floor(remaining(data) / BLOB_GROUP_BYTES), inRange, MAX_GROUPS_AHEAD);
+    if (count < 2) return;
+    const groups = data.bytes.subarray(data.offset, data.offset + count * BLOB_GROUP_BYTES);
+    this.#ahead = { first: groupIndex, end: groupIndex + count, values: groupChainingValues(groups, groupIndex) };
+  }
+
+  #chainingValue(item: SliceGroup, bytes: Uint8Array): Digest {
+    const { groupIndex } = item;
+    const ahead = this.#ahead;
+    if (
+      ahead !== undefined &&
+      bytes.length === BLOB_GROUP_BYTES &&
+      groupIndex >= ahead.first &&
+      groupIndex < ahead.end
+    ) {
+      const at = (groupIndex - ahead.first) * DIGEST_BYTES;
+      return ahead.values.subarray(at, at + DIGEST_BYTES);
+    }
+    return groupChainingValue(groupIndex === 0 ? concatBytes(BLOB_PREFIX, bytes) : bytes, item);
+  }
+
+  #acceptGroup(item: SliceGroup, bytes: Uint8Array, pieces: Pieces): void {
+    this.#check(item, bytes, this.#chainingValue(item, bytes));
     if (item.end === this.#sizeBytes) this.#sizeProved = true;
     for (let range = this.#ranges[this.#rangeIndex]; range !== undefined && range.start < item.end;) {
       const start = Math.max(range.start, item.start) - item.start;
       const end = Math.min(range.end, item.end) - item.start;
-      if (start < end) pieces.push(bytes.subarray(start, end));
+      if (start < end) pieces.add(bytes, start, end);
       // It goes on in the next group.
       if (range.end > item.end) break;
+      pieces.cut();
       this.#rangeIndex += 1;
       range = this.#ranges[this.#rangeIndex];
     }
@@ -194,6 +238,31 @@ export class SliceDecoder {
   #fail(failure: VerificationFailed): VerificationFailed {
     this.#failure = failure;
     return failure;
+  }
+}
+
+/** What is handed out: bytes that lie one behind the other in a message and in a range are one piece. */
+class Pieces {
+  readonly #whole: Uint8Array[] = [];
+  #last: Uint8Array | undefined;
+
+  add(bytes: Uint8Array, start: number, end: number): void {
+    const last = this.#last;
+    const follows = last?.buffer === bytes.buffer && last.byteOffset + last.length === bytes.byteOffset + start;
+    if (!follows) this.cut();
+    const from = follows ? last.byteOffset : bytes.byteOffset + start;
+    this.#last = new Uint8Array(bytes.buffer, from, bytes.byteOffset + end - from);
+  }
+
+  /** What comes next is a piece of its own. */
+  cut(): void {
+    if (this.#last !== undefined) this.#whole.push(this.#last);
+    this.#last = undefined;
+  }
+
+  finish(): Uint8Array[] {
+    this.cut();
+    return this.#whole;
   }
 }
 

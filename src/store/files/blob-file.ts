@@ -25,29 +25,37 @@ export function blobPaths(root: string, hash: Uint8Array): BlobPaths {
   return { directory, content, outboard: content + OUTBOARD_SUFFIX };
 }
 
+/** An open file, and what it is called in errors. */
+interface NamedFile {
+  readonly handle: FileHandle;
+  readonly path: string;
+}
+
 /** Exactly `length` bytes of an open file. @throws Corrupt - the file ends before */
 export async function readExactly(
-  file: { readonly handle: FileHandle; readonly path: string },
+  file: NamedFile,
   range: { readonly offset: number; readonly length: number },
 ): Promise<Uint8Array> {
   const bytes = new Uint8Array(range.length);
+  await fillFrom(file, range.offset, bytes);
+  return bytes;
+}
+
+/** Fills an array from an open file. @throws Corrupt - the file ends before */
+async function fillFrom(file: NamedFile, offset: number, bytes: Uint8Array): Promise<void> {
   let filled = 0;
-  while (filled < range.length) {
+  while (filled < bytes.length) {
     const { bytesRead } = await onFile({ doing: "read", path: file.path }, () =>
-      file.handle.read(bytes, filled, range.length - filled, range.offset + filled),
+      file.handle.read(bytes, filled, bytes.length - filled, offset + filled),
     );
     if (bytesRead === 0) {
-      throw new Corrupt(
-        `${file.path} ends at byte ${range.offset + filled}, before byte ${range.offset + range.length}`,
-        {
-          hint: "run: neleus db fsck",
-          facts: { path: file.path },
-        },
-      );
+      throw new Corrupt(`${file.path} ends at byte ${offset + filled}, before byte ${offset + bytes.length}`, {
+        hint: "run: neleus db fsck",
+        facts: { path: file.path },
+      });
     }
     filled += bytesRead;
   }
-  return bytes;
 }
 
 /** Two open files of one blob. */
@@ -118,6 +126,11 @@ export class BlobFile implements LargeBlob {
   async read(offset: number, length: number): Promise<Uint8Array> {
     this.#check({ offset, length, sizeBytes: this.sizeBytes });
     return readExactly({ handle: this.#files.content, path: this.#paths.content }, { offset, length });
+  }
+
+  async readInto(offset: number, into: Uint8Array): Promise<void> {
+    this.#check({ offset, length: into.length, sizeBytes: this.sizeBytes });
+    await fillFrom({ handle: this.#files.content, path: this.#paths.content }, offset, into);
   }
 
   async readOutboard(offset: number, length: number): Promise<Uint8Array> {

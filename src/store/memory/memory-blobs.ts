@@ -160,6 +160,10 @@ class MemoryBlob implements LargeBlob {
     return this.#slice(this.#blob.content, offset, length);
   }
 
+  async readInto(offset: number, into: Uint8Array): Promise<void> {
+    into.set(this.#slice(this.#blob.content, offset, into.length));
+  }
+
   async readOutboard(offset: number, length: number): Promise<Uint8Array> {
     return this.#slice(this.#blob.outboard, offset, length);
   }
