@@ -136,6 +136,20 @@ export function pageOptions(options: Readonly<Record<string, unknown>>): {
   };
 }
 
+/** For a command that reads what a head or tag has: the option that has it see a write of somebody else. */
+export function withFreshness(command: Command): Command {
+  return command.option(
+    "--min-log-size <n>",
+    "answer no older than the log of this size: one more than the log index of a write",
+  );
+}
+
+/** What that option says, for the client. */
+export function freshOption(options: Readonly<Record<string, unknown>>): { readonly minLogSize?: number } {
+  const text = textOption(options, "minLogSize");
+  return text === undefined ? {} : { minLogSize: parseCount(text, "min-log-size", 1) };
+}
+
 /** A repeatable option's values, in order. */
 export function listOption(options: Readonly<Record<string, unknown>>, name: string): readonly string[] {
   const value = options[name];

@@ -4,16 +4,19 @@ import type { CommitRecord } from "../client/records.js";
 import { toHex } from "../core/bytes.js";
 import {
   collect,
+  freshOption,
   group,
   idempotencyOption,
   leaf,
   listOption,
   pageOptions,
   requiredOption,
+  withFreshness,
   withIdempotencyKey,
 } from "./command.js";
 import { parseHash } from "./encoding.js";
 import { printableText, type Printable } from "./output.js";
+import { headOrTag } from "./place.js";
 import type { Session } from "./session.js";
 
 type Options = Readonly<Record<string, unknown>>;
@@ -26,7 +29,7 @@ export function registerCommit(program: Command): void {
     .requiredOption("--message <text>", "why")
     .option("--manifest <hash>", "add this manifest to the ledger (repeatable)", collect, []);
   leaf(commit, "show <hash>", "one commit", showCommit);
-  leaf(program, "log <head>", "commits of a head, newest first", showLog)
+  withFreshness(leaf(program, "log <head>", "commits of a head or tag:NAME, newest first", showLog))
     .option("--limit <n>", "at most this many")
     .option("--max-bytes <n>", "end behind the commit with which the bytes of all of them reach this");
 }
@@ -97,9 +100,7 @@ async function showCommit(session: Session, args: readonly string[]): Promise<vo
 }
 
 async function showLog(session: Session, args: readonly string[], options: Options): Promise<void> {
-  const commits = (await session.client()).commits.log(
-    { head: args[0] ?? "" },
-    { signal: session.signal, ...pageOptions(options) },
-  );
+  const call = { signal: session.signal, ...freshOption(options), ...pageOptions(options) };
+  const commits = (await session.client()).commits.log(headOrTag(args[0] ?? ""), call);
   for await (const commit of commits) await session.output.result(commitMembers(commit), () => commitText(commit));
 }

@@ -2,7 +2,16 @@
 import type { Command } from "commander";
 import type { HeadRecord } from "../client/records.js";
 import { toHex } from "../core/bytes.js";
-import { group, idempotencyOption, leaf, textOption, withIdempotencyKey } from "./command.js";
+import { InvalidArgument } from "../core/errors.js";
+import {
+  freshOption,
+  group,
+  idempotencyOption,
+  leaf,
+  textOption,
+  withFreshness,
+  withIdempotencyKey,
+} from "./command.js";
 import { parseHash } from "./encoding.js";
 import type { Printable } from "./output.js";
 import type { Session } from "./session.js";
@@ -11,7 +20,7 @@ type Options = Readonly<Record<string, unknown>>;
 
 export function registerHead(program: Command): void {
   const head = group(program, "head", "named lines of commits");
-  leaf(head, "list", "all heads, provably complete", listHeads);
+  withFreshness(leaf(head, "list", "all heads, provably complete", listHeads));
   withIdempotencyKey(
     leaf(head, "create <head>", "make a head, empty or at a commit", createHead).option(
       "--commit <hash>",
@@ -24,7 +33,14 @@ export function registerHead(program: Command): void {
       "only while this is its commit",
     ),
   );
-  leaf(head, "show <head>", "its commit and its staged and committed roots", showHead);
+  withIdempotencyKey(
+    leaf(head, "reset <head>", "drop what is staged; with --commit, move the head there", resetHead)
+      .option("--commit <hash>", "any commit; default: the head's newest")
+      .option("--empty", "to no commit: empty state and ledger")
+      .option("--expected-commit <hash>", "only while this is its commit")
+      .option("--expected-root <hash>", "only while this is its staged root"),
+  );
+  withFreshness(leaf(head, "show <head>", "its commit and its staged and committed roots", showHead));
 }
 
 function headMembers(head: HeadRecord): Record<string, Printable> {
@@ -36,8 +52,9 @@ function headMembers(head: HeadRecord): Record<string, Printable> {
   };
 }
 
-async function listHeads(session: Session): Promise<void> {
-  for (const head of await (await session.client()).heads.list({ signal: session.signal })) {
+async function listHeads(session: Session, _args: readonly string[], options: Options): Promise<void> {
+  const { heads } = await session.client();
+  for (const head of await heads.list({ signal: session.signal, ...freshOption(options) })) {
     await session.output.result(
       headMembers(head),
       () => `${head.head}  ${head.commitHash === undefined ? "(no commit)" : toHex(head.commitHash)}`,
@@ -71,9 +88,48 @@ async function deleteHead(session: Session, args: readonly string[], options: Op
   await session.output.result({ head, log_index: receipt.logIndex }, () => `deleted head ${head}`);
 }
 
-async function showHead(session: Session, args: readonly string[]): Promise<void> {
+/** What is reset to is what was looked at: where others move the head meanwhile, nothing happens. */
+async function resetHead(session: Session, args: readonly string[], options: Options): Promise<void> {
   const [head = ""] = args;
-  const snapshot = await (await session.client()).snapshot(head, { signal: session.signal });
+  const { signal } = session;
+  const [hash, isEmpty] = [textOption(options, "commit"), options["empty"] === true];
+  if (hash !== undefined && isEmpty)
+    throw new InvalidArgument("give --commit or --empty, not both", { field: "empty" });
+  const client = await session.client();
+  const before = await client.snapshot(head, { signal });
+  const newest = before.commitHash ?? null;
+  const commit = isEmpty ? null : hash === undefined ? newest : parseHash(hash, "commit");
+  const expected = textOption(options, "expectedCommit");
+  const expectedRoot = textOption(options, "expectedRoot");
+  const receipt = await client.heads.reset(head, {
+    signal,
+    ...idempotencyOption(options),
+    commit,
+    ...(expected !== undefined
+      ? { expectedCommit: parseHash(expected, "expected-commit") }
+      : hash === undefined && !isEmpty
+        ? { expectedCommit: newest }
+        : {}),
+    ...(expectedRoot === undefined ? {} : { expectedRoot: parseHash(expectedRoot, "expected-root") }),
+  });
+  await session.output.result(
+    {
+      head,
+      commit: commit ?? undefined,
+      log_index: receipt.logIndex,
+      before: { commit: newest ?? undefined, staged_root: before.staged.stateRoot },
+    },
+    () => `head ${head} is at ${shown(commit)}, it was at ${shown(newest)}`,
+  );
+}
+
+function shown(commit: Uint8Array | null): string {
+  return commit === null ? "no commit" : toHex(commit);
+}
+
+async function showHead(session: Session, args: readonly string[], options: Options): Promise<void> {
+  const [head = ""] = args;
+  const snapshot = await (await session.client()).snapshot(head, { signal: session.signal, ...freshOption(options) });
   const { staged, commitHash } = snapshot;
   await session.output.result(
     {

@@ -12,6 +12,7 @@ import { reportError } from "./output.js";
 import { registerProof } from "./proof.js";
 import { registerServe } from "./serve.js";
 import { registerState } from "./state.js";
+import { registerTag } from "./tag.js";
 
 /** The whole command tree. */
 export function createProgram(): Command {
@@ -33,6 +34,7 @@ export function createProgram(): Command {
   registerState(program);
   registerCommit(program);
   registerHead(program);
+  registerTag(program);
   registerProof(program);
   registerCompletion(program);
   leaf(program, "version", "print the version", async (session) => {

@@ -6,17 +6,18 @@ import type { ProofPlace } from "../client/sections.js";
 import { parseProof, verifyProof, type ProofReport } from "../client/verify/index.js";
 import { toHex } from "../core/bytes.js";
 import { InvalidArgument, NotAnchored } from "../core/errors.js";
-import { group, leaf, textOption } from "./command.js";
+import { freshOption, group, leaf, textOption, withFreshness } from "./command.js";
 import { formatTime } from "./commit.js";
 import { decodeText, parseHash, parseKey, readInput } from "./encoding.js";
+import { headOrTag } from "./place.js";
 import type { Session } from "./session.js";
 
 type Options = Readonly<Record<string, unknown>>;
 
 export function registerProof(program: Command): void {
-  const proof = group(program, "proof", "self-contained proofs, as JSON");
+  const proof = group(program, "proof", "self-contained proofs, as JSON; of a tag: tag:NAME for the head");
   const places = (command: Command): Command =>
-    command.option("--committed", "of the head's commit instead of its staged state");
+    withFreshness(command).option("--committed", "of the head's commit instead of its staged state");
   places(leaf(proof, "state <head> <key>", "that a key is present with a value, or absent", proveState));
   places(leaf(proof, "range <head>", "every key of a range, and that there are no others", proveRange))
     .option("--prefix <key>", "only keys that start so")
@@ -29,11 +30,13 @@ export function registerProof(program: Command): void {
   leaf(program, "verify <file>", "check a proof (- for stdin) with no server and no database", verify)
     .option("--root <hex>", "the root that you trust")
     .option("--checkpoint <file>", "a checkpoint that you have seen: the proof's must be it or extend it");
-  leaf(program, "checkpoint", "the newest checkpoint of the log, verified", showCheckpoint);
+  withFreshness(leaf(program, "checkpoint", "the newest checkpoint of the log, verified", showCheckpoint));
 }
 
-function place(head: string, options: Options): ProofPlace {
-  return options["committed"] === true ? { head } : { staged: head };
+/** A head as it is staged or committed, or a tag. */
+function place(name: string, options: Options): ProofPlace {
+  const named = headOrTag(name);
+  return "tag" in named || options["committed"] === true ? named : { staged: named.head };
 }
 
 /** A proof is a file for programs: canonical protobuf JSON, with --json on one line. */
@@ -44,7 +47,12 @@ async function printProof(session: Session, json: unknown): Promise<void> {
 async function proveState(session: Session, args: readonly string[], options: Options): Promise<void> {
   const [head = "", keyText = ""] = args;
   const key = parseKey(keyText, session.keyEncoding);
-  const proof = await (await session.client()).proofs.state(place(head, options), key, { signal: session.signal });
+  const proof = await (
+    await session.client()
+  ).proofs.state(place(head, options), key, {
+    signal: session.signal,
+    ...freshOption(options),
+  });
   await printProof(session, toJson(StateProofSchema, proof, { alwaysEmitImplicit: true }));
 }
 
@@ -57,7 +65,7 @@ async function proveRange(session: Session, args: readonly string[], options: Op
   );
   const proof = await (
     await session.client()
-  ).proofs.range(place(args[0] ?? "", options), bounds, { signal: session.signal });
+  ).proofs.range(place(args[0] ?? "", options), bounds, { signal: session.signal, ...freshOption(options) });
   await printProof(session, toJson(RangeProofSchema, proof, { alwaysEmitImplicit: true }));
 }
 
@@ -72,7 +80,7 @@ async function proveChunk(session: Session, args: readonly string[], options: Op
       index: parseIndex(indexText),
       ...(head === undefined ? {} : { place: place(head, options) }),
     },
-    { signal: session.signal },
+    { signal: session.signal, ...freshOption(options) },
   );
   await printProof(session, toJson(ChunkProofSchema, proof, { alwaysEmitImplicit: true }));
 }
@@ -127,8 +135,10 @@ function reportText(report: ProofReport): string {
   ].join("\n");
 }
 
-async function showCheckpoint(session: Session): Promise<void> {
-  const { checkpoint, logTimeMs } = await (await session.client()).checkpoint({ signal: session.signal });
+async function showCheckpoint(session: Session, _args: readonly string[], options: Options): Promise<void> {
+  const { checkpoint, logTimeMs } = await (
+    await session.client()
+  ).checkpoint({ signal: session.signal, ...freshOption(options) });
   await session.output.result(
     { note: checkpoint.note, origin: checkpoint.origin, size: checkpoint.size, root: checkpoint.root, time: logTimeMs },
     () => (session.output.json ? "" : checkpoint.note),

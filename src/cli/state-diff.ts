@@ -1,18 +1,18 @@
 // neleus state count and state diff: how many keys a range of a head holds, and what differs between two states.
 import type { Command } from "commander";
 import type { StateChange, StateEntry } from "../client/contract.js";
-import type { ProofPlace } from "../client/sections.js";
 import { compareBytes } from "../core/bytes.js";
 import { InvalidArgument } from "../core/errors.js";
-import { leaf, textOption } from "./command.js";
-import { decodeText, formatKey, keyMembers, parseHash } from "./encoding.js";
+import { freshOption, leaf, textOption, withFreshness } from "./command.js";
+import { decodeText, formatKey, keyMembers } from "./encoding.js";
 import { printableText, type Printable } from "./output.js";
+import { placeArgument } from "./place.js";
 import type { Session } from "./session.js";
 
 type Options = Readonly<Record<string, unknown>>;
 
 export function registerStateDiff(state: Command): void {
-  leaf(state, "count <head>", "how many keys a range holds", countKeys)
+  withFreshness(leaf(state, "count <head>", "how many keys a range holds", countKeys))
     .option("--prefix <key>", "only keys that start so")
     .option("--from <key>", "first key, included")
     .option("--to <key>", "end, excluded");
@@ -20,8 +20,8 @@ export function registerStateDiff(state: Command): void {
     .option("--values", "print the values after the change too, of at most 256 KiB (JSON: base64)")
     .addHelpText(
       "after",
-      "\nA state is a head as it is staged (main, staged:main), its newest commit (head:main), a commit (commit:HASH)\n" +
-        "or a state root (root:HASH).",
+      "\nA state is a head as it is staged (main, staged:main), its newest commit (head:main), a tag's (tag:NAME), a\n" +
+        "commit (commit:HASH) or a state root (root:HASH).",
     );
 }
 
@@ -45,24 +45,9 @@ async function countKeys(session: Session, args: readonly string[], options: Opt
   const [head = ""] = args;
   const range = rangeOptions(session, options);
   const { signal } = session;
-  const { staged } = await (await session.client()).snapshot(head, { signal });
+  const { staged } = await (await session.client()).snapshot(head, { signal, ...freshOption(options) });
   const count = await staged.count({ ...range, signal });
   await session.output.result({ head, count, root: staged.stateRoot }, () => String(count));
-}
-
-/** A state as an argument names it. @throws InvalidArgument - another mark before the colon, or no hash behind it */
-function placeArgument(text: string, field: string): ProofPlace {
-  const colon = text.indexOf(":");
-  if (colon < 0) return { staged: text };
-  const [mark, name] = [text.slice(0, colon), text.slice(colon + 1)];
-  if (mark === "staged") return { staged: name };
-  if (mark === "head") return { head: name };
-  if (mark === "commit") return { commit: parseHash(name, field) };
-  if (mark === "root") return { root: parseHash(name, field) };
-  throw new InvalidArgument(`the ${field} "${text}" names no state`, {
-    field,
-    hint: "write NAME or staged:NAME, head:NAME, commit:HASH or root:HASH",
-  });
 }
 
 async function diffStates(session: Session, args: readonly string[], options: Options): Promise<void> {

@@ -1,12 +1,21 @@
 // neleus state: keys and values of a head's staged state.
 import type { Command } from "commander";
-import type { Applied, StateEntry, StateValue } from "../client/contract.js";
+import type { Applied, StagedView, StateEntry, StateValue } from "../client/contract.js";
 import { hashBlob } from "../core/blob/index.js";
 import { concatBytes, toHex } from "../core/bytes.js";
 import { NotFound } from "../core/errors.js";
 import { MAX_INLINE_VALUE_BYTES } from "../core/limits.js";
 import { repeatableContent } from "./blob.js";
-import { group, idempotencyOption, leaf, pageOptions, textOption, withIdempotencyKey } from "./command.js";
+import {
+  freshOption,
+  group,
+  idempotencyOption,
+  leaf,
+  pageOptions,
+  textOption,
+  withFreshness,
+  withIdempotencyKey,
+} from "./command.js";
 import { formatKey, keyMembers, parseKey } from "./encoding.js";
 import { printableText, toJsonText, type Printable } from "./output.js";
 import { writeOutput } from "./output-file.js";
@@ -19,12 +28,11 @@ export function registerState(program: Command): void {
   withIdempotencyKey(
     leaf(state, "set <head> <key> <value-file>", "put a file's content (- for stdin) under a key", setKey),
   );
-  leaf(state, "get <head> <key> [more-keys...]", "read keys, each present or proved absent", getKeys).option(
-    "--out-file <path>",
-    "write the value to a file",
-  );
+  withFreshness(
+    leaf(state, "get <head> <key> [more-keys...]", "read keys, each present or proved absent", getKeys),
+  ).option("--out-file <path>", "write the value to a file");
   withIdempotencyKey(leaf(state, "del <head> <key>", "delete a key", deleteKey));
-  leaf(state, "scan <head>", "every key of a range in order, provably complete", scanKeys)
+  withFreshness(leaf(state, "scan <head>", "every key of a range in order, provably complete", scanKeys))
     .option("--prefix <key>", "only keys that start so")
     .option("--from <key>", "first key, included")
     .option("--to <key>", "end, excluded")
@@ -112,19 +120,19 @@ async function getKeys(
   const [head = "", ...keyTexts] = args;
   const keys = keyTexts.map((text) => parseKey(text, session.keyEncoding));
   const client = await session.client();
-  const snapshot = await client.snapshot(head, { signal: session.signal });
+  const { staged } = await client.snapshot(head, { signal: session.signal, ...freshOption(options) });
   const [key] = keys;
   if (keys.length === 1 && key !== undefined) {
-    await getOne(session, { head, key, keyText: keyTexts[0] ?? "", outFile: textOption(options, "outFile") });
+    await getOne(session, staged, { head, key, keyText: keyTexts[0] ?? "", outFile: textOption(options, "outFile") });
     return;
   }
-  for await (const found of snapshot.staged.getMany(keys, { signal: session.signal })) {
+  for await (const found of staged.getMany(keys, { signal: session.signal })) {
     const members = keyMembers(found.key, session.keyEncoding);
     const text = formatKey(found.key, session.keyEncoding);
     await session.output.result(
       found.value === undefined
-        ? { head, ...members, present: false, root: snapshot.staged.stateRoot }
-        : { head, ...members, present: true, ...valueMembers(found.value), root: snapshot.staged.stateRoot },
+        ? { head, ...members, present: false, root: staged.stateRoot }
+        : { head, ...members, present: true, ...valueMembers(found.value), root: staged.stateRoot },
       () =>
         found.value === undefined ? `${text}  absent` : `${text}  ${toHex(found.value.hash)}  ${found.value.sizeBytes}`,
     );
@@ -137,6 +145,7 @@ function valueMembers(value: StateValue): Record<string, Printable> {
 
 async function getOne(
   session: Session,
+  staged: StagedView,
   wanted: {
     readonly head: string;
     readonly key: Uint8Array;
@@ -147,7 +156,6 @@ async function getOne(
   const { head, key, keyText, outFile } = wanted;
   const client = await session.client();
   const options = { signal: session.signal };
-  const { staged } = await client.snapshot(head, options);
   const entry = await staged.entry(key, options);
   if (entry === undefined) {
     throw new NotFound(`key "${keyText}" is not in the staged state of head "${head}" (proved absent)`, {
@@ -198,7 +206,7 @@ async function scanKeys(
   const range = rangeOptions(session, options);
   const withValues = options["values"] === true;
   const client = await session.client();
-  const { staged } = await client.snapshot(head, { signal: session.signal });
+  const { staged } = await client.snapshot(head, { signal: session.signal, ...freshOption(options) });
   const entries = staged.scan({
     ...range,
     ...pageOptions(options),

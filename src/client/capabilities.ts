@@ -22,6 +22,8 @@ const LIMIT_NAMES: readonly LimitName[] = [
   "freshLeafIntervalMs",
   "idempotencyKeyCharacters",
   "requestExpiryMs",
+  "tags",
+  "logWaitMs",
 ];
 
 /** @throws VerificationFailed - the answer has no limits, or one over 2^53 − 1 */

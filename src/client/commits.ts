@@ -6,11 +6,10 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { CommitService, type CommitServiceLogRequestSchema } from "../../gen/neleus/v1/commit_pb.js";
 import { countArgument, hashBytes } from "./argument.js";
 import type { Connection } from "./connection.js";
-import type { Snapshot } from "./contract.js";
 import { receivedCommit } from "./object.js";
 import type { CommitRecord, HashArgument } from "./records.js";
 import type { Commits, LogOptions } from "./sections.js";
-import type { CallOptions } from "./transport.js";
+import type { CallOptions, FreshOptions } from "./transport.js";
 
 /** Commits of others that may have been made on a head while a write to it was under way, before it and after it each. */
 const MAX_OTHER_COMMITS = 1_000;
@@ -85,13 +84,19 @@ class Chain {
   }
 }
 
+/** The commit that a head or tag is at, by a fresh snapshot. */
+export type NewestCommit = (
+  of: { readonly head: string } | { readonly tag: string },
+  options: FreshOptions,
+) => Promise<CommitHash | undefined>;
+
 export class VerifiedCommits implements Commits {
   readonly #connection: Connection;
-  readonly #snapshot: (head: string, options: CallOptions) => Promise<Snapshot>;
+  readonly #newest: NewestCommit;
 
-  constructor(connection: Connection, snapshot: (head: string, options: CallOptions) => Promise<Snapshot>) {
+  constructor(connection: Connection, newest: NewestCommit) {
     this.#connection = connection;
-    this.#snapshot = snapshot;
+    this.#newest = newest;
   }
 
   async get(hash: HashArgument, options: CallOptions = {}): Promise<CommitRecord> {
@@ -102,15 +107,13 @@ export class VerifiedCommits implements Commits {
   }
 
   async *log(
-    start: { readonly head: string } | { readonly commit: HashArgument },
+    start: { readonly head: string } | { readonly tag: string } | { readonly commit: HashArgument },
     options: LogOptions = {},
   ): AsyncGenerator<CommitRecord, void, undefined> {
     const limit = options.limit === undefined ? Infinity : countArgument(options.limit, "limit", 1);
     const maxBytes = options.maxBytes === undefined ? Infinity : countArgument(options.maxBytes, "maxBytes", 1);
     const first =
-      "head" in start
-        ? (await this.#snapshot(start.head, options)).commitHash
-        : commitHash(hashBytes(start.commit, "commit"));
+      "commit" in start ? commitHash(hashBytes(start.commit, "commit")) : await this.#newest(start, options);
     if (first !== undefined) yield* this.#chain(first, { limit, maxBytes, call: options });
   }
 

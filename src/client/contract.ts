@@ -22,8 +22,8 @@ import type {
   Receipt,
   SignedCheckpoint,
 } from "./records.js";
-import type { Commits, Documents, Heads, ProofPlace, Proofs } from "./sections.js";
-import type { CallOptions, WriteOptions } from "./transport.js";
+import type { Commits, Documents, Heads, ProofPlace, Proofs, Tags } from "./sections.js";
+import type { CallOptions, FreshOptions, WriteOptions } from "./transport.js";
 import type { TrustState } from "./options.js";
 
 /** Whom the client trusts, and how far it has seen the log. */
@@ -46,6 +46,7 @@ export interface Database extends Documents {
   readonly trust: Trust;
   readonly commits: Commits;
   readonly heads: Heads;
+  readonly tags: Tags;
   readonly proofs: Proofs;
 
   /** The staged state of a head: writes, and reads at a fresh snapshot each. */
@@ -56,12 +57,17 @@ export interface Database extends Documents {
    * @throws NotFound - no such head, as the server says: `heads.list` would prove it
    */
   snapshot(head: string, options?: SnapshotOptions): Promise<Snapshot>;
+  /**
+   * A verified, unchanging view of the state of a tag's commit, likewise.
+   * @throws NotFound - no such tag, as the server says: `tags.list` would prove it
+   */
+  tag(tag: string, options?: SnapshotOptions): Promise<TagSnapshot>;
   /** A view of a state whose commit or root the caller names and so trusts; it is not looked up in the log. */
   at(place: { readonly commit: HashArgument } | { readonly root: HashArgument }): StateView;
   /**
    * What differs between two states, in order of key: provably all of it once the iteration ends, at the cost of the
-   * differences. Heads are read at a fresh snapshot each; a commit or root that is named is trusted, as in `at`.
-   * @throws NotFound - no such head, commit or root
+   * differences. Heads and tags are read at a fresh snapshot each; a commit or root that is named is trusted, as in `at`.
+   * @throws NotFound - no such head, tag, commit or root
    */
   diff(before: ProofPlace, after: ProofPlace, options?: DiffOptions): AsyncIterable<StateChange>;
   /**
@@ -96,14 +102,14 @@ export interface Database extends Documents {
   missingBlobs(hashes: readonly HashArgument[], options?: CallOptions): Promise<BlobHash[]>;
 
   /** The newest checkpoint, verified. Every checkpoint seen so far is known to be consistent with it afterwards. */
-  checkpoint(options?: CallOptions): Promise<SeenLog>;
+  checkpoint(options?: FreshOptions): Promise<SeenLog>;
   /** What the server says of itself. Unverified: nothing here is proved. */
   capabilities(options?: CallOptions): Promise<Capabilities>;
   /** Ends the connection or closes the directory. Calls in progress fail with `Unavailable`. */
   close(): Promise<void>;
 }
 
-export interface SnapshotOptions extends CallOptions {
+export interface SnapshotOptions extends FreshOptions {
   /**
    * Greatest age of the newest log leaf by this machine's clock, in milliseconds; the server appends a leaf where it
    * must, at most one a second, so that less than 1,000 may take up to a second. Absent: any age, so a server could
@@ -306,6 +312,20 @@ export interface Snapshot extends StateView {
   readonly message: SnapshotMessage;
 }
 
+/** A verified view of a tag: the state of its commit. */
+export interface TagSnapshot extends StateView {
+  readonly tag: string;
+  readonly commit: CommitRecord;
+  readonly commitHash: CommitHash;
+  readonly stateRoot: MapRoot;
+  readonly ledgerRoot: MapRoot;
+  readonly checkpoint: SignedCheckpoint;
+  /** When the newest log leaf was written, by the server's clock. */
+  readonly logTimeMs: number;
+  /** What was verified, to keep as evidence or to hand to others. */
+  readonly message: SnapshotMessage;
+}
+
 /**
  * What a head had staged. The server frees it some time after it was replaced, a second at least: then reads are Pruned.
  */
@@ -448,4 +468,6 @@ export type LimitName =
   | "uploadExpiryMs"
   | "freshLeafIntervalMs"
   | "idempotencyKeyCharacters"
-  | "requestExpiryMs";
+  | "requestExpiryMs"
+  | "tags"
+  | "logWaitMs";

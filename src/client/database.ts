@@ -25,6 +25,7 @@ import type {
   SnapshotOptions,
   StateChange,
   StateView,
+  TagSnapshot,
   Trust,
 } from "./contract.js";
 
@@ -46,12 +47,13 @@ import type {
   ManifestRecord,
   StoredDocument,
 } from "./records.js";
-import type { Commits, Heads, ProofPlace, Proofs, PutDocumentOptions } from "./sections.js";
+import type { Commits, Heads, ProofPlace, Proofs, PutDocumentOptions, Tags } from "./sections.js";
 import { DEFAULT_MAX_ATTEMPTS, requireMaxAttempts } from "./repetition.js";
-import { takeSnapshot, type Freshness } from "./snapshot.js";
+import { takeSnapshot, takeTagSnapshot, type Freshness } from "./snapshot.js";
 import { diffRoots, diffRootsWithValues } from "./state-diff.js";
 import { VerifiedStateView } from "./state-view.js";
-import type { CallOptions, Transport, WriteOptions } from "./transport.js";
+import { VerifiedTags } from "./tags.js";
+import type { CallOptions, FreshOptions, Transport, WriteOptions } from "./transport.js";
 import { LogKey, LogTrust, type SignatureCheckMaker } from "./trust/index.js";
 
 const DEFAULT_DATABASE = "default";
@@ -125,6 +127,7 @@ class VerifyingDatabase implements Database {
   readonly trust: Trust;
   readonly commits: Commits;
   readonly heads: Heads;
+  readonly tags: Tags;
   readonly proofs: Proofs;
   readonly #connection: Connection;
   readonly #log: FollowedLog;
@@ -138,7 +141,13 @@ class VerifyingDatabase implements Database {
       clockToleranceMs: options.clockToleranceMs ?? DEFAULT_CLOCK_TOLERANCE_MS,
     };
     this.trust = trust;
-    this.commits = new VerifiedCommits(connection, (head, call) => this.snapshot(head, call));
+    const tag = (name: string, call: CallOptions): Promise<TagSnapshot> => this.tag(name, call);
+    this.tags = new VerifiedTags({ connection, log: this.#log, snapshot: tag });
+    this.commits = new VerifiedCommits(connection, async (of, { signal, timeoutMs, minLogSize }) => {
+      const call = { signal, timeoutMs, minLogSize };
+      const { commitHash: newest } = await ("tag" in of ? this.tag(of.tag, call) : this.snapshot(of.head, call));
+      return newest;
+    });
     this.heads = new VerifiedHeads({
       connection,
       log: this.#log,
@@ -169,6 +178,10 @@ class VerifyingDatabase implements Database {
     return takeSnapshot(this.#context, head, options);
   }
 
+  async tag(tag: string, options: SnapshotOptions = {}): Promise<TagSnapshot> {
+    return takeTagSnapshot(this.#context, tag, options);
+  }
+
   at(place: { readonly commit: HashArgument } | { readonly root: HashArgument }): StateView {
     if ("root" in place) return new VerifiedStateView(this.#connection, mapRoot(hashBytes(place.root, "root")));
     return new CommitView(this.#connection, this.commits, commitHash(hashBytes(place.commit, "commit")));
@@ -186,6 +199,7 @@ class VerifyingDatabase implements Database {
   async #rootOf(place: ProofPlace, options: CallOptions): Promise<MapRoot> {
     if ("root" in place) return mapRoot(hashBytes(place.root, "root"));
     if ("commit" in place) return (await this.commits.get(place.commit, callOptions(options))).stateRoot;
+    if ("tag" in place) return (await this.tag(place.tag, callOptions(options))).stateRoot;
     if ("staged" in place) return (await this.snapshot(place.staged, callOptions(options))).staged.stateRoot;
     return (await this.snapshot(place.head, callOptions(options))).stateRoot;
   }
@@ -233,7 +247,7 @@ class VerifyingDatabase implements Database {
     return listChunks(this.#connection, manifest, options);
   }
 
-  async checkpoint(options: CallOptions = {}): Promise<SeenLog> {
+  async checkpoint(options: FreshOptions = {}): Promise<SeenLog> {
     return this.#log.checkpoint(options);
   }
 

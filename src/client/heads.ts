@@ -13,8 +13,8 @@ import type { Snapshot } from "./contract.js";
 import type { FollowedLog } from "./log.js";
 import { revealBatches, verifying } from "./received.js";
 import type { HashArgument, HeadRecord, Receipt } from "./records.js";
-import type { Commits, Heads } from "./sections.js";
-import type { CallOptions, WriteOptions } from "./transport.js";
+import type { Commits, Heads, ResetHeadOptions } from "./sections.js";
+import type { CallOptions, FreshOptions, WriteOptions } from "./transport.js";
 
 /** The ranges of refs that ListHeads proves: from the prefix to the first key after all that begin with it. */
 const HEADS = { from: utf8("heads/"), to: utf8("heads0") };
@@ -39,11 +39,10 @@ export class VerifiedHeads implements Heads {
     this.#log = context.log;
   }
 
-  async list(options: CallOptions = {}): Promise<HeadRecord[]> {
+  async list(options: FreshOptions = {}): Promise<HeadRecord[]> {
     const { database } = this.#connection;
     const { answer, seen } = await this.#log.read(
-      (knownCheckpoint) =>
-        this.#connection.unary(CommitService.method.listHeads, { database, knownCheckpoint }, options),
+      (known) => this.#connection.unary(CommitService.method.listHeads, { database, ...known }, options),
       ({ log }) => log,
       options,
     );
@@ -70,17 +69,41 @@ export class VerifiedHeads implements Heads {
       options,
     );
     const receipt = await write.receipt(answer.receipt, options);
-    if (!write.mayBeEarlier(receipt)) await this.#requireMade(head, commit, callOptions(options));
+    if (!write.mayBeEarlier(receipt)) await this.#requirePut(head, commit, callOptions(options));
     return receipt;
   }
 
-  /** The refs under a verified checkpoint must have the head, at the commit it was made at or above what others added. */
-  async #requireMade(head: string, commit: CommitHash | undefined, options: CallOptions): Promise<void> {
+  async reset(head: string, options: ResetHeadOptions): Promise<Receipt> {
+    checkArgument("head", () => requireName(head));
+    const { expectedCommit, expectedRoot } = options;
+    const commit = options.commit === null ? undefined : commitHash(hashBytes(options.commit, "commit"));
+    const { database } = this.#connection;
+    const write = this.#log.beginWrite(options);
+    const { idempotencyKey } = write;
+    const answer = await this.#connection.unary(
+      CommitService.method.resetHead,
+      {
+        database,
+        head,
+        ...(commit === undefined ? {} : { commit }),
+        ...(expectedCommit === undefined ? {} : { expectedCommit: expectedCommitBytes(expectedCommit) }),
+        ...(expectedRoot === undefined ? {} : { expectedRoot: hashBytes(expectedRoot, "expectedRoot") }),
+        idempotencyKey,
+      },
+      options,
+    );
+    const receipt = await write.receipt(answer.receipt, options);
+    if (!write.mayBeEarlier(receipt)) await this.#requirePut(head, commit, callOptions(options));
+    return receipt;
+  }
+
+  /** The refs under a verified checkpoint must have the head, at the commit it was put at or above what others added. */
+  async #requirePut(head: string, commit: CommitHash | undefined, options: CallOptions): Promise<void> {
     const { commits, snapshot } = this.#context;
     const { commitHash: newest } = await snapshot(head, options);
     if (commit === undefined) return;
     if (newest !== undefined && (await isInChain(commits, { start: newest, sought: commit }, options))) return;
-    throw new VerificationFailed(`head "${head}" is not at the commit ${toHex(commit)} that it was made at`, {
+    throw new VerificationFailed(`head "${head}" is not at the commit ${toHex(commit)} that it was put at`, {
       facts: { head, commit: toHex(commit) },
     });
   }

@@ -32,6 +32,7 @@ export type {
   StateEntry,
   StateValue,
   StateView,
+  TagSnapshot,
   Trust,
   ValueOptions,
 } from "./contract.js";
@@ -54,10 +55,20 @@ export type {
   RepeatableContent,
   StoredBlob,
   StoredDocument,
+  TagRecord,
 } from "./records.js";
 export { connect, type ConnectOptions } from "./remote.js";
-export type { Commits, Documents, Heads, ProofPlace, Proofs, PutDocumentOptions } from "./sections.js";
-export type { CallOptions, Transport, WriteOptions } from "./transport.js";
+export type {
+  Commits,
+  Documents,
+  Heads,
+  ProofPlace,
+  Proofs,
+  PutDocumentOptions,
+  ResetHeadOptions,
+  Tags,
+} from "./sections.js";
+export type { CallOptions, FreshOptions, Transport, WriteOptions } from "./transport.js";
 export {
   parseProof,
   verifyProof,

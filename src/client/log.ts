@@ -3,7 +3,7 @@
 // Answers are held against what their own request carried; what is then still open between them is settled by asking
 // for more proofs, before the answer is handed on. Receipts wait for that until the next such occasion, but never more
 // than MAX_OPEN of them.
-import { InvalidArgument, NeleusError, Unavailable, VerificationFailed } from "../core/errors.js";
+import { InvalidArgument, NeleusError, RolledBack, Unavailable, VerificationFailed } from "../core/errors.js";
 import { MAX_IDEMPOTENCY_KEY_CHARACTERS } from "../core/limits.js";
 import {
   ProofService,
@@ -11,11 +11,12 @@ import {
   type ProofServiceGetCheckpointResponse,
   type Receipt as ReceiptMessage,
 } from "../../gen/neleus/v1/proof_pb.js";
+import { countArgument } from "./argument.js";
 import type { Connection } from "./connection.js";
 import type { SeenLog } from "./contract.js";
 import { receivedInteger, receivedPart } from "./received.js";
 import type { Receipt, SignedCheckpoint } from "./records.js";
-import type { CallOptions, WriteOptions } from "./transport.js";
+import type { CallOptions, FreshOptions, WriteOptions } from "./transport.js";
 import { openNewestLeaf, requireNotBehind, sameTree, type LogTrust } from "./trust/index.js";
 
 /** Checkpoints of receipts that may wait for their proofs. One request each settles them. */
@@ -24,6 +25,14 @@ const MAX_OPEN = 64;
 const MAX_CONCURRENT = 16;
 /** Rounds before giving up: only a log that grows between any two requests of the same instant needs more than three. */
 const MAX_ROUNDS = 16;
+
+/** What a request says of how far its caller has seen the log. */
+export interface KnownLog {
+  /** The newest checkpoint that all before it were held against; empty: none. */
+  readonly knownCheckpoint: string;
+  /** Leaves that the answer's log must have. */
+  readonly minLogSize?: bigint;
+}
 
 /** A write under way. */
 export interface PendingWrite {
@@ -56,28 +65,34 @@ export class FollowedLog {
   }
 
   /**
-   * Makes a request that carries the known checkpoint, and verifies the log proof in its answer: signature, consistency
+   * Makes a request that carries how far the log is known, and verifies the log proof in its answer: signature, consistency
    * with everything seen, inclusion of the newest leaf.
-   * @throws VerificationFailed, RolledBack, Forked, NewEpoch - see `LogTrust.extend`
+   * @throws VerificationFailed, Forked, NewEpoch - see `LogTrust.extend`
+   * @throws RolledBack - likewise, or the log is shorter than `minLogSize`
    * @throws Unavailable - the log grows too fast to be compared
    */
   async read<R>(
-    request: (knownCheckpoint: string) => Promise<R>,
+    request: (known: KnownLog) => Promise<R>,
     proofIn: (answer: R) => LogProof | undefined,
-    options: CallOptions,
+    options: FreshOptions,
   ): Promise<{ readonly answer: R; readonly seen: SeenLog }> {
     const { known, newest } = this.trust;
-    const answer = await request(known?.note ?? "");
+    const minLogSize = options.minLogSize === undefined ? 0 : countArgument(options.minLogSize, "minLogSize");
+    const answer = await notBehind(request, {
+      knownCheckpoint: known?.note ?? "",
+      size: Math.max(minLogSize, newest?.size ?? 0),
+    });
     const proof = receivedPart(proofIn(answer), "log proof");
     const seen = this.#open(known, proof);
     // Without this an old answer would pass that extends `known` but lacks a write whose receipt is here.
     if (newest !== undefined) requireNotBehind(newest, seen.checkpoint);
+    requireSize(seen.checkpoint, minLogSize);
     await this.settle(options);
     return { answer, seen };
   }
 
   /** The newest checkpoint, everything seen before it settled. */
-  async checkpoint(options: CallOptions = {}): Promise<SeenLog> {
+  async checkpoint(options: FreshOptions = {}): Promise<SeenLog> {
     const reading = await this.read(
       (known) => this.#getCheckpoint(known, options),
       ({ log }) => log,
@@ -177,15 +192,15 @@ export class FollowedLog {
 
   async #extend(known: SignedCheckpoint, options: CallOptions): Promise<SignedCheckpoint> {
     const { newest } = this.trust;
-    const { log } = await this.#getCheckpoint(known.note, options);
+    const { log } = await this.#getCheckpoint({ knownCheckpoint: known.note }, options);
     const checkpoint = this.trust.extend(known, receivedPart(log, "log proof"));
     if (newest !== undefined) requireNotBehind(newest, checkpoint);
     return checkpoint;
   }
 
-  #getCheckpoint(knownCheckpoint: string, options: CallOptions): Promise<ProofServiceGetCheckpointResponse> {
+  #getCheckpoint(known: KnownLog, options: CallOptions): Promise<ProofServiceGetCheckpointResponse> {
     const { database } = this.#connection;
-    return this.#connection.unary(ProofService.method.getCheckpoint, { database, knownCheckpoint }, options);
+    return this.#connection.unary(ProofService.method.getCheckpoint, { database, ...known }, options);
   }
 
   #open(known: SignedCheckpoint | undefined, proof: LogProof): SeenLog {
@@ -205,6 +220,34 @@ export class FollowedLog {
     }
     if (seen === undefined || leaf.size >= seen.size) this.#newest = leaf;
   }
+}
+
+/**
+ * Makes a request of a log that has so many leaves. A server that says that its log is shorter is asked once more, for what it
+ * has: that it signs, and is evidence.
+ */
+async function notBehind<R>(
+  request: (known: KnownLog) => Promise<R>,
+  { knownCheckpoint, size }: { readonly knownCheckpoint: string; readonly size: number },
+): Promise<R> {
+  if (size === 0) return request({ knownCheckpoint });
+  try {
+    return await request({ knownCheckpoint, minLogSize: BigInt(size) });
+  } catch (error) {
+    if (!(error instanceof RolledBack)) throw error;
+    return request({ knownCheckpoint });
+  }
+}
+
+/** @throws RolledBack - the log has fewer leaves than the caller knows it to have */
+function requireSize(checkpoint: SignedCheckpoint, minLogSize: number): void {
+  if (checkpoint.size >= minLogSize) return;
+  throw new RolledBack(`the log has ${checkpoint.size} leaves, and must have ${minLogSize}`, {
+    field: "minLogSize",
+    hint: "the server lags behind the write that is to be read, or has lost it",
+    facts: { log_size: String(checkpoint.size), min_log_size: String(minLogSize) },
+    evidence: { newer: checkpoint.note },
+  });
 }
 
 /** @throws InvalidArgument - not 1 to 128 printable characters of ASCII */

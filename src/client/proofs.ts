@@ -13,11 +13,11 @@ import {
 import { checkArgument, countArgument, hashBytes, keyBounds, keyBytes } from "./argument.js";
 import type { Connection } from "./connection.js";
 import { gatheredRange } from "./gathered-range.js";
-import type { FollowedLog } from "./log.js";
+import type { FollowedLog, KnownLog } from "./log.js";
 import { receivedPart } from "./received.js";
 import type { CommitRecord, HashArgument, Key } from "./records.js";
 import type { Commits, ProofPlace, Proofs } from "./sections.js";
-import type { CallOptions } from "./transport.js";
+import type { CallOptions, FreshOptions } from "./transport.js";
 import { checkProof, type Proof, type ProofClaim } from "./verify/index.js";
 import { RANGE_PROOF_TYPE } from "./verify/range-proof.js";
 import { requireType, stateChain } from "./verify/state-proof.js";
@@ -31,23 +31,31 @@ export interface ProofsContext {
 
 /** The place of a proof as its request names it, and what the caller trusts of it. */
 interface Place {
-  readonly at: { case: "head" | "staged"; value: string } | { case: "commit" | "root"; value: Uint8Array };
-  /** Where a head is named, the proof must hold its chain. */
-  readonly head: { readonly name: string; readonly staged: boolean } | undefined;
+  readonly at:
+    | { readonly case: "head" | "staged" | "tag"; readonly value: string }
+    | { readonly case: "commit" | "root"; readonly value: Uint8Array };
+  /** Where a head or tag is named, the proof must hold its chain. */
+  readonly named: { readonly kind: "head" | "tag"; readonly name: string; readonly staged: boolean } | undefined;
   /** Where a root or a commit is named, the proof must be of it. */
   readonly trusted: Digest | undefined;
 }
 
 function placeOf(place: ProofPlace): Place {
-  if ("head" in place || "staged" in place) {
-    const staged = "staged" in place;
-    const name = staged ? place.staged : place.head;
-    checkArgument("head", () => requireName(name));
-    return { at: { case: staged ? "staged" : "head", value: name }, head: { name, staged }, trusted: undefined };
-  }
-  const isCommit = "commit" in place;
-  const value = isCommit ? hashBytes(place.commit, "commit") : hashBytes(place.root, "root");
-  return { at: { case: isCommit ? "commit" : "root", value }, head: undefined, trusted: value };
+  if ("commit" in place) return trustedPlace("commit", place.commit);
+  if ("root" in place) return trustedPlace("root", place.root);
+  if ("tag" in place) return namedPlace("tag", place.tag);
+  return "staged" in place ? namedPlace("staged", place.staged) : namedPlace("head", place.head);
+}
+
+function trustedPlace(kind: "commit" | "root", hash: HashArgument): Place {
+  const value = hashBytes(hash, kind);
+  return { at: { case: kind, value }, named: undefined, trusted: value };
+}
+
+function namedPlace(at: "head" | "staged" | "tag", name: string): Place {
+  const kind = at === "tag" ? "tag" : "head";
+  checkArgument(kind, () => requireName(name));
+  return { at: { case: at, value: name }, named: { kind, name, staged: at === "staged" }, trusted: undefined };
 }
 
 export class VerifiedProofs implements Proofs {
@@ -57,13 +65,12 @@ export class VerifiedProofs implements Proofs {
     this.#context = context;
   }
 
-  async state(where: ProofPlace, key: Key, options: CallOptions = {}): Promise<StateProof> {
+  async state(where: ProofPlace, key: Key, options: FreshOptions = {}): Promise<StateProof> {
     const { connection } = this.#context;
     const place = placeOf(where);
     const bytes = keyBytes(key);
-    const request = { database: connection.database, at: { at: place.at }, key: bytes };
-    const proof = await this.#verified(place, options, async (knownCheckpoint) => {
-      const message = { ...request, knownCheckpoint };
+    const proof = await this.#verified(place, options, async ({ knownCheckpoint, ...least }) => {
+      const message = { database: connection.database, at: { at: place.at, ...least }, key: bytes, knownCheckpoint };
       return receivedPart((await connection.unary(ProofService.method.proveState, message, options)).proof, "proof");
     });
     requireClaim(claimOf(proof), (claim) => claim.kind === "state" && equalBytes(claim.key, bytes));
@@ -75,7 +82,7 @@ export class VerifiedProofs implements Proofs {
   async range(
     where: ProofPlace,
     range: { readonly prefix?: Key | undefined; readonly from?: Key | undefined; readonly to?: Key | undefined } = {},
-    options: CallOptions = {},
+    options: FreshOptions = {},
   ): Promise<RangeProof> {
     const { connection } = this.#context;
     const place = placeOf(where);
@@ -83,7 +90,7 @@ export class VerifiedProofs implements Proofs {
     if (bounds === undefined)
       throw new InvalidArgument("to: is not above from, so the range is empty", { field: "to" });
     const { from, to } = bounds;
-    const request = { database: connection.database, at: { at: place.at }, from, ...(to === undefined ? {} : { to }) };
+    const request = { database: connection.database, from, ...(to === undefined ? {} : { to }) };
     const expected = await this.#expectedState(place, options);
     const requireHeader = (header: RangeProof, root: MapRoot): void => {
       requireType(header.type, RANGE_PROOF_TYPE);
@@ -91,15 +98,16 @@ export class VerifiedProofs implements Proofs {
       if (expected !== undefined) requireSameState(root, expected);
       stateChain(root, header);
     };
-    return this.#verified(place, options, (knownCheckpoint) => {
-      const parts = connection.serverStream(ProofService.method.proveRange, { ...request, knownCheckpoint }, options);
+    return this.#verified(place, options, ({ knownCheckpoint, ...least }) => {
+      const message = { ...request, at: { at: place.at, ...least }, knownCheckpoint };
+      const parts = connection.serverStream(ProofService.method.proveRange, message, options);
       return gatheredRange(parts, { bounds, requireHeader });
     });
   }
 
   async chunk(
     chunk: { readonly manifest: HashArgument; readonly index: number; readonly place?: ProofPlace | undefined },
-    options: CallOptions = {},
+    options: FreshOptions = {},
   ): Promise<ChunkProof> {
     const { connection } = this.#context;
     const place = chunk.place === undefined ? undefined : placeOf(chunk.place);
@@ -108,10 +116,10 @@ export class VerifiedProofs implements Proofs {
     }
     const manifest = manifestHash(hashBytes(chunk.manifest, "manifest"));
     const index = countArgument(chunk.index, "index");
-    const at = place === undefined ? {} : { at: { at: place.at } };
-    const request = { database: connection.database, manifest, index: BigInt(index), ...at };
-    const proof = await this.#verified(place, options, async (knownCheckpoint) => {
-      const message = { ...request, knownCheckpoint };
+    const request = { database: connection.database, manifest, index: BigInt(index) };
+    const proof = await this.#verified(place, options, async ({ knownCheckpoint, ...least }) => {
+      const at = place === undefined ? {} : { at: { at: place.at, ...least } };
+      const message = { ...request, ...at, knownCheckpoint };
       return receivedPart((await connection.unary(ProofService.method.proveChunk, message, options)).proof, "proof");
     });
     requireClaim(
@@ -125,11 +133,11 @@ export class VerifiedProofs implements Proofs {
   /** Fetches a proof; where it must hold a chain, that is held against the pinned key and all that was seen before. */
   async #verified<P extends Proof & { readonly chain?: Snapshot | undefined; readonly staged: boolean }>(
     place: Place | undefined,
-    options: CallOptions,
-    request: (knownCheckpoint: string) => Promise<P>,
+    options: FreshOptions,
+    request: (known: KnownLog) => Promise<P>,
   ): Promise<P> {
-    if (place?.head === undefined) {
-      const proof = await request("");
+    if (place?.named === undefined) {
+      const proof = await request({ knownCheckpoint: "" });
       this.#requireChain(place, proof);
       return proof;
     }
@@ -138,21 +146,23 @@ export class VerifiedProofs implements Proofs {
     return answer;
   }
 
-  /** Where a head was named, the proof holds its chain, under a checkpoint that the pinned key has signed; else none. */
+  /** Where a head or tag was named, the proof holds its chain, under a checkpoint that the pinned key has signed; else none. */
   #requireChain(
     place: Place | undefined,
     { chain, staged }: { readonly chain?: Snapshot | undefined; readonly staged: boolean },
   ): void {
-    if (place?.head === undefined) {
+    if (place?.named === undefined) {
       if (chain === undefined) return;
-      throw new VerificationFailed("the proof holds the chain of a head that was not asked for");
+      throw new VerificationFailed("the proof holds the chain of a head or tag that was not asked for");
     }
-    const { head } = place;
+    const { named } = place;
     const log = receivedPart(chain?.log, "log proof");
     this.#context.log.trust.key.open(log.checkpoint);
-    if (chain?.head === head.name && staged === head.staged) return;
+    const { kind, name } = named;
+    const isAsked = chain?.[kind] === name && chain[kind === "head" ? "tag" : "head"] === "" && staged === named.staged;
+    if (isAsked) return;
     throw new VerificationFailed(
-      `the proof is not of what is ${head.staged ? "staged" : "committed"} on head "${head.name}"`,
+      `the proof is not of what is ${named.staged ? "staged" : "committed"} on ${kind} "${name}"`,
     );
   }
 

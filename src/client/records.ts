@@ -78,6 +78,12 @@ export interface HeadRecord {
   readonly stagedLedgerRoot: MapRoot;
 }
 
+/** A tag, and the commit that it names. */
+export interface TagRecord {
+  readonly tag: string;
+  readonly commitHash: CommitHash;
+}
+
 /** How a document is cut: chunks of `sizeBytes`, each sharing `overlapBytes` with the one before it. */
 export interface Chunking {
   /** Default `fixed`. */

@@ -12,35 +12,36 @@ import type {
   ManifestRecord,
   Receipt,
   StoredDocument,
+  TagRecord,
 } from "./records.js";
-import type { CallOptions, WriteOptions } from "./transport.js";
+import type { CallOptions, FreshOptions, WriteOptions } from "./transport.js";
 
-/** Commits by hash, and the chain below one. */
 /** How much of a log. */
-export interface LogOptions extends CallOptions {
+export interface LogOptions extends FreshOptions {
   /** Most commits. */
   readonly limit?: number | undefined;
   /** The iteration ends behind the commit with which the bytes of all of them reach this. */
   readonly maxBytes?: number | undefined;
 }
 
+/** Commits by hash, and the chain below one. */
 export interface Commits {
   /** @throws NotFound - no such commit */
   get(hash: HashArgument, options?: CallOptions): Promise<CommitRecord>;
   /**
    * Commits along first parents, newest first: each is named by the one before it, the first by the caller or by a
-   * fresh snapshot of the head. Ends at the first commit, or where a limit is reached; a stream that ends earlier is
+   * fresh snapshot of the head or tag. Ends at the first commit, or where a limit is reached; a stream that ends earlier is
    * `IncompleteProof`. A head without a commit has an empty log.
    */
   log(
-    start: { readonly head: string } | { readonly commit: HashArgument },
+    start: { readonly head: string } | { readonly tag: string } | { readonly commit: HashArgument },
     options?: LogOptions,
   ): AsyncIterable<CommitRecord>;
 }
 
 export interface Heads {
   /** All heads, in order of name, with the proof that there are no others checked. */
-  list(options?: CallOptions): Promise<HeadRecord[]>;
+  list(options?: FreshOptions): Promise<HeadRecord[]>;
   /**
    * Makes a head, empty or at a commit, and checks under a verified checkpoint that it is there, at that commit.
    * @throws AlreadyExists - there is one of that name
@@ -53,6 +54,40 @@ export interface Heads {
   delete(
     head: string,
     options?: WriteOptions & { readonly expectedCommit?: HashArgument | null | undefined },
+  ): Promise<Receipt>;
+  /**
+   * Moves a head to any commit, and drops what is staged on it: the move is in the log like every other. That the head is
+   * there now, or above it, is checked under a verified checkpoint; that nothing is staged is the server's word.
+   * @throws Conflict - its commit or staged root is not the expected one
+   */
+  reset(head: string, options: ResetHeadOptions): Promise<Receipt>;
+}
+
+export interface ResetHeadOptions extends WriteOptions {
+  /** Where the head is to be; null: without a commit, state and ledger empty. */
+  readonly commit: HashArgument | null;
+  /** Its commit must be this (null: there must be none), or nothing happens: `Conflict`. */
+  readonly expectedCommit?: HashArgument | null | undefined;
+  /** Its staged root must be this, so that nothing is dropped that the caller has not seen: `Conflict`. */
+  readonly expectedRoot?: HashArgument | undefined;
+}
+
+/** Names of commits that do not move. */
+export interface Tags {
+  /** All tags, or those whose names start alike, in order: provably complete once the iteration ends. */
+  list(options?: FreshOptions & { readonly prefix?: string | undefined }): AsyncIterable<TagRecord>;
+  /**
+   * Names a commit, and checks under a verified checkpoint that it is so.
+   * @throws AlreadyExists - there is one of that name @throws NotFound - no such commit
+   */
+  create(tag: string, commit: HashArgument, options?: WriteOptions): Promise<Receipt>;
+  /**
+   * Removes a tag. That it is gone is the server's word: `list` proves it.
+   * @throws Conflict - its commit is not the expected one
+   */
+  delete(
+    tag: string,
+    options?: WriteOptions & { readonly expectedCommit?: HashArgument | undefined },
   ): Promise<Receipt>;
 }
 
@@ -90,24 +125,25 @@ export interface Documents {
   ): AsyncIterable<Chunk>;
 }
 
-/** What a proof or a difference is of: a head's staged or committed state, a commit's, or that of a root. */
+/** What a proof or a difference is of: a head's staged or committed state, that of a tag or commit, or of a root. */
 export type ProofPlace =
   | { readonly head: string }
   | { readonly staged: string }
+  | { readonly tag: string }
   | { readonly commit: HashArgument }
   | { readonly root: HashArgument };
 
 /** Self-contained proofs, to be handed to others. Each is verified before it is returned. */
 export interface Proofs {
-  state(place: ProofPlace, key: Key, options?: CallOptions): Promise<StateProof>;
+  state(place: ProofPlace, key: Key, options?: FreshOptions): Promise<StateProof>;
   range(
     place: ProofPlace,
     range?: { readonly prefix?: Key | undefined; readonly from?: Key | undefined; readonly to?: Key | undefined },
-    options?: CallOptions,
+    options?: FreshOptions,
   ): Promise<RangeProof>;
   /** Without a place the proof ends at the document's manifest. */
   chunk(
     chunk: { readonly manifest: HashArgument; readonly index: number; readonly place?: ProofPlace | undefined },
-    options?: CallOptions,
+    options?: FreshOptions,
   ): Promise<ChunkProof>;
 }

@@ -1,4 +1,4 @@
-// A verified view of a head: one answer, checked from the pinned key down to the roots of the head (FORMATS §7).
+// A verified view of a head or tag: one answer, checked from the pinned key down to the roots of the head (FORMATS §7).
 import { NotFound, VerificationFailed } from "../core/errors.js";
 import type { CommitHash, MapRoot } from "../core/hashes.js";
 import { mapRoot } from "../core/hashes.js";
@@ -6,12 +6,12 @@ import { emptyMap, MapKind } from "../core/map/index.js";
 import { ProofService, type Snapshot as SnapshotMessage } from "../../gen/neleus/v1/proof_pb.js";
 import { checkArgument, countArgument } from "./argument.js";
 import type { Connection } from "./connection.js";
-import type { SeenLog, Snapshot, SnapshotOptions, StagedView } from "./contract.js";
+import type { SeenLog, Snapshot, SnapshotOptions, StagedView, TagSnapshot } from "./contract.js";
 import type { FollowedLog } from "./log.js";
 import { receivedPart } from "./received.js";
 import type { CommitRecord, SignedCheckpoint } from "./records.js";
 import { VerifiedStateView } from "./state-view.js";
-import { headChain, type HeadChain } from "./verify/chain.js";
+import { headChain, tagChain, type HeadChain, type TagChain } from "./verify/chain.js";
 import { requireName } from "../core/object/index.js";
 
 /** Whose clock ages are measured by, and how far the server's may be from it. */
@@ -64,35 +64,92 @@ export class VerifiedSnapshot extends VerifiedStateView implements Snapshot {
   }
 }
 
+/** A verified view of a tag. */
+class VerifiedTagSnapshot extends VerifiedStateView implements TagSnapshot {
+  readonly tag: string;
+  readonly commit: CommitRecord;
+  readonly commitHash: CommitHash;
+  readonly stateRoot: MapRoot;
+  readonly ledgerRoot: MapRoot;
+  readonly checkpoint: SignedCheckpoint;
+  readonly logTimeMs: number;
+  readonly message: SnapshotMessage;
+
+  constructor(connection: Connection, verified: { message: SnapshotMessage; seen: SeenLog; chain: TagChain }) {
+    const { message, seen, chain } = verified;
+    super(connection, chain.commit.stateRoot);
+    this.tag = message.tag;
+    this.commit = chain.commit;
+    this.commitHash = chain.commitHash;
+    this.stateRoot = chain.commit.stateRoot;
+    this.ledgerRoot = chain.commit.ledgerRoot;
+    this.checkpoint = seen.checkpoint;
+    this.logTimeMs = seen.logTimeMs;
+    this.message = message;
+  }
+}
+
+/** What a snapshot is taken with. */
+interface SnapshotContext {
+  readonly connection: Connection;
+  readonly log: FollowedLog;
+  readonly freshness: Freshness;
+}
+
 /** Fetches and verifies a snapshot. See `Database.snapshot`. */
 export async function takeSnapshot(
-  context: { readonly connection: Connection; readonly log: FollowedLog; readonly freshness: Freshness },
+  context: SnapshotContext,
   head: string,
   options: SnapshotOptions = {},
 ): Promise<VerifiedSnapshot> {
-  const { connection, log, freshness } = context;
   checkArgument("head", () => requireName(head));
+  const { message, seen } = await fetchSnapshot(context, { head, tag: "" }, options);
+  const chain = headChain(seen.refsRoot, message);
+  if (chain !== undefined) return new VerifiedSnapshot(context.connection, { message, seen, chain });
+  throw new NotFound(`head "${head}" does not exist, by proof`, {
+    hint: `see: neleus head list; or make it: neleus head create ${head}`,
+    facts: { kind: "head", head },
+  });
+}
+
+/** The same of a tag. See `Tags.snapshot`. */
+export async function takeTagSnapshot(
+  context: SnapshotContext,
+  tag: string,
+  options: SnapshotOptions = {},
+): Promise<TagSnapshot> {
+  checkArgument("tag", () => requireName(tag));
+  const { message, seen } = await fetchSnapshot(context, { head: "", tag }, options);
+  const chain = tagChain(seen.refsRoot, message);
+  if (chain !== undefined) return new VerifiedTagSnapshot(context.connection, { message, seen, chain });
+  throw new NotFound(`tag "${tag}" does not exist, by proof`, {
+    hint: "see: neleus tag list",
+    facts: { kind: "tag", tag },
+  });
+}
+
+/** Down to the refs root; what the refs say is the caller's to check. */
+async function fetchSnapshot(
+  { connection, log, freshness }: SnapshotContext,
+  name: { readonly head: string; readonly tag: string },
+  options: SnapshotOptions,
+): Promise<{ readonly message: SnapshotMessage; readonly seen: SeenLog }> {
   const { database } = connection;
   const maxAge = options.maxAgeMs === undefined ? undefined : countArgument(options.maxAgeMs, "maxAgeMs");
   const age = maxAge === undefined ? {} : { maxAgeMs: BigInt(maxAge) };
   const askedAtMs = freshness.clock();
   const { answer, seen } = await log.read(
-    (knownCheckpoint) =>
-      connection.unary(ProofService.method.getSnapshot, { database, head, knownCheckpoint, ...age }, options),
+    (known) => connection.unary(ProofService.method.getSnapshot, { database, ...name, ...known, ...age }, options),
     ({ snapshot }) => snapshot?.log,
     options,
   );
   const message = receivedPart(answer.snapshot, "snapshot");
-  if (message.head !== head) {
-    throw new VerificationFailed(`the answer is about head "${message.head}", and "${head}" was asked for`);
+  if (message.head !== name.head || message.tag !== name.tag) {
+    const asked = name.tag === "" ? `head "${name.head}"` : `tag "${name.tag}"`;
+    throw new VerificationFailed(`the answer is not about ${asked}, which was asked for`);
   }
   if (maxAge !== undefined) requireFresh(seen.logTimeMs, { askedAtMs, maxAgeMs: maxAge, freshness });
-  const chain = headChain(seen.refsRoot, message);
-  if (chain !== undefined) return new VerifiedSnapshot(connection, { message, seen, chain });
-  throw new NotFound(`head "${head}" does not exist, by proof`, {
-    hint: `see: neleus head list; or make it: neleus head create ${head}`,
-    facts: { kind: "head", head },
-  });
+  return { message, seen };
 }
 
 /**

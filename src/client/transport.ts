@@ -16,6 +16,16 @@ export interface CallOptions {
   readonly timeoutMs?: number | undefined;
 }
 
+/** Settings of one call that reads what the log has now. */
+export interface FreshOptions extends CallOptions {
+  /**
+   * Leaves that the log must have: one more than the log index of a receipt, also of another client's, for an answer that
+   * is no older than that write. What this client itself has seen it asks for anyway.
+   * @throws RolledBack - the server's log is shorter, and did not grow to that within a few seconds
+   */
+  readonly minLogSize?: number | undefined;
+}
+
 /** Settings of one call that writes. */
 export interface WriteOptions extends CallOptions {
   /**

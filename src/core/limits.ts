@@ -88,6 +88,12 @@ export const MAX_BLOB_BYTES = 2 ** 44;
 export const DEFAULT_PAGE_ENTRIES = 1_000;
 /** Heads of one database: all of them travel in one proof. */
 export const MAX_HEADS = 4_096;
+/** Tags of one database. They are listed in a stream, so this only bounds the refs. */
+export const MAX_TAGS = 65_536;
+/** Where there are more names than this, a wrong one is told without a guess at what was meant. */
+export const MAX_NAMES_COMPARED = 4_096;
+/** How long a read waits for a log that is shorter than the caller has seen it. Then ROLLED_BACK. */
+export const LOG_WAIT_MS = 5_000;
 /** Longest commit message, source, title or author, in bytes of UTF-8. INVALID_ARGUMENT. */
 export const MAX_TEXT_BYTES = 64 * KiB;
 /** Longest `meta` of a commit or manifest, in bytes of UTF-8, names included: leaves room in an object. INVALID_ARGUMENT. */

@@ -22,7 +22,7 @@ import type { Draft } from "./draft.js";
 import { ledgerEditsOf } from "./manifests.js";
 import { objectRow } from "./objects.js";
 import type { StoredObjects } from "./objects.js";
-import { checkExpectedCommit, requireCommit, requireHead, requireHeadName, requireStagedRoot } from "./refs.js";
+import { checkExpectedCommit, requireCommit, requireHead, requireRefName, requireStagedRoot } from "./refs.js";
 import { RequestMeaning, addExpectedCommit } from "./request-meaning.js";
 import { identifyRequest, recordedAs } from "./requests.js";
 import { requireMeta, requireSomeText, requireText, requireTime } from "./text.js";
@@ -55,7 +55,7 @@ export class DatabaseCommits implements Commits {
   async create(options: CommitOptions): Promise<Committed> {
     const { head, author, message, meta } = options;
     const { committer, clock, databaseId } = this.#options;
-    requireHeadName(head);
+    requireRefName(head);
     requireSomeText("author", author);
     requireText("message", message);
     if (meta !== undefined) requireMeta(meta);

@@ -50,10 +50,17 @@ export interface Head {
   readonly stagedLedger: MapRoot;
 }
 
+/** A name of a commit. */
+export interface Tag {
+  readonly name: string;
+  readonly commit: CommitHash;
+}
+
 /** What a read of state or ledger names. `root` is the root of a state map: it has no ledger. */
 export type ReadSelector =
   | { readonly staged: string }
   | { readonly head: string }
+  | { readonly tag: string }
   | { readonly commit: Uint8Array }
   | { readonly root: Uint8Array };
 
@@ -67,6 +74,8 @@ export interface ReadPoint {
   readonly commit: StoredCommit | undefined;
   /** The head that was named, as it stood. */
   readonly head: Head | undefined;
+  /** The tag that was named. */
+  readonly tag: Tag | undefined;
   readonly logSize: number;
   /** The nodes of these maps. Loading throws Pruned where the state was replaced and freed since. */
   readonly nodes: NodeSource;
@@ -102,8 +111,10 @@ export interface View {
   heads(): Promise<readonly Head[]>;
   /** @throws NotFound - no such head (kind `head`, with the nearest name in the hint) @throws InvalidArgument - no name */
   head(name: string): Promise<Head>;
+  /** @throws NotFound - no such tag (kind `tag`) @throws InvalidArgument - no name */
+  tag(name: string): Promise<Tag>;
   /**
-   * @throws NotFound - kind `head` or `commit` (also: the head has none yet)
+   * @throws NotFound - kind `head`, `tag` or `commit` (also: the head has none yet)
    * @throws Pruned - no map of that root is kept, or ever was
    * @throws InvalidArgument - a hash of another length, a manifest's hash, a root of another kind of map
    */
@@ -358,6 +369,34 @@ export interface Heads {
   create(name: string, options?: CreateHeadOptions): Promise<Receipt>;
   /** @throws NotFound - kind `head` @throws Conflict - expected commit */
   delete(name: string, options?: DeleteHeadOptions): Promise<Receipt>;
+  /**
+   * Moves a head anywhere, and drops what is staged on it.
+   * @throws NotFound - kind `head` or `commit` @throws Conflict - expected commit or root
+   */
+  reset(name: string, options?: ResetHeadOptions): Promise<Receipt>;
+}
+
+export interface ResetHeadOptions extends WriteOptions {
+  /** Where the head is to be, with nothing else staged; absent: without a commit, state and ledger empty. */
+  readonly commit?: Uint8Array | undefined;
+  readonly expectedCommit?: ExpectedCommit | undefined;
+  /** The staged root must be this one. */
+  readonly expectedRoot?: Uint8Array | undefined;
+}
+
+export interface DeleteTagOptions extends WriteOptions {
+  /** The tag's commit must be this one. */
+  readonly expectedCommit?: Uint8Array | undefined;
+}
+
+export interface Tags {
+  /**
+   * @throws AlreadyExists - a tag does not move @throws NotFound - kind `commit` @throws InvalidArgument - no name
+   * @throws LimitExceeded - MAX_TAGS
+   */
+  create(name: string, commit: Uint8Array, options?: WriteOptions): Promise<Receipt>;
+  /** @throws NotFound - kind `tag` @throws Conflict - expected commit */
+  delete(name: string, options?: DeleteTagOptions): Promise<Receipt>;
 }
 
 /** The transparency log. Proofs come from a `View`. */
@@ -384,8 +423,18 @@ export interface DatabaseOptions {
   readonly randomBytes?: ((count: number) => Uint8Array) | undefined;
   /** Hash blobs and nodes again when they are read. Default: as the directory's config says, else true. */
   readonly verifyOnRead?: boolean | undefined;
+  /** How long a read waits for a log that is shorter than its caller has seen it. Default: LOG_WAIT_MS. */
+  readonly logWaitMs?: number | undefined;
   /** When replaced nodes of staged maps are freed. Default: as core/limits.ts has it. */
   readonly freeing?: Partial<FreeingLimits> | undefined;
+}
+
+/** What a view must have. */
+export interface ViewRequest {
+  /** Leaves of the log at least; it is waited for them, LOG_WAIT_MS at most. */
+  readonly minLogSize?: number | undefined;
+  /** Ends the wait, with an AbortError. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Where a database lives: a directory, or a store that is open; the database closes it. */
@@ -412,9 +461,13 @@ export interface Database {
   readonly states: States;
   readonly commits: Commits;
   readonly heads: Heads;
+  readonly tags: Tags;
   readonly log: TransparencyLog;
-  /** The newest durable state of everything, other processes' writes included. */
-  view(): Promise<View>;
+  /**
+   * The newest durable state of everything, other processes' writes included.
+   * @throws RolledBack - the log has fewer leaves than it must, and did not get them in time
+   */
+  view(request?: ViewRequest): Promise<View>;
   usage(): Promise<StoreUsage>;
   /** Waits for writes in progress, then lets go of everything. Closing twice is fine. */
   close(): Promise<void>;

@@ -14,6 +14,7 @@ import { randomBytes as systemRandomBytes } from "node:crypto";
 import { toHex } from "../core/bytes.js";
 import { AlreadyExists, Corrupt, NotFound, Unsupported } from "../core/errors.js";
 import { mapRoot } from "../core/hashes.js";
+import { LOG_WAIT_MS } from "../core/limits.js";
 import { MapKind, buildMap, emptyMap } from "../core/map/index.js";
 import type { MapNode, NodeSource } from "../core/map/index.js";
 import { LOG_KEYS_KEY, logKeysCell, stagedCell, stagedKey } from "../core/object/index.js";
@@ -25,7 +26,7 @@ import { fromStore } from "./boundary.js";
 import { CheckpointSigner } from "./checkpoint-signer.js";
 import { DatabaseCommits } from "./commits.js";
 import { Committer } from "./committer.js";
-import type { Database as Contract, DatabaseOptions, Location, View } from "./contract.js";
+import type { Database as Contract, DatabaseOptions, Location, View, ViewRequest } from "./contract.js";
 import { DatabaseDocuments } from "./documents.js";
 import { FREEING_LIMITS } from "./followed-nodes.js";
 import { Freeing } from "./freeing.js";
@@ -43,6 +44,7 @@ import { StoredRequests } from "./requests.js";
 import { DatabaseStates } from "./states.js";
 import { DatabaseLog } from "./transparency-log.js";
 import { DatabaseUploads } from "./uploads.js";
+import { DatabaseTags } from "./tags.js";
 import { DatabaseView } from "./view.js";
 
 /** The head that every new database has. */
@@ -103,6 +105,7 @@ class OpenDatabase implements Contract {
   readonly states: DatabaseStates;
   readonly commits: DatabaseCommits;
   readonly heads: DatabaseHeads;
+  readonly tags: DatabaseTags;
   readonly log: DatabaseLog;
   readonly #store: Store;
   readonly #committer: Committer;
@@ -160,10 +163,14 @@ class OpenDatabase implements Contract {
     });
     this.commits = new DatabaseCommits({ databaseId: identity.id, objects, committer, clock, view });
     this.heads = new DatabaseHeads({ objects, committer, empty: EMPTY_ROOTS });
-    this.log = new DatabaseLog({ log: logStore, committer, signer, clock });
+    this.tags = new DatabaseTags({ objects, committer });
+    const longestWaitMs = options.logWaitMs ?? LOG_WAIT_MS;
+    this.log = new DatabaseLog({ log: logStore, committer, signer, clock, longestWaitMs });
   }
 
-  async view(): Promise<View> {
+  async view(request: ViewRequest = {}): Promise<View> {
+    const { minLogSize, signal } = request;
+    if (minLogSize !== undefined) await this.log.reach({ size: minLogSize, signal });
     return this.#newView();
   }
 

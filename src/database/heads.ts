@@ -3,10 +3,27 @@ import { AlreadyExists, LimitExceeded } from "../core/errors.js";
 import type { MapRoot } from "../core/hashes.js";
 import { MAX_HEADS } from "../core/limits.js";
 import { commitCell, headKey, stagedCell, stagedKey } from "../core/object/index.js";
+import { requireHashBytes } from "./boundary.js";
 import type { Committer } from "./committer.js";
-import type { CreateHeadOptions, DeleteHeadOptions, Heads, Receipt } from "./contract.js";
+import type {
+  CreateHeadOptions,
+  DeleteHeadOptions,
+  Heads,
+  Receipt,
+  ResetHeadOptions,
+  StoredCommit,
+} from "./contract.js";
+import type { Draft } from "./draft.js";
 import type { StoredObjects } from "./objects.js";
-import { checkExpectedCommit, countHeads, findHead, requireCommit, requireHead, requireHeadName } from "./refs.js";
+import {
+  checkExpectedCommit,
+  countHeads,
+  findHead,
+  requireCommit,
+  requireHead,
+  requireRefName,
+  requireStagedRoot,
+} from "./refs.js";
 import { RequestMeaning, addExpectedCommit } from "./request-meaning.js";
 import { NOTHING_KEPT, identifyRequest, recordedAs } from "./requests.js";
 
@@ -26,14 +43,12 @@ export class DatabaseHeads implements Heads {
 
   async create(name: string, options: CreateHeadOptions = {}): Promise<Receipt> {
     const { objects, committer, empty } = this.#options;
-    requireHeadName(name);
+    requireRefName(name);
     const meaning = (): RequestMeaning => new RequestMeaning().text(name).bytes(options.commit);
     const recorded = recordedAs(identifyRequest(options.idempotency, { method: "head.create", meaning }), NOTHING_KEPT);
     const earlier = committer.recall(recorded);
     if (earlier !== undefined) return earlier.receipt;
     const commit = options.commit === undefined ? undefined : await objects.commit(options.commit);
-    const staged =
-      commit === undefined ? empty : { stateRoot: commit.object.stateRoot, ledgerRoot: commit.object.manifests };
     const { receipt } = await committer.commit(({ draft }) => {
       if (findHead(draft, name) !== undefined) {
         throw new AlreadyExists(`head "${name}" exists already`, {
@@ -48,15 +63,33 @@ export class DatabaseHeads implements Heads {
           facts: { limit: "heads", value: String(MAX_HEADS) },
         });
       }
-      if (commit !== undefined) draft.move(headKey(name), commitCell.encode({ commit: commit.hash }));
-      draft.keep([staged.stateRoot, staged.ledgerRoot]);
-      draft.move(stagedKey(name), stagedCell.encode(staged));
+      placeHead(draft, name, { commit, empty });
+    }, recorded);
+    return receipt;
+  }
+
+  async reset(name: string, options: ResetHeadOptions = {}): Promise<Receipt> {
+    const { objects, committer, empty } = this.#options;
+    requireRefName(name);
+    const expected = checkExpectedCommit(options.expectedCommit);
+    const expectedRoot = options.expectedRoot && requireHashBytes("expected_root", options.expectedRoot);
+    const meaning = (): RequestMeaning =>
+      addExpectedCommit(new RequestMeaning().text(name).bytes(options.commit), expected).bytes(expectedRoot);
+    const recorded = recordedAs(identifyRequest(options.idempotency, { method: "head.reset", meaning }), NOTHING_KEPT);
+    const earlier = committer.recall(recorded);
+    if (earlier !== undefined) return earlier.receipt;
+    const commit = options.commit === undefined ? undefined : await objects.commit(options.commit);
+    const { receipt } = await committer.commit(({ draft }) => {
+      const head = requireHead(draft, name);
+      requireCommit(head, expected);
+      requireStagedRoot(head, expectedRoot);
+      placeHead(draft, name, { commit, empty });
     }, recorded);
     return receipt;
   }
 
   async delete(name: string, options: DeleteHeadOptions = {}): Promise<Receipt> {
-    requireHeadName(name);
+    requireRefName(name);
     const expected = checkExpectedCommit(options.expectedCommit);
     const meaning = (): RequestMeaning => addExpectedCommit(new RequestMeaning().text(name), expected);
     const recorded = recordedAs(identifyRequest(options.idempotency, { method: "head.delete", meaning }), NOTHING_KEPT);
@@ -67,4 +100,18 @@ export class DatabaseHeads implements Heads {
     }, recorded);
     return receipt;
   }
+}
+
+/** Has a head be at a commit, or without one and empty, with nothing else staged. */
+function placeHead(
+  draft: Draft,
+  name: string,
+  place: { readonly commit: StoredCommit | undefined; readonly empty: HeadsOptions["empty"] },
+): void {
+  const { commit, empty } = place;
+  const staged =
+    commit === undefined ? empty : { stateRoot: commit.object.stateRoot, ledgerRoot: commit.object.manifests };
+  draft.move(headKey(name), commit && commitCell.encode({ commit: commit.hash }));
+  draft.keep([staged.stateRoot, staged.ledgerRoot]);
+  draft.move(stagedKey(name), stagedCell.encode(staged));
 }

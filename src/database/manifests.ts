@@ -23,7 +23,7 @@ import { missingHash } from "./missing.js";
 import type { StoreNodes } from "./nodes.js";
 import { objectRow } from "./objects.js";
 import type { StoredObjects } from "./objects.js";
-import { requireHead, requireHeadName } from "./refs.js";
+import { requireHead, requireRefName } from "./refs.js";
 import { recordedAs, type IdentifiedRequest, type Recorded } from "./requests.js";
 
 export interface ManifestsOptions {
@@ -46,7 +46,7 @@ export class DatabaseManifests implements Manifests {
   }
 
   async put(bytes: Uint8Array, options: { readonly head?: string | undefined } = {}): Promise<PutResult> {
-    if (options.head !== undefined) requireHeadName(options.head);
+    if (options.head !== undefined) requireRefName(options.head);
     if (bytes.length > MAX_OBJECT_BYTES) {
       throw new InvalidArgument(`manifest: at most ${MAX_OBJECT_BYTES} bytes, not ${bytes.length}`, {
         field: "manifest",

@@ -14,6 +14,17 @@ export function missingHead(name: string, heads: readonly string[]): NotFound {
   });
 }
 
+/** No tag of this name; the nearest of those given is proposed. */
+export function missingTag(name: string, tags: readonly string[]): NotFound {
+  const near = nearestName(name, tags);
+  const guess = near === undefined ? "" : ` (did you mean "${near}"?)`;
+  return new NotFound(`tag "${name}" does not exist${guess}`, {
+    field: "tag",
+    hint: `see: neleus tag list; or make it: neleus tag create ${name} --head main`,
+    facts: { kind: "tag", tag: name, ...(near === undefined ? {} : { nearest: near }) },
+  });
+}
+
 /** The head is there, but nobody has committed on it. */
 export function missingHeadCommit(name: string): NotFound {
   return new NotFound(`head "${name}" has no commit yet`, {

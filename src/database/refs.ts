@@ -2,17 +2,20 @@
 //
 //   heads/<name>   [commit hash]               absent while the head has no commit
 //   states/<name>  [state root, ledger root]   staged; a head exists while it has this
+//   tags/<name>    [commit hash]
 import { equalBytes, toHex, utf8 } from "../core/bytes.js";
 import { Conflict, InvalidArgument } from "../core/errors.js";
 import type { CommitHash } from "../core/hashes.js";
+import { MAX_NAMES_COMPARED } from "../core/limits.js";
 import { count, get, readSync, scanSync } from "../core/map/index.js";
 import type { Entry, MapAt, NodeSource } from "../core/map/index.js";
-import { commitCell, headKey, nameProblem, parseRefKey, stagedCell, stagedKey } from "../core/object/index.js";
+import { commitCell, headKey, nameProblem, parseRefKey, stagedCell, stagedKey, tagKey } from "../core/object/index.js";
 import { fromStore, requireHashBytes } from "./boundary.js";
-import type { ExpectedCommit, Head } from "./contract.js";
-import { missingHead } from "./missing.js";
+import type { ExpectedCommit, Head, Tag } from "./contract.js";
+import { missingHead, missingTag } from "./missing.js";
 
 const STATES = { from: utf8("states/"), to: utf8("states0") };
+const TAGS = { from: utf8("tags/"), to: utf8("tags0") };
 
 /** Entries of the refs map, wherever they come from. */
 export interface RefLookup {
@@ -54,7 +57,7 @@ export class StoredRefs implements RefLookup {
 }
 
 /** @throws InvalidArgument - not a name; `field` says whose */
-export function requireHeadName(name: string, field = "head"): void {
+export function requireRefName(name: string, field = "head"): void {
   const problem = nameProblem(name);
   if (problem === undefined) return;
   throw new InvalidArgument(`${field}: the name ${JSON.stringify(name.slice(0, 64))} ${problem}`, { field });
@@ -92,10 +95,40 @@ export function findHead(refs: RefLookup, name: string): Head | undefined {
 
 /** @throws NotFound - kind `head` @throws InvalidArgument - not a name */
 export function requireHead(refs: RefLookup, name: string): Head {
-  requireHeadName(name);
+  requireRefName(name);
   const head = findHead(refs, name);
   if (head === undefined) throw missingHead(name, headNames(refs));
   return head;
+}
+
+/** How many tags there are. */
+export function countTags(refs: RefLookup): number {
+  return refs.countBetween(TAGS);
+}
+
+/** A tag, or undefined. `name` is a proper one. */
+export function findTag(refs: RefLookup, name: string): Tag | undefined {
+  const cell = refs.ref(tagKey(name));
+  return cell && { name, commit: fromStore(`commit of tag "${name}"`, () => commitCell.decode(cell)).commit };
+}
+
+/** @throws NotFound - kind `tag` @throws InvalidArgument - not a name */
+export function requireTag(refs: RefLookup, name: string): Tag {
+  requireRefName(name, "tag");
+  const tag = findTag(refs, name);
+  if (tag === undefined) throw missingTag(name, countTags(refs) > MAX_NAMES_COMPARED ? [] : tagNames(refs));
+  return tag;
+}
+
+function tagNames(refs: RefLookup): string[] {
+  const names: string[] = [];
+  for (const { key } of refs.refsBetween(TAGS)) names.push(fromStore("refs map", () => nameOfTag(key)));
+  return names;
+}
+
+function nameOfTag(key: Uint8Array): string {
+  const ref = parseRefKey(key);
+  return ref.kind === "tag" ? ref.name : "";
 }
 
 /** Checks what a request brought, before anything is done. @throws InvalidArgument */

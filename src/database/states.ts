@@ -35,7 +35,7 @@ import type {
 import { DatabaseLoads } from "./load.js";
 import type { LoadContext } from "./load.js";
 import type { LogStore, Tail } from "./log-store.js";
-import { requireHead, requireHeadName, requireStagedRoot } from "./refs.js";
+import { requireHead, requireRefName, requireStagedRoot } from "./refs.js";
 import { RequestMeaning } from "./request-meaning.js";
 import { identifyRequest, recordedAs, type Recorded } from "./requests.js";
 
@@ -73,7 +73,7 @@ export class DatabaseStates implements States {
   }
 
   async apply(head: string, options: ApplyOptions): Promise<Applied> {
-    requireHeadName(head);
+    requireRefName(head);
     const { operations } = options;
     requireSizes(operations);
     const expectedRoot = options.expectedRoot && requireHashBytes("expected_root", options.expectedRoot);
@@ -92,7 +92,7 @@ export class DatabaseStates implements States {
   }
 
   async load(head: string, options: LoadOptions = {}): Promise<Load> {
-    requireHeadName(head);
+    requireRefName(head);
     const { expectedRoot } = options;
     if (expectedRoot === undefined || expectedRoot === "empty") return this.#loads.begin(head, options);
     return this.#loads.begin(head, { ...options, expectedRoot: requireHashBytes("expected_root", expectedRoot) });

@@ -7,7 +7,7 @@ import { FREE_AFTER_LEAVES } from "../core/limits.js";
 import { MapKind } from "../core/map/index.js";
 import type { MapAt, NodeSource } from "../core/map/index.js";
 import { requireHashBytes } from "./boundary.js";
-import type { Head, Lease, LogProof, ReadPoint, ReadSelector, StoredCommit, View } from "./contract.js";
+import type { Head, Lease, LogProof, ReadPoint, ReadSelector, StoredCommit, Tag, View } from "./contract.js";
 import type { Freeing } from "./freeing.js";
 import type { Leases } from "./leases.js";
 import type { LogStore, Tail } from "./log-store.js";
@@ -15,7 +15,7 @@ import { missingHeadCommit } from "./missing.js";
 import type { StoreNodes } from "./nodes.js";
 import type { NodesOfRoot, RootNodes } from "./root-nodes.js";
 import type { StoredObjects } from "./objects.js";
-import { StoredRefs, allHeads, requireHead } from "./refs.js";
+import { StoredRefs, allHeads, requireHead, requireTag } from "./refs.js";
 
 export interface ViewOptions {
   readonly nodes: StoreNodes;
@@ -55,32 +55,40 @@ export class DatabaseView implements View {
     return requireHead(this.#lookup, name);
   }
 
+  async tag(name: string): Promise<Tag> {
+    return requireTag(this.#lookup, name);
+  }
+
   async resolve(at: ReadSelector): Promise<ReadPoint> {
     const { objects, rootNodes } = this.#options;
     if ("staged" in at) {
       const head = requireHead(this.#lookup, at.staged);
       const state = { kind: MapKind.state, root: head.stagedState };
       const ledger = { kind: MapKind.ledger, root: head.stagedLedger };
-      return this.#point({ state, ledger, commit: undefined, head }, rootNodes.below([state, ledger]));
+      return this.#point({ ...NOTHING, state, ledger, head }, rootNodes.below([state, ledger]));
     }
     if ("head" in at) {
       const head = requireHead(this.#lookup, at.head);
       if (head.commit === undefined) throw missingHeadCommit(at.head);
       const commit = objects.commitReferred(head.commit, `head "${head.name}"`);
-      return this.#point({ ...rootsOf(commit), commit, head }, rootNodes.kept);
+      return this.#point({ ...NOTHING, ...rootsOf(commit), commit, head }, rootNodes.kept);
+    }
+    if ("tag" in at) {
+      const tag = requireTag(this.#lookup, at.tag);
+      const commit = objects.commitReferred(tag.commit, `tag "${tag.name}"`);
+      return this.#point({ ...NOTHING, ...rootsOf(commit), commit, tag }, rootNodes.kept);
     }
     if ("commit" in at) {
       const commit = await objects.commit(at.commit, "at.commit");
-      return this.#point({ ...rootsOf(commit), commit, head: undefined }, rootNodes.kept);
+      return this.#point({ ...NOTHING, ...rootsOf(commit), commit }, rootNodes.kept);
     }
     const state = this.#requireStateRoot(at.root);
-    const point = { state, ledger: undefined, commit: undefined, head: undefined };
-    return this.#point(point, rootNodes.below([state]), this.#lastSeenAt(state.root));
+    return this.#point({ ...NOTHING, state }, rootNodes.below([state]), this.#lastSeenAt(state.root));
   }
 
   /** `logSize`: that of the newest view which is known to have had the root. */
   #point(
-    what: Pick<ReadPoint, "state" | "ledger" | "commit" | "head">,
+    what: Pick<ReadPoint, "state" | keyof typeof NOTHING>,
     sources: NodesOfRoot,
     logSize = this.logSize,
   ): ReadPoint {
@@ -117,6 +125,9 @@ export class DatabaseView implements View {
     return { kind: MapKind.state, root };
   }
 }
+
+/** What a place that names something else does not have. */
+const NOTHING = { ledger: undefined, commit: undefined, head: undefined, tag: undefined };
 
 function rootsOf(commit: StoredCommit): { readonly state: MapAt; readonly ledger: MapAt } {
   return {

@@ -4,6 +4,7 @@ import type { LimitsSchema } from "../../gen/neleus/v1/admin_pb.js";
 import { AdminService } from "../../gen/neleus/v1/admin_pb.js";
 import {
   FRESH_LEAF_INTERVAL_MS,
+  LOG_WAIT_MS,
   MAX_BATCH_BLOBS,
   MAX_BATCH_KEYS,
   MAX_BLOB_BYTES,
@@ -14,6 +15,7 @@ import {
   MAX_INLINE_VALUE_BYTES,
   MAX_KEY_BYTES,
   MAX_MESSAGE_BYTES,
+  MAX_TAGS,
   MIN_CHUNK_BYTES,
   REQUEST_EXPIRY_MS,
   UPLOAD_EXPIRY_MS,
@@ -36,6 +38,8 @@ const LIMITS: MessageInitShape<typeof LimitsSchema> = {
   freshLeafIntervalMs: BigInt(FRESH_LEAF_INTERVAL_MS),
   idempotencyKeyCharacters: BigInt(MAX_IDEMPOTENCY_KEY_CHARACTERS),
   requestExpiryMs: BigInt(REQUEST_EXPIRY_MS),
+  tags: BigInt(MAX_TAGS),
+  logWaitMs: BigInt(LOG_WAIT_MS),
 };
 
 export function adminService(environment: ServiceEnvironment): ServiceImplementation<typeof AdminService> {

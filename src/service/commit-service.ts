@@ -1,14 +1,22 @@
-// CommitService: commits and heads.
+// CommitService: commits, heads and tags.
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { CommitServiceLogRequest, CommitServiceLogResponseSchema } from "../../gen/neleus/v1/commit_pb.js";
+import type {
+  CommitServiceListTagsRequest,
+  CommitServiceListTagsResponseSchema,
+  CommitServiceLogRequest,
+  CommitServiceLogResponseSchema,
+} from "../../gen/neleus/v1/commit_pb.js";
 import { CommitService } from "../../gen/neleus/v1/commit_pb.js";
 import { utf8 } from "../core/bytes.js";
 import { MAX_BATCH_KEYS, STREAM_MESSAGE_BYTES } from "../core/limits.js";
 import { scan, type KeyRange } from "../core/map/index.js";
+import { tagRange } from "../core/object/index.js";
 import type { CommitOptions, Committed, Database } from "../database/index.js";
 import { openDatabase, type ServiceEnvironment } from "./environment.js";
 import type { CallContext, ServiceImplementation } from "./implementation.js";
 import { endedBy, Pace } from "./pace.js";
+import { rangeStream } from "./range-stream.js";
+import { minLogSizeField, viewOf } from "./read-selector.js";
 import { receiptMessage } from "./receipt.js";
 import {
   commitHashField,
@@ -23,7 +31,9 @@ import {
   manifestHashField,
   mapRootField,
   metaField,
+  namePrefixField,
   nonEmptyTextField,
+  tagField,
   textField,
 } from "./request.js";
 import { readWithWitness } from "./reveal-message.js";
@@ -66,10 +76,11 @@ export function commitService(environment: ServiceEnvironment): ServiceImplement
 
     log: (request, context) => log(environment, request, context),
 
-    async listHeads(request) {
+    async listHeads(request, { signal }) {
       const known = knownCheckpointField(request);
+      const minLogSize = minLogSizeField(request);
       const database = await openDatabase(environment, request);
-      const view = await database.view();
+      const view = await viewOf(database, { minLogSize, signal });
       const [heads, states] = [HEADS, STATES].map((range) =>
         readWithWitness(
           view,
@@ -98,6 +109,38 @@ export function commitService(environment: ServiceEnvironment): ServiceImplement
       const database = await openDatabase(environment, request);
       return { receipt: receiptMessage(await database.heads.delete(head, { expectedCommit, ...idempotency })) };
     },
+
+    async resetHead(request) {
+      const head = headField(request.head, "head");
+      const options = {
+        commit: request.commit === undefined ? undefined : commitHashField(request.commit, "commit"),
+        expectedCommit: expectedCommitField(request.expectedCommit, "expected_commit"),
+        expectedRoot:
+          request.expectedRoot === undefined ? undefined : mapRootField(request.expectedRoot, "expected_root"),
+        ...idempotencyField(request),
+      };
+      const database = await openDatabase(environment, request);
+      return { receipt: receiptMessage(await database.heads.reset(head, options)) };
+    },
+
+    async createTag(request) {
+      const tag = tagField(request.tag, "tag");
+      const commit = commitHashField(request.commit, "commit");
+      const idempotency = idempotencyField(request);
+      const database = await openDatabase(environment, request);
+      return { receipt: receiptMessage(await database.tags.create(tag, commit, idempotency)) };
+    },
+
+    async deleteTag(request) {
+      const tag = tagField(request.tag, "tag");
+      const expectedCommit =
+        request.expectedCommit === undefined ? undefined : commitHashField(request.expectedCommit, "expected_commit");
+      const idempotency = idempotencyField(request);
+      const database = await openDatabase(environment, request);
+      return { receipt: receiptMessage(await database.tags.delete(tag, { expectedCommit, ...idempotency })) };
+    },
+
+    listTags: (request, context) => listTags(environment, request, context),
   };
 }
 
@@ -117,7 +160,9 @@ async function* log(
   const start = startField(request);
   const limit = limitField(request.limit, "limit") ?? Infinity;
   const maxBytes = limitField(request.maxBytes, "max_bytes") ?? Infinity;
+  const minLogSize = minLogSizeField(request);
   const database = await openDatabase(environment, request);
+  await viewOf(database, { minLogSize, signal: context.signal });
   const pace = new Pace(context.signal);
   let commits: Uint8Array[] = [];
   let sizeBytes = 0;
@@ -137,6 +182,32 @@ async function* log(
     if (sent >= limit || sentBytes >= maxBytes) break;
   }
   if (commits.length > 0) yield { commits };
+}
+
+async function* listTags(
+  environment: ServiceEnvironment,
+  request: CommitServiceListTagsRequest,
+  context: CallContext,
+): AsyncGenerator<MessageInitShape<typeof CommitServiceListTagsResponseSchema>, void, undefined> {
+  const range = tagRange(namePrefixField(request.prefix, "prefix"));
+  const known = knownCheckpointField(request);
+  const minLogSize = minLogSizeField(request);
+  const { signal } = context;
+  const database = await openDatabase(environment, request);
+  const view = await viewOf(database, { minLogSize, signal });
+  const lease = view.hold();
+  try {
+    let log: Pick<MessageInitShape<typeof CommitServiceListTagsResponseSchema>, "log"> = {
+      log: await logProofMessage(database, view, known),
+    };
+    const parts = rangeStream({ nodes: view.nodes, map: view.refs, range, pace: new Pace(signal) });
+    for await (const { nodes } of parts) {
+      yield { ...log, nodes };
+      log = {};
+    }
+  } finally {
+    lease.release();
+  }
 }
 
 function startField({ start }: CommitServiceLogRequest): { at: { head: string } | { commit: Uint8Array } } {

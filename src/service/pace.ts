@@ -26,7 +26,8 @@ export async function endedBy<T>(signal: AbortSignal, work: Promise<T>): Promise
   try {
     return await work;
   } catch (error) {
-    throw signal.aborted && error === signal.reason ? endedError(signal) : error;
+    const isEnd = error === signal.reason || (error instanceof Error && error.name === "AbortError");
+    throw signal.aborted && isEnd ? endedError(signal) : error;
   }
 }
 

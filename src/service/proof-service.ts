@@ -7,6 +7,7 @@ import {
   ProofService,
   type BlobSliceSchema,
   type ChunkProofSchema,
+  type ProofServiceGetSnapshotRequest,
   type ProofServiceProveChunkRequest,
   type ProofServiceProveRangeRequest,
   type ProofServiceProveRangeResponseSchema,
@@ -24,12 +25,18 @@ import { wholeSlice } from "./blob-service.js";
 import { openDatabase, type ServiceEnvironment } from "./environment.js";
 import type { CallContext, ServiceImplementation } from "./implementation.js";
 import { inlineValue, storedCell } from "./inline-value.js";
-import { Pace, throwIfEnded } from "./pace.js";
+import { endedBy, Pace } from "./pace.js";
 import { rangeField, rangeStream } from "./range-stream.js";
-import { resolveAt, selectorField, type CheckedSelector } from "./read-selector.js";
-import { headField, integerField, invalid, keyField, manifestHashField, forField } from "./request.js";
+import { minLogSizeField, resolveAt, selectorField, viewOf, type CheckedSelector } from "./read-selector.js";
+import { headField, integerField, invalid, keyField, manifestHashField, forField, tagField } from "./request.js";
 import { readWithWitness } from "./reveal-message.js";
-import { knownCheckpointField, logProofMessage, snapshotMessage, type KnownCheckpoint } from "./snapshot.js";
+import {
+  knownCheckpointField,
+  logProofMessage,
+  snapshotMessage,
+  type KnownCheckpoint,
+  type SnapshotOptions,
+} from "./snapshot.js";
 
 export const STATE_PROOF_TYPE = "neleus.state-proof.v1";
 export const RANGE_PROOF_TYPE = "neleus.range-proof.v1";
@@ -38,53 +45,55 @@ export const CHUNK_PROOF_TYPE = "neleus.chunk-proof.v1";
 export function proofService(environment: ServiceEnvironment): ServiceImplementation<typeof ProofService> {
   return {
     async getSnapshot(request, { signal }) {
-      const name = headField(request.head, "head");
+      const named = namedField(request);
       const known = knownCheckpointField(request);
       const maxAgeMs = request.maxAgeMs === undefined ? undefined : integerField(request.maxAgeMs, "max_age_ms");
+      const minLogSize = minLogSizeField(request);
       const database = await openDatabase(environment, request);
-      // Asked first, so that an unknown head appends nothing to the log.
-      let view = await database.view();
-      let head = await view.head(name);
+      // Asked first, so that an unknown name appends nothing to the log.
+      let view = await viewOf(database, { minLogSize, signal });
+      let of = await findNamed(view, named);
       if (maxAgeMs !== undefined) {
-        await freshen(database, { maxAgeMs, signal });
+        await endedBy(signal, database.log.freshen({ maxAgeMs, signal }));
         view = await database.view();
-        head = await view.head(name);
+        of = await findNamed(view, named);
       }
-      return { snapshot: await snapshotMessage({ database, view, head, known }) };
+      return { snapshot: await snapshotMessage({ database, view, of, known }) };
     },
 
-    async getCheckpoint(request) {
+    async getCheckpoint(request, { signal }) {
       const known = knownCheckpointField(request);
+      const minLogSize = minLogSizeField(request);
       const database = await openDatabase(environment, request);
-      return { log: await logProofMessage(database, await database.view(), known) };
+      const view = await viewOf(database, { minLogSize, signal });
+      return { log: await logProofMessage(database, view, known) };
     },
 
-    async proveState(request) {
-      return { proof: await proveState(environment, request) };
+    async proveState(request, context) {
+      return { proof: await proveState(environment, request, context) };
     },
 
     proveRange: (request, context) => proveRange(environment, request, context),
 
-    async proveChunk(request) {
-      return { proof: await proveChunk(environment, request) };
+    async proveChunk(request, context) {
+      return { proof: await proveChunk(environment, request, context) };
     },
   };
 }
 
-/** @throws NeleusError - the call has ended while it waited */
-async function freshen(
-  database: Database,
-  options: { readonly maxAgeMs: number; readonly signal: AbortSignal },
-): Promise<void> {
-  try {
-    await database.log.freshen(options);
-  } catch (error) {
-    throwIfEnded(options.signal);
-    throw error;
-  }
+/** What a snapshot is asked of. @throws InvalidArgument - neither head nor tag, or both, or no name */
+function namedField({ head, tag }: ProofServiceGetSnapshotRequest): { head: string } | { tag: string } {
+  if (tag === "") return { head: headField(head, "head") };
+  if (head !== "") throw invalid("tag", "a head is named as well", "name one of them");
+  return { tag: tagField(tag, "tag") };
 }
 
-/** What lies above a root: the chain of the head that was named, if one was. */
+/** @throws NotFound - kind `head` or `tag` */
+async function findNamed(view: View, named: { head: string } | { tag: string }): Promise<SnapshotOptions["of"]> {
+  return "tag" in named ? { tag: await view.tag(named.tag) } : { head: await view.head(named.head) };
+}
+
+/** What lies above a root: the chain of the head or tag that was named, if one was. */
 interface Above {
   readonly chain?: MessageInitShape<typeof SnapshotSchema>;
   readonly staged: boolean;
@@ -100,20 +109,22 @@ interface ChainOptions {
 
 async function chainAbove(options: ChainOptions): Promise<Above> {
   const { database, view, point, at, known } = options;
-  if (point.head === undefined) return { staged: false };
-  const chain = await snapshotMessage({ database, view, head: point.head, known });
-  return { chain, staged: "staged" in at.selector };
+  const { head, tag } = point;
+  const of = head === undefined ? tag && { tag } : { head };
+  if (of === undefined) return { staged: false };
+  return { chain: await snapshotMessage({ database, view, of, known }), staged: "staged" in at.selector };
 }
 
 async function proveState(
   environment: ServiceEnvironment,
   request: ProofServiceProveStateRequest,
+  { signal }: CallContext,
 ): Promise<MessageInitShape<typeof StateProofSchema>> {
   const at = selectorField(request.at, "at");
   const key = keyField(request.key, "key");
   const known = knownCheckpointField(request);
   const database = await openDatabase(environment, request);
-  const view = await database.view();
+  const view = await viewOf(database, { ...at, signal });
   const point = await resolveAt(view, at);
   const { answer: cell, nodes } = readWithWitness(point, get(point.state, key));
   const value = cell === undefined ? undefined : await inlineValue(database, cell);
@@ -137,7 +148,7 @@ async function* proveRange(
   const range = rangeField(request);
   const known = knownCheckpointField(request);
   const database = await openDatabase(environment, request);
-  const view = await database.view();
+  const view = await viewOf(database, { ...at, signal: context.signal });
   const point = await resolveAt(view, at);
   const lease = point.hold();
   try {
@@ -156,23 +167,28 @@ async function* proveRange(
 async function proveChunk(
   environment: ServiceEnvironment,
   request: ProofServiceProveChunkRequest,
+  { signal }: CallContext,
 ): Promise<MessageInitShape<typeof ChunkProofSchema>> {
   const hash = manifestHashField(request.manifest, "manifest");
   const index = integerField(request.index, "index");
   const at = request.at === undefined ? undefined : selectorField(request.at, "at");
   if (at !== undefined && "root" in at.selector) {
-    throw invalid("at.root", "a bare state root has no ledger to find the document in", "name staged, head or commit");
+    throw invalid(
+      "at.root",
+      "a bare state root has no ledger to find the document in",
+      "name staged, head, tag or commit",
+    );
   }
   const known = knownCheckpointField(request);
   const database = await openDatabase(environment, request);
-  const view = await database.view();
+  const view = await viewOf(database, { minLogSize: at?.minLogSize, signal });
   const document = await forField("manifest", database.documents.open(hash));
   const chunk = await chunkWitness(database, document, index);
   const proof = { type: CHUNK_PROOF_TYPE, manifest: document.manifest.bytes, index: BigInt(index), ...chunk };
   if (at === undefined) return proof;
   const point = await resolveAt(view, at);
   const above = await chainAbove({ database, view, point, at, known });
-  const commit = point.head === undefined && point.commit !== undefined ? { commit: point.commit.bytes } : {};
+  const commit = above.chain === undefined && point.commit !== undefined ? { commit: point.commit.bytes } : {};
   return { ...proof, ...ledgerWitness(document, point), ...commit, ...above };
 }
 

@@ -1,30 +1,56 @@
 // What a read of state or ledger names, and where it is answered: the messages ReadSelector and ReadPosition.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ReadPositionSchema, ReadSelector as ReadSelectorMessage } from "../../gen/neleus/v1/proof_pb.js";
-import type { ReadPoint, ReadSelector, View } from "../database/index.js";
-import { commitHashField, forField, headField, invalid, mapRootField } from "./request.js";
+import type { Database, ReadPoint, ReadSelector, View } from "../database/index.js";
+import { endedBy } from "./pace.js";
+import { commitHashField, forField, headField, integerField, invalid, mapRootField, tagField } from "./request.js";
 
 /** A selector whose form has been checked, and the path of the field that is set. */
 export interface CheckedSelector {
   readonly selector: ReadSelector;
   readonly field: string;
+  readonly minLogSize: number | undefined;
 }
 
 /** @throws InvalidArgument - nothing is set, or no name or hash */
 export function selectorField(at: ReadSelectorMessage | undefined, field: string): CheckedSelector {
-  const choice = at?.at;
-  switch (choice?.case) {
+  const minLogSize = minLogSizeField(at ?? {}, `${field}.min_log_size`);
+  const place = at?.at ?? { case: undefined };
+  const name = `${field}.${place.case}`;
+  const checked = { field: name, minLogSize };
+  switch (place.case) {
     case "staged":
-      return { selector: { staged: headField(choice.value, `${field}.staged`) }, field: `${field}.staged` };
+      return { selector: { staged: headField(place.value, name) }, ...checked };
     case "head":
-      return { selector: { head: headField(choice.value, `${field}.head`) }, field: `${field}.head` };
+      return { selector: { head: headField(place.value, name) }, ...checked };
+    case "tag":
+      return { selector: { tag: tagField(place.value, name) }, ...checked };
     case "commit":
-      return { selector: { commit: commitHashField(choice.value, `${field}.commit`) }, field: `${field}.commit` };
+      return { selector: { commit: commitHashField(place.value, name) }, ...checked };
     case "root":
-      return { selector: { root: mapRootField(choice.value, `${field}.root`) }, field: `${field}.root` };
+      return { selector: { root: mapRootField(place.value, name) }, ...checked };
     case undefined:
-      throw invalid(field, "says nothing of what to read", "set staged, head, commit or root");
+      throw invalid(field, "says nothing of what to read", "set staged, head, tag, commit or root");
   }
+}
+
+/** The field `min_log_size`; absent: any. */
+export function minLogSizeField(
+  request: { readonly minLogSize?: bigint | undefined },
+  field = "min_log_size",
+): number | undefined {
+  return request.minLogSize === undefined ? undefined : integerField(request.minLogSize, field);
+}
+
+/**
+ * The newest view that is no older than a caller has seen the log.
+ * @throws RolledBack - there is none @throws NeleusError - the call has ended while it waited
+ */
+export function viewOf(
+  database: Database,
+  wanted: { readonly minLogSize: number | undefined; readonly signal: AbortSignal },
+): Promise<View> {
+  return endedBy(wanted.signal, database.view(wanted));
 }
 
 /** Where the view answers a read. Errors as of `View.resolve`; an InvalidArgument names the field that is set. */

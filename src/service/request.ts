@@ -24,6 +24,7 @@ import {
   MAX_NAME_CHARACTERS,
   MAX_TEXT_BYTES,
 } from "../core/limits.js";
+import { namePrefixProblem, nameProblem } from "../core/object/index.js";
 import type { WriteOptions } from "../database/index.js";
 
 /** The database that an empty name means. */
@@ -107,19 +108,29 @@ export function databaseField(name: string, field = "database"): string {
 
 /** The name of a head (FORMATS §7). */
 export function headField(name: string, field: string): string {
-  if (name === "") throw invalid(field, "a head is wanted");
-  const valid =
-    name.length <= MAX_NAME_CHARACTERS &&
-    /^[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+)*$/.test(name) &&
-    !name.split("/").some((part) => part === "." || part === "..");
-  if (!valid) {
-    throw invalid(
-      field,
-      `${quoted(name)} is no head name: 1 to ${MAX_NAME_CHARACTERS} characters of A-Z a-z 0-9 . _ - and / between ` +
-        'parts, no part "." or ".."',
-    );
-  }
-  return name;
+  return refNameField("head", name, field);
+}
+
+/** The name of a tag (FORMATS §7). */
+export function tagField(name: string, field: string): string {
+  return refNameField("tag", name, field);
+}
+
+function refNameField(kind: "head" | "tag", name: string, field: string): string {
+  if (name === "") throw invalid(field, `a ${kind} is wanted`);
+  if (nameProblem(name) === undefined) return name;
+  throw invalid(
+    field,
+    `${quoted(name)} is no ${kind} name: 1 to ${MAX_NAME_CHARACTERS} characters of A-Z a-z 0-9 . _ - and / between ` +
+      'parts, no part "." or ".."',
+  );
+}
+
+/** How names start that are asked for; empty: all. @throws InvalidArgument - no name starts so */
+export function namePrefixField(prefix: string, field: string): string {
+  const problem = namePrefixProblem(prefix);
+  if (problem === undefined) return prefix;
+  throw invalid(field, `the start of a name, ${quoted(prefix)}, ${problem}`);
 }
 
 /** The id that a client gives an upload. */

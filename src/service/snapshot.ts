@@ -2,9 +2,9 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { LogProofSchema, SnapshotSchema } from "../../gen/neleus/v1/proof_pb.js";
 import { parseCheckpointUnverified } from "../core/log/index.js";
-import { getMany } from "../core/map/index.js";
-import { headKey, stagedKey } from "../core/object/index.js";
-import type { Database, Head, LogProof, View } from "../database/index.js";
+import { get, getMany } from "../core/map/index.js";
+import { headKey, stagedKey, tagKey } from "../core/object/index.js";
+import type { Database, Head, LogProof, Tag, View } from "../database/index.js";
 import { checkField, textField } from "./request.js";
 import { readWithWitness } from "./reveal-message.js";
 
@@ -45,20 +45,26 @@ export interface SnapshotOptions {
   readonly database: Database;
   readonly view: View;
   /** As the view has it. */
-  readonly head: Head;
+  readonly of: { readonly head: Head } | { readonly tag: Tag };
   readonly known: KnownCheckpoint | undefined;
 }
 
-/** The chain above one head. Errors as of `View.logProof` and `Commits.get`. */
+/** The chain above one head or tag. Errors as of `View.logProof` and `Commits.get`. */
 export async function snapshotMessage(options: SnapshotOptions): Promise<MessageInitShape<typeof SnapshotSchema>> {
-  const { database, view, head, known } = options;
+  const { database, view, of, known } = options;
   const log = await logProofMessage(database, view, known);
+  const commitBytes = async (hash: Uint8Array): Promise<Uint8Array> => (await database.commits.get(hash)).bytes;
+  if ("tag" in of) {
+    const { name, commit } = of.tag;
+    const { nodes } = readWithWitness(view, get(view.refs, tagKey(name)));
+    return { tag: name, log, refs: nodes, commit: await commitBytes(commit) };
+  }
+  const { name, commit } = of.head;
   // Read strictly ascending: "heads/…" is below "states/…".
-  const keys = [headKey(head.name), stagedKey(head.name)];
+  const keys = [headKey(name), stagedKey(name)];
   const { nodes } = readWithWitness(
     view,
     getMany(view.refs, keys, () => undefined),
   );
-  const commit = head.commit === undefined ? new Uint8Array(0) : (await database.commits.get(head.commit)).bytes;
-  return { head: head.name, log, refs: nodes, commit };
+  return { head: name, log, refs: nodes, commit: commit === undefined ? new Uint8Array(0) : await commitBytes(commit) };
 }

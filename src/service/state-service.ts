@@ -28,7 +28,7 @@ import { loadStream } from "./load-stream.js";
 import { repeatableLoggedRefs, type LoggedRefs } from "./logged-refs.js";
 import { Pace } from "./pace.js";
 import { cutByBytes, pageOf, rangeField, rangeStream } from "./range-stream.js";
-import { readPosition, resolveAt, selectorField } from "./read-selector.js";
+import { readPosition, resolveAt, selectorField, viewOf } from "./read-selector.js";
 import { receiptMessage } from "./receipt.js";
 import {
   blobHashField,
@@ -47,11 +47,11 @@ import { WorkBudget } from "./work-budget.js";
 export function stateService(environment: ServiceEnvironment): ServiceImplementation<typeof StateService> {
   const budget = new WorkBudget(environment.workBudget);
   return {
-    async get(request) {
+    async get(request, { signal }) {
       const at = selectorField(request.at, "at");
       const key = keyField(request.key, "key");
       const database = await openDatabase(environment, request);
-      const point = await resolveAt(await database.view(), at);
+      const point = await resolveAt(await viewOf(database, { ...at, signal }), at);
       const { answer: cell, nodes } = readWithWitness(point, get(point.state, key));
       const value = cell === undefined || request.omitValue ? undefined : await inlineValue(database, cell);
       return { position: readPosition(point), nodes, ...(value === undefined ? {} : { value }) };
@@ -77,11 +77,11 @@ export function stateService(environment: ServiceEnvironment): ServiceImplementa
 
     scan: (request, context) => scan(environment, request, context),
 
-    async count(request) {
+    async count(request, { signal }) {
       const at = selectorField(request.at, "at");
       const range = rangeField(request);
       const database = await openDatabase(environment, request);
-      const point = await resolveAt(await database.view(), at);
+      const point = await resolveAt(await viewOf(database, { ...at, signal }), at);
       return { position: readPosition(point), nodes: readWithWitness(point, count(point.state, range)).nodes };
     },
 
@@ -101,7 +101,7 @@ async function* batchGet(
   const release = await environment.budget.take(keys.length * BATCH_KEY_WORK_BYTES, context.signal);
   let lease: Lease | undefined;
   try {
-    const point = await resolveAt(await database.view(), at);
+    const point = await resolveAt(await viewOf(database, { ...at, signal: context.signal }), at);
     lease = point.hold();
     let position: { position?: ReturnType<typeof readPosition> } = { position: readPosition(point) };
     for await (const content of keysStream({
@@ -130,7 +130,7 @@ async function* scan(
   const limit = limitField(request.limit, "limit");
   const maxBytes = limitField(request.maxBytes, "max_bytes");
   const database = await openDatabase(environment, request);
-  const point = await resolveAt(await database.view(), at);
+  const point = await resolveAt(await viewOf(database, { ...at, signal: context.signal }), at);
   const lease = point.hold();
   try {
     const { state: map, nodesInPassing: nodes } = point;
@@ -169,7 +169,8 @@ async function* diff(
 ): AsyncGenerator<MessageInitShape<typeof StateServiceDiffResponseSchema>, void, undefined> {
   const [from, to] = [selectorField(request.before, "before"), selectorField(request.after, "after")];
   const database = await openDatabase(environment, request);
-  const view = await database.view();
+  const minLogSize = Math.max(from.minLogSize ?? 0, to.minLogSize ?? 0);
+  const view = await viewOf(database, { minLogSize, signal: context.signal });
   const [before, after] = [await resolveAt(view, from), await resolveAt(view, to)];
   const leases = [before.hold(), after.hold()];
   try {

@@ -148,7 +148,25 @@ test("the same commands against a server, and a large value by itself", async (c
     ["main", "other"],
   );
   assert.equal((await neleus(cwd, ["head", "delete", "other", ...remote])).code, 0);
-  assert.equal(json(await neleus(cwd, ["checkpoint", ...remote]))["size"], 8);
+
+  const v1 = json(await neleus(cwd, ["tag", "create", "v1", "--head", "main", ...remote]));
+  assert.deepEqual(json(await neleus(cwd, ["tag", "list", ...remote])), { tag: "v1", commit: v1["commit"] });
+  assert.equal(json(await neleus(cwd, ["tag", "show", "v1", ...remote]))["commit"], v1["commit"]);
+  const last = json(await neleus(cwd, ["state", "set", "main", "k/c", "-", ...remote], "c"))["log_index"] as number;
+  const fresh = ["--min-log-size", String(last + 1)];
+  assert.equal(json(await neleus(cwd, ["state", "count", "main", ...fresh, ...remote]))["count"], 4);
+  const differs = json(await neleus(cwd, ["state", "diff", "tag:v1", "main", ...remote]));
+  assert.deepEqual([differs["key"], differs["change"]], ["k/c", "added"]);
+  assert.equal(json(await neleus(cwd, ["log", "tag:v1", ...remote]))["commit"], v1["commit"]);
+  const reset = json(await neleus(cwd, ["head", "reset", "main", ...remote]));
+  assert.equal(reset["commit"], v1["commit"]);
+  assert.equal(json(await neleus(cwd, ["state", "count", "main", ...remote]))["count"], 3);
+  assert.equal((await neleus(cwd, ["head", "reset", "main", "--expected-root", "00".repeat(32), ...remote])).code, 5);
+  assert.equal((await neleus(cwd, ["tag", "create", "v1", "--head", "main", ...remote])).code, 5);
+  assert.equal((await neleus(cwd, ["tag", "create", "v2", ...remote])).code, 64);
+  assert.equal((await neleus(cwd, ["tag", "delete", "v1", ...remote])).code, 0);
+  assert.equal((await neleus(cwd, ["tag", "show", "v1", ...remote])).code, 4);
+  assert.equal(json(await neleus(cwd, ["checkpoint", ...remote]))["size"], 12);
   assert.equal(json(await neleus(cwd, ["db", "info", ...remote]))["server_version"], "0.1.0");
 });
 
@@ -402,7 +420,7 @@ test("keys counted, and what differs between two states", async (context) => {
   assert.deepEqual(plain.stdout, "- a/1  3 bytes\n~ a/2  3 -> 5 bytes\n+ c  3 bytes\n");
   assert.equal((await neleus(cwd, ["state", "diff", "main", "main"])).stdout, "");
   assert.equal((await neleus(cwd, ["state", "diff", "main", "root:12"])).code, 64);
-  const wrong = await neleus(cwd, ["state", "diff", "tag:main", "main", "--json"]);
+  const wrong = await neleus(cwd, ["state", "diff", "tip:main", "main", "--json"]);
   assert.deepEqual([wrong.code, wrong.stdout], [64, ""]);
   assert.equal((JSON.parse(wrong.stderr) as { error: { field: string } }).error.field, "before");
 });

@@ -87,8 +87,8 @@ type Action =
       readonly value: number;
     }
   | { readonly do: "delete"; readonly head: number; readonly from: number; readonly keys: number }
-  | { readonly do: "commit" | "drop" | "hold" | "release" | "intent"; readonly head: number }
-  | { readonly do: "branch"; readonly head: number; readonly from: number }
+  | { readonly do: "commit" | "drop" | "hold" | "release" | "intent" | "tag" | "untag"; readonly head: number }
+  | { readonly do: "branch" | "reset"; readonly head: number; readonly from: number }
   | { readonly do: "together"; readonly actions: readonly Action[] }
   | { readonly do: "elsewhere"; readonly head: number; readonly key: number };
 
@@ -120,6 +120,8 @@ const single = fc.oneof(
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("commit" as const), head: headIndex }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("branch" as const), head: headIndex, from: headIndex }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("reset" as const), head: headIndex, from: headIndex }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constantFrom("tag" as const, "untag" as const), head: headIndex }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("drop" as const), head: headIndex }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("intent" as const), head: headIndex }) },
 );
@@ -191,6 +193,15 @@ class History {
         case "branch":
           await this.#branch(head, HEADS[action.from] ?? "");
           return;
+        case "reset":
+          await this.#reset(head, HEADS[action.from] ?? "");
+          return;
+        case "tag":
+          await this.#tag(head);
+          return;
+        case "untag":
+          await this.#db.tags.delete(head);
+          return;
         case "drop":
           if (head !== "main") await this.#db.heads.delete(head);
           return;
@@ -215,6 +226,17 @@ class History {
   async #branch(name: string, from: string): Promise<void> {
     const { commit } = await (await this.#db.view()).head(from);
     await this.#db.heads.create(name, { commit });
+  }
+
+  /** To where another head is, or to nothing where that has no commit. */
+  async #reset(name: string, to: string): Promise<void> {
+    const { commit } = await (await this.#db.view()).head(to);
+    await this.#db.heads.reset(name, { commit });
+  }
+
+  async #tag(head: string): Promise<void> {
+    const { commit } = await (await this.#db.view()).head(head);
+    if (commit !== undefined) await this.#db.tags.create(head, commit);
   }
 
   async #hold(head: string): Promise<void> {

@@ -162,6 +162,35 @@ const WRITES: readonly Write[] = [
     ],
   },
   {
+    name: "reset head",
+    run: async (db, key) => ({ ...(await db.heads.reset("spare", withKey(key))), answer: "" }),
+    others: [
+      (db, key) => db.heads.reset("other", withKey(key)),
+      (db, key) => db.heads.reset("spare", { commit: new Uint8Array(32), ...withKey(key) }),
+      (db, key) => db.heads.reset("spare", { expectedCommit: "none", ...withKey(key) }),
+      (db, key) => db.heads.reset("spare", { expectedRoot: new Uint8Array(32), ...withKey(key) }),
+    ],
+  },
+  {
+    name: "create tag",
+    run: async (db, key) => ({
+      ...(await db.tags.create("made", await newest(db, "tagged"), withKey(key))),
+      answer: "",
+    }),
+    others: [
+      async (db, key) => db.tags.create("other", await newest(db, "tagged"), withKey(key)),
+      (db, key) => db.tags.create("made", new Uint8Array(32), withKey(key)),
+    ],
+  },
+  {
+    name: "delete tag",
+    run: async (db, key) => ({ ...(await db.tags.delete("old", withKey(key))), answer: "" }),
+    others: [
+      (db, key) => db.tags.delete("older", withKey(key)),
+      (db, key) => db.tags.delete("old", { expectedCommit: new Uint8Array(32), ...withKey(key) }),
+    ],
+  },
+  {
     name: "put document",
     run: async (db, key) => {
       const { manifest, receipt } = await putDocument(db, patternBytes(1000), { ...DOCUMENT, ...withKey(key) });
@@ -187,9 +216,19 @@ const WRITES: readonly Write[] = [
   },
 ];
 
+async function newest(db: Database, head: string): Promise<Uint8Array> {
+  const { commit } = await (await db.view()).head(head);
+  assert.ok(commit);
+  return commit;
+}
+
 async function withHeads(db: Database): Promise<Database> {
   await db.heads.create("other");
   await db.heads.create("spare");
+  await db.heads.create("tagged");
+  const { commit } = await db.commits.create({ head: "tagged", author: "a", message: "m" });
+  for (const tag of ["old", "older"]) await db.tags.create(tag, commit.hash);
+  await db.states.apply("spare", { operations: [put("k", "spare")] });
   return db;
 }
 

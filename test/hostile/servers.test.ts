@@ -71,6 +71,7 @@ const EVERYTHING: readonly ((db: Database) => Promise<unknown>)[] = [
   (db) => db.snapshot("main"),
   (db) => db.checkpoint(),
   (db) => db.heads.list(),
+  (db) => all(db.tags.list()),
   (db) => db.state("main").get("k"),
   (db) => all(db.commits.log({ head: "main" })),
   (db) => db.proofs.state({ staged: "main" }, "k"),

@@ -101,12 +101,18 @@ async function openPlace(t: TestContext): Promise<Place> {
 const WORDS = { author: "a", message: "m" };
 const DOCUMENT = { source: "s", head: "main", chunking: { sizeBytes: 100 } };
 
+/** The commit that each test makes. */
+const TAGGED: { hash: Uint8Array } = { hash: new Uint8Array(32) };
+
 const WRITES: Readonly<Record<string, (db: Database) => Promise<unknown>>> = {
   Apply: (db) => db.state("main").apply([{ key: "k", value: "1" }], { idempotencyKey: undefined }),
   Create: (db) => db.commit("main", WORDS),
   CreateHead: (db) => db.heads.create("made"),
   DeleteHead: (db) => db.heads.delete("spare"),
   Load: (db) => db.state("main").load([{ key: "k", value: "1" }]),
+  ResetHead: async (db) => db.heads.reset("spare", { commit: TAGGED.hash }),
+  CreateTag: (db) => db.tags.create("made", TAGGED.hash),
+  DeleteTag: (db) => db.tags.delete("old"),
   PutDocument: (db) => db.putDocument("text ".repeat(100), DOCUMENT),
 };
 
@@ -122,6 +128,9 @@ describe("a write whose connection is lost", () => {
       it(`${method}, ${when} the flush, happens once`, async (t) => {
         const { engine, cuts, calls, client } = await openPlace(t);
         await engine.heads.create("spare");
+        await engine.heads.create("tagged");
+        TAGGED.hash = (await engine.commits.create({ head: "tagged", author: "a", message: "m" })).commit.hash;
+        await engine.tags.create("old", TAGGED.hash);
         const db = await client();
         const before = await logSize(engine);
         cuts.push({ method, when, times: 1 });

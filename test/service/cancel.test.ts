@@ -26,7 +26,9 @@ async function fill({ database }: Harness): Promise<Map<DescMethod, Message>> {
   const operations = KEYS.map((key) => ({ key, change: { put: key } }));
   await database.states.apply("main", { operations });
   for (let index = 0; index < 12; index += 1) {
-    await database.commits.create({ head: "main", author: "a", message: "m".repeat(60_000) });
+    const { commit } = await database.commits.create({ head: "main", author: "a", message: "m".repeat(60_000) });
+    const names = Array.from({ length: 200 }, (_, tag) => `${index}/${String(tag).padStart(100, "0")}`);
+    await Promise.all(names.map((name) => database.tags.create(name, commit.hash)));
   }
   const bytes = patternBytes(1_000_000);
   const { hash } = await database.blobs.put(bytes);
@@ -47,6 +49,7 @@ async function fill({ database }: Harness): Promise<Map<DescMethod, Message>> {
     [StateService.method.batchGet, { at: MAIN, keys: KEYS }],
     [StateService.method.diff, { before: EMPTY, after: MAIN, withValues: true }],
     [CommitService.method.log, { start: { case: "head", value: "main" } }],
+    [CommitService.method.listTags, {}],
     [ManifestService.method.listChunks, { manifest: manifest.hash }],
     [ProofService.method.proveRange, { at: MAIN }],
   ];

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { CommitService } from "#gen/neleus/v1/commit_pb.js";
 import { ManifestService } from "#gen/neleus/v1/manifest_pb.js";
+import { ProofService } from "#gen/neleus/v1/proof_pb.js";
 import { StateService } from "#gen/neleus/v1/state_pb.js";
 import { hashBlob } from "#src/core/blob/index.js";
 import { fromUtf8, toHex } from "#src/core/bytes.js";
@@ -21,6 +22,10 @@ const {
   listHeads: ListHeads,
   createHead: CreateHead,
   deleteHead: DeleteHead,
+  resetHead: ResetHead,
+  createTag: CreateTag,
+  deleteTag: DeleteTag,
+  listTags: ListTags,
 } = CommitService.method;
 const INVALID = { code: "INVALID_ARGUMENT", status: GrpcStatus.INVALID_ARGUMENT } as const;
 const NOT_FOUND = { code: "NOT_FOUND", status: GrpcStatus.NOT_FOUND } as const;
@@ -256,9 +261,73 @@ describe("heads", () => {
       ...INVALID,
       field: "expected_commit",
     });
+    const root = new Uint8Array(31);
+    await fails(caller.unary(ResetHead, { head: "mian" }), { ...NOT_FOUND, kind: "head" });
+    await fails(caller.unary(ResetHead, { head: "main", commit: UNKNOWN }), { ...NOT_FOUND, kind: "commit" });
+    await fails(caller.unary(ResetHead, { head: "main", expectedCommit: UNKNOWN }), CONFLICT);
+    await fails(caller.unary(ResetHead, { head: "main", expectedRoot: UNKNOWN }), CONFLICT);
+    await fails(caller.unary(ResetHead, { head: "main", expectedRoot: root }), { ...INVALID, field: "expected_root" });
     await fails(caller.unary(ListHeads, { knownCheckpoint: "nonsense" }), { ...INVALID, field: "known_checkpoint" });
     assert.equal(await harness.fingerprint(), before);
     await caller.unary(DeleteHead, { head: "main", expectedCommit: first });
     assert.deepEqual((await caller.unary(Get, { commit: first })).commit.length > 0, true, "its commits stay readable");
+  });
+});
+
+describe("tags", () => {
+  test("every error has its status and field, and changes nothing", async () => {
+    const harness = await openHarness();
+    const { caller } = harness;
+    const first = commitHashOf(await commit(harness, "one"));
+    await caller.unary(CreateTag, { tag: "v1", commit: first });
+    const before = await harness.fingerprint();
+    const exists = { code: "ALREADY_EXISTS", status: GrpcStatus.ALREADY_EXISTS } as const;
+    await fails(caller.unary(CreateTag, { tag: "v1", commit: first }), exists);
+    await fails(caller.unary(CreateTag, { tag: "", commit: first }), { ...INVALID, field: "tag" });
+    await fails(caller.unary(CreateTag, { tag: "v2", commit: new Uint8Array(0) }), { ...INVALID, field: "commit" });
+    await fails(caller.unary(CreateTag, { tag: "v2", commit: UNKNOWN }), { ...NOT_FOUND, kind: "commit" });
+    await fails(caller.unary(DeleteTag, { tag: "v2" }), { ...NOT_FOUND, kind: "tag" });
+    await fails(caller.unary(DeleteTag, { tag: "v1", expectedCommit: UNKNOWN }), CONFLICT);
+    await fails(collect(caller.serverStream(ListTags, { prefix: "no name" })), { ...INVALID, field: "prefix" });
+    await fails(collect(caller.serverStream(ListTags, { knownCheckpoint: "x" })), {
+      ...INVALID,
+      field: "known_checkpoint",
+    });
+    const { getSnapshot } = ProofService.method;
+    await fails(caller.unary(getSnapshot, { tag: "v2" }), { ...NOT_FOUND, kind: "tag" });
+    await fails(caller.unary(getSnapshot, { tag: "v1", head: "main" }), { ...INVALID, field: "tag" });
+    const at = { at: { case: "tag", value: "v2" } } as const;
+    await fails(caller.unary(StateService.method.get, { at, key: utf8Of("a") }), { ...NOT_FOUND, kind: "tag" });
+    assert.equal(await harness.fingerprint(), before);
+  });
+});
+
+describe("a log that is shorter than its caller has seen it", () => {
+  test("is not answered from", async () => {
+    const harness = await openHarness();
+    const { caller, database } = harness;
+    await commit(harness, "one");
+    const { logSize } = await database.view();
+    const [has, lacks] = [BigInt(logSize), BigInt(logSize + 1)];
+    const at = (minLogSize: bigint) => ({ at: { case: "staged", value: "main" }, minLogSize }) as const;
+    const start = { case: "head", value: "main" } as const;
+    const { get: getKey, scan } = StateService.method;
+    const { getSnapshot, getCheckpoint, proveState } = ProofService.method;
+    const key = utf8Of("k");
+    const calls: readonly (readonly [string, (minLogSize: bigint) => Promise<unknown>])[] = [
+      ["at.min_log_size", (size) => caller.unary(getKey, { at: at(size), key })],
+      ["at.min_log_size", (size) => collect(caller.serverStream(scan, { at: at(size) }))],
+      ["at.min_log_size", (size) => caller.unary(proveState, { at: at(size), key })],
+      ["min_log_size", (minLogSize) => caller.unary(getSnapshot, { head: "main", minLogSize })],
+      ["min_log_size", (minLogSize) => caller.unary(getCheckpoint, { minLogSize })],
+      ["min_log_size", (minLogSize) => caller.unary(ListHeads, { minLogSize })],
+      ["min_log_size", (minLogSize) => collect(caller.serverStream(ListTags, { minLogSize }))],
+      ["min_log_size", (minLogSize) => collect(caller.serverStream(Log, { start, minLogSize }))],
+    ];
+    for (const [field, call] of calls) {
+      await call(has);
+      await fails(call(lacks), { code: "ROLLED_BACK", status: GrpcStatus.FAILED_PRECONDITION });
+      await fails(call(2n ** 63n), { ...INVALID, field });
+    }
   });
 });

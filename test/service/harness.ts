@@ -130,7 +130,8 @@ export interface Harness {
 export async function openHarness(): Promise<Harness> {
   const clock = { nowMs: 1_700_000_000_000 };
   const { store, open, work } = counting(new MemoryStore());
-  const database = await Database.create(store, { clock: () => clock.nowMs, randomBytes: seededBytes() });
+  const options = { clock: () => clock.nowMs, randomBytes: seededBytes(), logWaitMs: 20 };
+  const database = await Database.create(store, options);
   const services = createServices({
     version: "1.2.3",
     database: async (name) => {

@@ -42,6 +42,8 @@ function fittingTexts(name: string, known: KnownValues): readonly string[] {
   if (name === "database") return [""];
   if (name === "method") return ["fixed"];
   if (name === "known_checkpoint") return ["", known.checkpoint];
+  if (name === "tag") return ["v1", "v1", "", "new"];
+  if (name === "prefix") return ["", "v"];
   return name === "head" ? ["main", "main", "main", "fresh"] : ["main"];
 }
 

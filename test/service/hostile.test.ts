@@ -24,6 +24,7 @@ async function fill({ database }: Harness): Promise<KnownValues> {
   const operations = keys.map((key) => ({ key, change: { put: key } }));
   const { root, receipt } = await database.states.apply("main", { operations });
   const { commit } = await database.commits.create({ head: "main", author: "a", message: "m" });
+  await database.tags.create("v1", commit.hash);
   const document = await database.documents.begin({
     head: "main",
     source: "s",

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file neleus/v1/commit.proto.
  */
 export const file_neleus_v1_commit: GenFile = /*@__PURE__*/
-  fileDesc("ChZuZWxldXMvdjEvY29tbWl0LnByb3RvEgluZWxldXMudjEi8QIKGkNvbW1pdFNlcnZpY2VDcmVhdGVSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEgwKBGhlYWQYAiABKAkSDgoGYXV0aG9yGAMgASgJEg8KB21lc3NhZ2UYBCABKAkSEQoEdGltZRgFIAEoBEgAiAEBEj0KBG1ldGEYBiADKAsyLy5uZWxldXMudjEuQ29tbWl0U2VydmljZUNyZWF0ZVJlcXVlc3QuTWV0YUVudHJ5EhEKCW1hbmlmZXN0cxgHIAMoDBIcCg9leHBlY3RlZF9jb21taXQYCCABKAxIAYgBARIaCg1leHBlY3RlZF9yb290GAkgASgMSAKIAQESFwoPaWRlbXBvdGVuY3lfa2V5GAogASgJGisKCU1ldGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQgcKBV90aW1lQhIKEF9leHBlY3RlZF9jb21taXRCEAoOX2V4cGVjdGVkX3Jvb3QiUgobQ29tbWl0U2VydmljZUNyZWF0ZVJlc3BvbnNlEg4KBmNvbW1pdBgBIAEoDBIjCgdyZWNlaXB0GAIgASgLMhIubmVsZXVzLnYxLlJlY2VpcHQiOwoXQ29tbWl0U2VydmljZUdldFJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSDgoGY29tbWl0GAIgASgMIioKGENvbW1pdFNlcnZpY2VHZXRSZXNwb25zZRIOCgZjb21taXQYASABKAwimgEKF0NvbW1pdFNlcnZpY2VMb2dSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEg4KBGhlYWQYAiABKAlIABIQCgZjb21taXQYAyABKAxIABISCgVsaW1pdBgEIAEoBEgBiAEBEhYKCW1heF9ieXRlcxgFIAEoBEgCiAEBQgcKBXN0YXJ0QggKBl9saW1pdEIMCgpfbWF4X2J5dGVzIisKGENvbW1pdFNlcnZpY2VMb2dSZXNwb25zZRIPCgdjb21taXRzGAEgAygMIksKHUNvbW1pdFNlcnZpY2VMaXN0SGVhZHNSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEhgKEGtub3duX2NoZWNrcG9pbnQYAiABKAkijwEKHkNvbW1pdFNlcnZpY2VMaXN0SGVhZHNSZXNwb25zZRIgCgNsb2cYASABKAsyEy5uZWxldXMudjEuTG9nUHJvb2YSJAoFaGVhZHMYAiADKAsyFS5uZWxldXMudjEuTm9kZVJldmVhbBIlCgZzdGF0ZXMYAyADKAsyFS5uZWxldXMudjEuTm9kZVJldmVhbCJ5Ch5Db21taXRTZXJ2aWNlQ3JlYXRlSGVhZFJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSDAoEaGVhZBgCIAEoCRITCgZjb21taXQYAyABKAxIAIgBARIXCg9pZGVtcG90ZW5jeV9rZXkYBCABKAlCCQoHX2NvbW1pdCJGCh9Db21taXRTZXJ2aWNlQ3JlYXRlSGVhZFJlc3BvbnNlEiMKB3JlY2VpcHQYASABKAsyEi5uZWxldXMudjEuUmVjZWlwdCKLAQoeQ29tbWl0U2VydmljZURlbGV0ZUhlYWRSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEgwKBGhlYWQYAiABKAkSHAoPZXhwZWN0ZWRfY29tbWl0GAMgASgMSACIAQESFwoPaWRlbXBvdGVuY3lfa2V5GAQgASgJQhIKEF9leHBlY3RlZF9jb21taXQiRgofQ29tbWl0U2VydmljZURlbGV0ZUhlYWRSZXNwb25zZRIjCgdyZWNlaXB0GAEgASgLMhIubmVsZXVzLnYxLlJlY2VpcHQy4wQKDUNvbW1pdFNlcnZpY2USXQoGQ3JlYXRlEiUubmVsZXVzLnYxLkNvbW1pdFNlcnZpY2VDcmVhdGVSZXF1ZXN0GiYubmVsZXVzLnYxLkNvbW1pdFNlcnZpY2VDcmVhdGVSZXNwb25zZSIEqLwYAxJXCgNHZXQSIi5uZWxldXMudjEuQ29tbWl0U2VydmljZUdldFJlcXVlc3QaIy5uZWxldXMudjEuQ29tbWl0U2VydmljZUdldFJlc3BvbnNlIgeQAgGovBgCElkKA0xvZxIiLm5lbGV1cy52MS5Db21taXRTZXJ2aWNlTG9nUmVxdWVzdBojLm5lbGV1cy52MS5Db21taXRTZXJ2aWNlTG9nUmVzcG9uc2UiB5ACAai8GAIwARJpCglMaXN0SGVhZHMSKC5uZWxldXMudjEuQ29tbWl0U2VydmljZUxpc3RIZWFkc1JlcXVlc3QaKS5uZWxldXMudjEuQ29tbWl0U2VydmljZUxpc3RIZWFkc1Jlc3BvbnNlIgeQAgGovBgCEmkKCkNyZWF0ZUhlYWQSKS5uZWxldXMudjEuQ29tbWl0U2VydmljZUNyZWF0ZUhlYWRSZXF1ZXN0GioubmVsZXVzLnYxLkNvbW1pdFNlcnZpY2VDcmVhdGVIZWFkUmVzcG9uc2UiBKi8GAMSaQoKRGVsZXRlSGVhZBIpLm5lbGV1cy52MS5Db21taXRTZXJ2aWNlRGVsZXRlSGVhZFJlcXVlc3QaKi5uZWxldXMudjEuQ29tbWl0U2VydmljZURlbGV0ZUhlYWRSZXNwb25zZSIEqLwYA0IzCg1kZXYubmVsZXVzLnYxUAFaIG5lbGV1cy5kZXYvZ28vbmVsZXVzL3YxO25lbGV1c3YxYgZwcm90bzM", [file_neleus_v1_options, file_neleus_v1_proof]);
+  fileDesc("ChZuZWxldXMvdjEvY29tbWl0LnByb3RvEgluZWxldXMudjEi8QIKGkNvbW1pdFNlcnZpY2VDcmVhdGVSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEgwKBGhlYWQYAiABKAkSDgoGYXV0aG9yGAMgASgJEg8KB21lc3NhZ2UYBCABKAkSEQoEdGltZRgFIAEoBEgAiAEBEj0KBG1ldGEYBiADKAsyLy5uZWxldXMudjEuQ29tbWl0U2VydmljZUNyZWF0ZVJlcXVlc3QuTWV0YUVudHJ5EhEKCW1hbmlmZXN0cxgHIAMoDBIcCg9leHBlY3RlZF9jb21taXQYCCABKAxIAYgBARIaCg1leHBlY3RlZF9yb290GAkgASgMSAKIAQESFwoPaWRlbXBvdGVuY3lfa2V5GAogASgJGisKCU1ldGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQgcKBV90aW1lQhIKEF9leHBlY3RlZF9jb21taXRCEAoOX2V4cGVjdGVkX3Jvb3QiUgobQ29tbWl0U2VydmljZUNyZWF0ZVJlc3BvbnNlEg4KBmNvbW1pdBgBIAEoDBIjCgdyZWNlaXB0GAIgASgLMhIubmVsZXVzLnYxLlJlY2VpcHQiOwoXQ29tbWl0U2VydmljZUdldFJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSDgoGY29tbWl0GAIgASgMIioKGENvbW1pdFNlcnZpY2VHZXRSZXNwb25zZRIOCgZjb21taXQYASABKAwixgEKF0NvbW1pdFNlcnZpY2VMb2dSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEg4KBGhlYWQYAiABKAlIABIQCgZjb21taXQYAyABKAxIABISCgVsaW1pdBgEIAEoBEgBiAEBEhYKCW1heF9ieXRlcxgFIAEoBEgCiAEBEhkKDG1pbl9sb2dfc2l6ZRgGIAEoBEgDiAEBQgcKBXN0YXJ0QggKBl9saW1pdEIMCgpfbWF4X2J5dGVzQg8KDV9taW5fbG9nX3NpemUiKwoYQ29tbWl0U2VydmljZUxvZ1Jlc3BvbnNlEg8KB2NvbW1pdHMYASADKAwidwodQ29tbWl0U2VydmljZUxpc3RIZWFkc1JlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSGAoQa25vd25fY2hlY2twb2ludBgCIAEoCRIZCgxtaW5fbG9nX3NpemUYAyABKARIAIgBAUIPCg1fbWluX2xvZ19zaXplIo8BCh5Db21taXRTZXJ2aWNlTGlzdEhlYWRzUmVzcG9uc2USIAoDbG9nGAEgASgLMhMubmVsZXVzLnYxLkxvZ1Byb29mEiQKBWhlYWRzGAIgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwSJQoGc3RhdGVzGAMgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwieQoeQ29tbWl0U2VydmljZUNyZWF0ZUhlYWRSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEgwKBGhlYWQYAiABKAkSEwoGY29tbWl0GAMgASgMSACIAQESFwoPaWRlbXBvdGVuY3lfa2V5GAQgASgJQgkKB19jb21taXQiRgofQ29tbWl0U2VydmljZUNyZWF0ZUhlYWRSZXNwb25zZRIjCgdyZWNlaXB0GAEgASgLMhIubmVsZXVzLnYxLlJlY2VpcHQiiwEKHkNvbW1pdFNlcnZpY2VEZWxldGVIZWFkUmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRIMCgRoZWFkGAIgASgJEhwKD2V4cGVjdGVkX2NvbW1pdBgDIAEoDEgAiAEBEhcKD2lkZW1wb3RlbmN5X2tleRgEIAEoCUISChBfZXhwZWN0ZWRfY29tbWl0IkYKH0NvbW1pdFNlcnZpY2VEZWxldGVIZWFkUmVzcG9uc2USIwoHcmVjZWlwdBgBIAEoCzISLm5lbGV1cy52MS5SZWNlaXB0ItgBCh1Db21taXRTZXJ2aWNlUmVzZXRIZWFkUmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRIMCgRoZWFkGAIgASgJEhMKBmNvbW1pdBgDIAEoDEgAiAEBEhwKD2V4cGVjdGVkX2NvbW1pdBgEIAEoDEgBiAEBEhoKDWV4cGVjdGVkX3Jvb3QYBSABKAxIAogBARIXCg9pZGVtcG90ZW5jeV9rZXkYBiABKAlCCQoHX2NvbW1pdEISChBfZXhwZWN0ZWRfY29tbWl0QhAKDl9leHBlY3RlZF9yb290IkUKHkNvbW1pdFNlcnZpY2VSZXNldEhlYWRSZXNwb25zZRIjCgdyZWNlaXB0GAEgASgLMhIubmVsZXVzLnYxLlJlY2VpcHQiZwodQ29tbWl0U2VydmljZUNyZWF0ZVRhZ1JlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSCwoDdGFnGAIgASgJEg4KBmNvbW1pdBgDIAEoDBIXCg9pZGVtcG90ZW5jeV9rZXkYBCABKAkiRQoeQ29tbWl0U2VydmljZUNyZWF0ZVRhZ1Jlc3BvbnNlEiMKB3JlY2VpcHQYASABKAsyEi5uZWxldXMudjEuUmVjZWlwdCKJAQodQ29tbWl0U2VydmljZURlbGV0ZVRhZ1JlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSCwoDdGFnGAIgASgJEhwKD2V4cGVjdGVkX2NvbW1pdBgDIAEoDEgAiAEBEhcKD2lkZW1wb3RlbmN5X2tleRgEIAEoCUISChBfZXhwZWN0ZWRfY29tbWl0IkUKHkNvbW1pdFNlcnZpY2VEZWxldGVUYWdSZXNwb25zZRIjCgdyZWNlaXB0GAEgASgLMhIubmVsZXVzLnYxLlJlY2VpcHQihgEKHENvbW1pdFNlcnZpY2VMaXN0VGFnc1JlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSDgoGcHJlZml4GAIgASgJEhgKEGtub3duX2NoZWNrcG9pbnQYAyABKAkSGQoMbWluX2xvZ19zaXplGAQgASgESACIAQFCDwoNX21pbl9sb2dfc2l6ZSJnCh1Db21taXRTZXJ2aWNlTGlzdFRhZ3NSZXNwb25zZRIgCgNsb2cYASABKAsyEy5uZWxldXMudjEuTG9nUHJvb2YSJAoFbm9kZXMYAiADKAsyFS5uZWxldXMudjEuTm9kZVJldmVhbDKFCAoNQ29tbWl0U2VydmljZRJdCgZDcmVhdGUSJS5uZWxldXMudjEuQ29tbWl0U2VydmljZUNyZWF0ZVJlcXVlc3QaJi5uZWxldXMudjEuQ29tbWl0U2VydmljZUNyZWF0ZVJlc3BvbnNlIgSovBgDElcKA0dldBIiLm5lbGV1cy52MS5Db21taXRTZXJ2aWNlR2V0UmVxdWVzdBojLm5lbGV1cy52MS5Db21taXRTZXJ2aWNlR2V0UmVzcG9uc2UiB5ACAai8GAISWQoDTG9nEiIubmVsZXVzLnYxLkNvbW1pdFNlcnZpY2VMb2dSZXF1ZXN0GiMubmVsZXVzLnYxLkNvbW1pdFNlcnZpY2VMb2dSZXNwb25zZSIHkAIBqLwYAjABEmkKCUxpc3RIZWFkcxIoLm5lbGV1cy52MS5Db21taXRTZXJ2aWNlTGlzdEhlYWRzUmVxdWVzdBopLm5lbGV1cy52MS5Db21taXRTZXJ2aWNlTGlzdEhlYWRzUmVzcG9uc2UiB5ACAai8GAISaQoKQ3JlYXRlSGVhZBIpLm5lbGV1cy52MS5Db21taXRTZXJ2aWNlQ3JlYXRlSGVhZFJlcXVlc3QaKi5uZWxldXMudjEuQ29tbWl0U2VydmljZUNyZWF0ZUhlYWRSZXNwb25zZSIEqLwYAxJpCgpEZWxldGVIZWFkEikubmVsZXVzLnYxLkNvbW1pdFNlcnZpY2VEZWxldGVIZWFkUmVxdWVzdBoqLm5lbGV1cy52MS5Db21taXRTZXJ2aWNlRGVsZXRlSGVhZFJlc3BvbnNlIgSovBgDEmYKCVJlc2V0SGVhZBIoLm5lbGV1cy52MS5Db21taXRTZXJ2aWNlUmVzZXRIZWFkUmVxdWVzdBopLm5lbGV1cy52MS5Db21taXRTZXJ2aWNlUmVzZXRIZWFkUmVzcG9uc2UiBKi8GAMSZgoJQ3JlYXRlVGFnEigubmVsZXVzLnYxLkNvbW1pdFNlcnZpY2VDcmVhdGVUYWdSZXF1ZXN0GikubmVsZXVzLnYxLkNvbW1pdFNlcnZpY2VDcmVhdGVUYWdSZXNwb25zZSIEqLwYAxJmCglEZWxldGVUYWcSKC5uZWxldXMudjEuQ29tbWl0U2VydmljZURlbGV0ZVRhZ1JlcXVlc3QaKS5uZWxldXMudjEuQ29tbWl0U2VydmljZURlbGV0ZVRhZ1Jlc3BvbnNlIgSovBgDEmgKCExpc3RUYWdzEicubmVsZXVzLnYxLkNvbW1pdFNlcnZpY2VMaXN0VGFnc1JlcXVlc3QaKC5uZWxldXMudjEuQ29tbWl0U2VydmljZUxpc3RUYWdzUmVzcG9uc2UiB5ACAai8GAIwAUIzCg1kZXYubmVsZXVzLnYxUAFaIG5lbGV1cy5kZXYvZ28vbmVsZXVzL3YxO25lbGV1c3YxYgZwcm90bzM", [file_neleus_v1_options, file_neleus_v1_proof]);
 
 /**
  * Asks for a commit to be made.
@@ -229,6 +229,13 @@ export type CommitServiceLogRequest = Message<"neleus.v1.CommitServiceLogRequest
    * @generated from field: optional uint64 max_bytes = 5;
    */
   maxBytes?: bigint | undefined;
+
+  /**
+   * Leaves that the log must have at least: see ReadSelector. Absent: any number.
+   *
+   * @generated from field: optional uint64 min_log_size = 6;
+   */
+  minLogSize?: bigint | undefined;
 };
 
 /**
@@ -278,6 +285,13 @@ export type CommitServiceListHeadsRequest = Message<"neleus.v1.CommitServiceList
    * @generated from field: string known_checkpoint = 2;
    */
   knownCheckpoint: string;
+
+  /**
+   * Leaves that the log must have at least: see ReadSelector. Absent: any number.
+   *
+   * @generated from field: optional uint64 min_log_size = 3;
+   */
+  minLogSize?: bigint | undefined;
 };
 
 /**
@@ -451,6 +465,282 @@ export const CommitServiceDeleteHeadResponseSchema: GenMessage<CommitServiceDele
   messageDesc(file_neleus_v1_commit, 11);
 
 /**
+ * Asks for a head to be moved.
+ *
+ * @generated from message neleus.v1.CommitServiceResetHeadRequest
+ */
+export type CommitServiceResetHeadRequest = Message<"neleus.v1.CommitServiceResetHeadRequest"> & {
+  /**
+   * Name of the database; empty means "default".
+   *
+   * @generated from field: string database = 1;
+   */
+  database: string;
+
+  /**
+   * Name of the head.
+   *
+   * @generated from field: string head = 2;
+   */
+  head: string;
+
+  /**
+   * The commit it is to be at, 32 bytes, with nothing else staged; absent: no commit, and empty state and ledger.
+   *
+   * @generated from field: optional bytes commit = 3;
+   */
+  commit?: Uint8Array | undefined;
+
+  /**
+   * Where set, the head's commit must be this (32 bytes), or there must be none (empty).
+   *
+   * @generated from field: optional bytes expected_commit = 4;
+   */
+  expectedCommit?: Uint8Array | undefined;
+
+  /**
+   * Where set, the head's staged root must be this, 32 bytes: so that nothing is dropped that the caller has not seen.
+   *
+   * @generated from field: optional bytes expected_root = 5;
+   */
+  expectedRoot?: Uint8Array | undefined;
+
+  /**
+   * Makes the request safe to repeat, for 24 hours: 1 to 128 printable characters of ASCII, best random. Empty: none.
+   * It is bound to every field above.
+   *
+   * @generated from field: string idempotency_key = 6;
+   */
+  idempotencyKey: string;
+};
+
+/**
+ * Describes the message neleus.v1.CommitServiceResetHeadRequest.
+ * Use `create(CommitServiceResetHeadRequestSchema)` to create a new message.
+ */
+export const CommitServiceResetHeadRequestSchema: GenMessage<CommitServiceResetHeadRequest> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_commit, 12);
+
+/**
+ * The head has moved.
+ *
+ * @generated from message neleus.v1.CommitServiceResetHeadResponse
+ */
+export type CommitServiceResetHeadResponse = Message<"neleus.v1.CommitServiceResetHeadResponse"> & {
+  /**
+   * Where the log contains the move.
+   *
+   * @generated from field: neleus.v1.Receipt receipt = 1;
+   */
+  receipt?: Receipt | undefined;
+};
+
+/**
+ * Describes the message neleus.v1.CommitServiceResetHeadResponse.
+ * Use `create(CommitServiceResetHeadResponseSchema)` to create a new message.
+ */
+export const CommitServiceResetHeadResponseSchema: GenMessage<CommitServiceResetHeadResponse> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_commit, 13);
+
+/**
+ * Asks for a new tag.
+ *
+ * @generated from message neleus.v1.CommitServiceCreateTagRequest
+ */
+export type CommitServiceCreateTagRequest = Message<"neleus.v1.CommitServiceCreateTagRequest"> & {
+  /**
+   * Name of the database; empty means "default".
+   *
+   * @generated from field: string database = 1;
+   */
+  database: string;
+
+  /**
+   * Name of the tag: 1 to 128 characters of A-Z a-z 0-9 . _ - and / between parts; no part is "." or "..".
+   *
+   * @generated from field: string tag = 2;
+   */
+  tag: string;
+
+  /**
+   * The commit it names, 32 bytes.
+   *
+   * @generated from field: bytes commit = 3;
+   */
+  commit: Uint8Array;
+
+  /**
+   * Makes the request safe to repeat, for 24 hours: 1 to 128 printable characters of ASCII, best random. Empty: none.
+   * It is bound to every field above.
+   *
+   * @generated from field: string idempotency_key = 4;
+   */
+  idempotencyKey: string;
+};
+
+/**
+ * Describes the message neleus.v1.CommitServiceCreateTagRequest.
+ * Use `create(CommitServiceCreateTagRequestSchema)` to create a new message.
+ */
+export const CommitServiceCreateTagRequestSchema: GenMessage<CommitServiceCreateTagRequest> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_commit, 14);
+
+/**
+ * The tag exists.
+ *
+ * @generated from message neleus.v1.CommitServiceCreateTagResponse
+ */
+export type CommitServiceCreateTagResponse = Message<"neleus.v1.CommitServiceCreateTagResponse"> & {
+  /**
+   * Where the log contains it.
+   *
+   * @generated from field: neleus.v1.Receipt receipt = 1;
+   */
+  receipt?: Receipt | undefined;
+};
+
+/**
+ * Describes the message neleus.v1.CommitServiceCreateTagResponse.
+ * Use `create(CommitServiceCreateTagResponseSchema)` to create a new message.
+ */
+export const CommitServiceCreateTagResponseSchema: GenMessage<CommitServiceCreateTagResponse> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_commit, 15);
+
+/**
+ * Asks for a tag to be removed.
+ *
+ * @generated from message neleus.v1.CommitServiceDeleteTagRequest
+ */
+export type CommitServiceDeleteTagRequest = Message<"neleus.v1.CommitServiceDeleteTagRequest"> & {
+  /**
+   * Name of the database; empty means "default".
+   *
+   * @generated from field: string database = 1;
+   */
+  database: string;
+
+  /**
+   * Name of the tag.
+   *
+   * @generated from field: string tag = 2;
+   */
+  tag: string;
+
+  /**
+   * Where set, the tag's commit must be this, 32 bytes.
+   *
+   * @generated from field: optional bytes expected_commit = 3;
+   */
+  expectedCommit?: Uint8Array | undefined;
+
+  /**
+   * Makes the request safe to repeat, for 24 hours: 1 to 128 printable characters of ASCII, best random. Empty: none.
+   * It is bound to every field above.
+   *
+   * @generated from field: string idempotency_key = 4;
+   */
+  idempotencyKey: string;
+};
+
+/**
+ * Describes the message neleus.v1.CommitServiceDeleteTagRequest.
+ * Use `create(CommitServiceDeleteTagRequestSchema)` to create a new message.
+ */
+export const CommitServiceDeleteTagRequestSchema: GenMessage<CommitServiceDeleteTagRequest> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_commit, 16);
+
+/**
+ * The tag is gone.
+ *
+ * @generated from message neleus.v1.CommitServiceDeleteTagResponse
+ */
+export type CommitServiceDeleteTagResponse = Message<"neleus.v1.CommitServiceDeleteTagResponse"> & {
+  /**
+   * Where the log contains its removal.
+   *
+   * @generated from field: neleus.v1.Receipt receipt = 1;
+   */
+  receipt?: Receipt | undefined;
+};
+
+/**
+ * Describes the message neleus.v1.CommitServiceDeleteTagResponse.
+ * Use `create(CommitServiceDeleteTagResponseSchema)` to create a new message.
+ */
+export const CommitServiceDeleteTagResponseSchema: GenMessage<CommitServiceDeleteTagResponse> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_commit, 17);
+
+/**
+ * Asks for tags.
+ *
+ * @generated from message neleus.v1.CommitServiceListTagsRequest
+ */
+export type CommitServiceListTagsRequest = Message<"neleus.v1.CommitServiceListTagsRequest"> & {
+  /**
+   * Name of the database; empty means "default".
+   *
+   * @generated from field: string database = 1;
+   */
+  database: string;
+
+  /**
+   * Only tags whose names start with this, at most 128 characters of those that names have; empty: all.
+   *
+   * @generated from field: string prefix = 2;
+   */
+  prefix: string;
+
+  /**
+   * The last checkpoint that the caller has seen, as text; empty where it has seen none.
+   *
+   * @generated from field: string known_checkpoint = 3;
+   */
+  knownCheckpoint: string;
+
+  /**
+   * Leaves that the log must have at least: see ReadSelector. Absent: any number.
+   *
+   * @generated from field: optional uint64 min_log_size = 4;
+   */
+  minLogSize?: bigint | undefined;
+};
+
+/**
+ * Describes the message neleus.v1.CommitServiceListTagsRequest.
+ * Use `create(CommitServiceListTagsRequestSchema)` to create a new message.
+ */
+export const CommitServiceListTagsRequestSchema: GenMessage<CommitServiceListTagsRequest> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_commit, 18);
+
+/**
+ * A part of all tags. The first message alone holds the log; nodes follow each other in the order of the scan.
+ *
+ * @generated from message neleus.v1.CommitServiceListTagsResponse
+ */
+export type CommitServiceListTagsResponse = Message<"neleus.v1.CommitServiceListTagsResponse"> & {
+  /**
+   * From the checkpoint to the refs root.
+   *
+   * @generated from field: neleus.v1.LogProof log = 1;
+   */
+  log?: LogProof | undefined;
+
+  /**
+   * Witness over the refs map (kind 4) for the range of keys that start with "tags/" and the prefix.
+   *
+   * @generated from field: repeated neleus.v1.NodeReveal nodes = 2;
+   */
+  nodes: NodeReveal[];
+};
+
+/**
+ * Describes the message neleus.v1.CommitServiceListTagsResponse.
+ * Use `create(CommitServiceListTagsResponseSchema)` to create a new message.
+ */
+export const CommitServiceListTagsResponseSchema: GenMessage<CommitServiceListTagsResponse> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_commit, 19);
+
+/**
  * A commit (FORMATS section 6) names its parents, a state root and a ledger root. A head is a named line of commits with a
  * staged state and ledger on top.
  *
@@ -529,6 +819,56 @@ export const CommitService: GenService<{
     methodKind: "unary";
     input: typeof CommitServiceDeleteHeadRequestSchema;
     output: typeof CommitServiceDeleteHeadResponseSchema;
+  },
+  /**
+   * Moves a head to any commit, or to none, and drops what is staged on it. The move is logged as every other; commits
+   * that the head had before stay readable by hash until garbage is collected.
+   *
+   * NOT_FOUND: no such head or commit. ABORTED: its commit or its staged root is not the expected one. ALREADY_EXISTS: the
+   * idempotency key was used for another request.
+   *
+   * @generated from rpc neleus.v1.CommitService.ResetHead
+   */
+  resetHead: {
+    methodKind: "unary";
+    input: typeof CommitServiceResetHeadRequestSchema;
+    output: typeof CommitServiceResetHeadResponseSchema;
+  },
+  /**
+   * Names a commit. A tag does not move: delete it and make it anew.
+   *
+   * ALREADY_EXISTS: the tag exists, or the idempotency key was used for another request. NOT_FOUND: no such commit.
+   * RESOURCE_EXHAUSTED: too many tags.
+   *
+   * @generated from rpc neleus.v1.CommitService.CreateTag
+   */
+  createTag: {
+    methodKind: "unary";
+    input: typeof CommitServiceCreateTagRequestSchema;
+    output: typeof CommitServiceCreateTagResponseSchema;
+  },
+  /**
+   * Removes a tag.
+   *
+   * NOT_FOUND: no such tag. ABORTED: its commit is not the expected one. ALREADY_EXISTS: the idempotency key was used for
+   * another request.
+   *
+   * @generated from rpc neleus.v1.CommitService.DeleteTag
+   */
+  deleteTag: {
+    methodKind: "unary";
+    input: typeof CommitServiceDeleteTagRequestSchema;
+    output: typeof CommitServiceDeleteTagResponseSchema;
+  },
+  /**
+   * All tags with their commits, or those whose names start alike, and the proof that there are no others.
+   *
+   * @generated from rpc neleus.v1.CommitService.ListTags
+   */
+  listTags: {
+    methodKind: "server_streaming";
+    input: typeof CommitServiceListTagsRequestSchema;
+    output: typeof CommitServiceListTagsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_neleus_v1_commit, 0);

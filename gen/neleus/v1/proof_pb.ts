@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file neleus/v1/proof.proto.
  */
 export const file_neleus_v1_proof: GenFile = /*@__PURE__*/
-  fileDesc("ChVuZWxldXMvdjEvcHJvb2YucHJvdG8SCW5lbGV1cy52MSJ7CgpOb2RlUmV2ZWFsEgwKBGtpbmQYASABKA0SDQoFbGV2ZWwYAiABKA0SDQoFY291bnQYAyABKA0SDQoFdG90YWwYBCABKAQSDwoHaW5kaWNlcxgFIAMoDRIPCgdlbnRyaWVzGAYgAygMEhAKCHNpYmxpbmdzGAcgASgMIlgKDFJlYWRTZWxlY3RvchIQCgZzdGFnZWQYASABKAlIABIOCgRoZWFkGAIgASgJSAASEAoGY29tbWl0GAMgASgMSAASDgoEcm9vdBgEIAEoDEgAQgQKAmF0Ij4KDFJlYWRQb3NpdGlvbhIMCgRyb290GAEgASgMEg4KBmNvbW1pdBgCIAEoDBIQCghsb2dfc2l6ZRgDIAEoBCJUCghMb2dQcm9vZhISCgpjaGVja3BvaW50GAEgASgJEhMKC2NvbnNpc3RlbmN5GAIgAygMEgwKBGxlYWYYAyABKAwSEQoJaW5jbHVzaW9uGAQgAygMIm8KCFNuYXBzaG90EgwKBGhlYWQYASABKAkSIAoDbG9nGAIgASgLMhMubmVsZXVzLnYxLkxvZ1Byb29mEiMKBHJlZnMYAyADKAsyFS5uZWxldXMudjEuTm9kZVJldmVhbBIOCgZjb21taXQYBCABKAwiMAoHUmVjZWlwdBIRCglsb2dfaW5kZXgYASABKAQSEgoKY2hlY2twb2ludBgCIAEoCSKCAQoeUHJvb2ZTZXJ2aWNlR2V0U25hcHNob3RSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEgwKBGhlYWQYAiABKAkSGAoQa25vd25fY2hlY2twb2ludBgDIAEoCRIXCgptYXhfYWdlX21zGAQgASgESACIAQFCDQoLX21heF9hZ2VfbXMiSAofUHJvb2ZTZXJ2aWNlR2V0U25hcHNob3RSZXNwb25zZRIlCghzbmFwc2hvdBgBIAEoCzITLm5lbGV1cy52MS5TbmFwc2hvdCJOCiBQcm9vZlNlcnZpY2VHZXRDaGVja3BvaW50UmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRIYChBrbm93bl9jaGVja3BvaW50GAIgASgJIkUKIVByb29mU2VydmljZUdldENoZWNrcG9pbnRSZXNwb25zZRIgCgNsb2cYASABKAsyEy5uZWxldXMudjEuTG9nUHJvb2YifQodUHJvb2ZTZXJ2aWNlUHJvdmVTdGF0ZVJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSIwoCYXQYAiABKAsyFy5uZWxldXMudjEuUmVhZFNlbGVjdG9yEgsKA2tleRgDIAEoDBIYChBrbm93bl9jaGVja3BvaW50GAQgASgJIr4BCgpTdGF0ZVByb29mEgwKBHR5cGUYASABKAkSDAoEcm9vdBgCIAEoDBILCgNrZXkYAyABKAwSDwoHcHJlc2VudBgEIAEoCBISCgV2YWx1ZRgFIAEoDEgAiAEBEiQKBW5vZGVzGAYgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwSIgoFY2hhaW4YByABKAsyEy5uZWxldXMudjEuU25hcHNob3QSDgoGc3RhZ2VkGAggASgIQggKBl92YWx1ZSJGCh5Qcm9vZlNlcnZpY2VQcm92ZVN0YXRlUmVzcG9uc2USJAoFcHJvb2YYASABKAsyFS5uZWxldXMudjEuU3RhdGVQcm9vZiKWAQodUHJvb2ZTZXJ2aWNlUHJvdmVSYW5nZVJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSIwoCYXQYAiABKAsyFy5uZWxldXMudjEuUmVhZFNlbGVjdG9yEgwKBGZyb20YAyABKAwSDwoCdG8YBCABKAxIAIgBARIYChBrbm93bl9jaGVja3BvaW50GAUgASgJQgUKA190byKoAQoKUmFuZ2VQcm9vZhIMCgR0eXBlGAEgASgJEgwKBHJvb3QYAiABKAwSDAoEZnJvbRgDIAEoDBIPCgJ0bxgEIAEoDEgAiAEBEiQKBW5vZGVzGAUgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwSIgoFY2hhaW4YBiABKAsyEy5uZWxldXMudjEuU25hcHNob3QSDgoGc3RhZ2VkGAcgASgIQgUKA190byJGCh5Qcm9vZlNlcnZpY2VQcm92ZVJhbmdlUmVzcG9uc2USJAoFcHJvb2YYASABKAsyFS5uZWxldXMudjEuUmFuZ2VQcm9vZiKRAQodUHJvb2ZTZXJ2aWNlUHJvdmVDaHVua1JlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSEAoIbWFuaWZlc3QYAiABKAwSDQoFaW5kZXgYAyABKAQSIwoCYXQYBCABKAsyFy5uZWxldXMudjEuUmVhZFNlbGVjdG9yEhgKEGtub3duX2NoZWNrcG9pbnQYBSABKAkiVAoJQmxvYlNsaWNlEgwKBHNpemUYASABKAQSDQoFc3RhcnQYAiABKAQSCwoDZW5kGAMgASgEEg8KB3BhcmVudHMYBCABKAwSDAoEZGF0YRgFIAEoDCKMAgoKQ2h1bmtQcm9vZhIMCgR0eXBlGAEgASgJEhAKCG1hbmlmZXN0GAIgASgMEg0KBWluZGV4GAMgASgEEiQKBW5vZGVzGAQgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwSIwoFc2xpY2UYBSABKAsyFC5uZWxldXMudjEuQmxvYlNsaWNlEhMKC2xlZGdlcl9yb290GAYgASgMEisKDGxlZGdlcl9ub2RlcxgHIAMoCzIVLm5lbGV1cy52MS5Ob2RlUmV2ZWFsEg4KBmNvbW1pdBgIIAEoDBIiCgVjaGFpbhgJIAEoCzITLm5lbGV1cy52MS5TbmFwc2hvdBIOCgZzdGFnZWQYCiABKAgiRgoeUHJvb2ZTZXJ2aWNlUHJvdmVDaHVua1Jlc3BvbnNlEiQKBXByb29mGAEgASgLMhUubmVsZXVzLnYxLkNodW5rUHJvb2YytQQKDFByb29mU2VydmljZRJqCgtHZXRTbmFwc2hvdBIpLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VHZXRTbmFwc2hvdFJlcXVlc3QaKi5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlR2V0U25hcHNob3RSZXNwb25zZSIEqLwYAhJzCg1HZXRDaGVja3BvaW50EisubmVsZXVzLnYxLlByb29mU2VydmljZUdldENoZWNrcG9pbnRSZXF1ZXN0GiwubmVsZXVzLnYxLlByb29mU2VydmljZUdldENoZWNrcG9pbnRSZXNwb25zZSIHkAIBqLwYAhJqCgpQcm92ZVN0YXRlEigubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlU3RhdGVSZXF1ZXN0GikubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlU3RhdGVSZXNwb25zZSIHkAIBqLwYAhJsCgpQcm92ZVJhbmdlEigubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlUmFuZ2VSZXF1ZXN0GikubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlUmFuZ2VSZXNwb25zZSIHkAIBqLwYAjABEmoKClByb3ZlQ2h1bmsSKC5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlUHJvdmVDaHVua1JlcXVlc3QaKS5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlUHJvdmVDaHVua1Jlc3BvbnNlIgeQAgGovBgCQjMKDWRldi5uZWxldXMudjFQAVogbmVsZXVzLmRldi9nby9uZWxldXMvdjE7bmVsZXVzdjFiBnByb3RvMw", [file_neleus_v1_options]);
+  fileDesc("ChVuZWxldXMvdjEvcHJvb2YucHJvdG8SCW5lbGV1cy52MSJ7CgpOb2RlUmV2ZWFsEgwKBGtpbmQYASABKA0SDQoFbGV2ZWwYAiABKA0SDQoFY291bnQYAyABKA0SDQoFdG90YWwYBCABKAQSDwoHaW5kaWNlcxgFIAMoDRIPCgdlbnRyaWVzGAYgAygMEhAKCHNpYmxpbmdzGAcgASgMIpMBCgxSZWFkU2VsZWN0b3ISEAoGc3RhZ2VkGAEgASgJSAASDgoEaGVhZBgCIAEoCUgAEhAKBmNvbW1pdBgDIAEoDEgAEg4KBHJvb3QYBCABKAxIABINCgN0YWcYBSABKAlIABIZCgxtaW5fbG9nX3NpemUYBiABKARIAYgBAUIECgJhdEIPCg1fbWluX2xvZ19zaXplIj4KDFJlYWRQb3NpdGlvbhIMCgRyb290GAEgASgMEg4KBmNvbW1pdBgCIAEoDBIQCghsb2dfc2l6ZRgDIAEoBCJUCghMb2dQcm9vZhISCgpjaGVja3BvaW50GAEgASgJEhMKC2NvbnNpc3RlbmN5GAIgAygMEgwKBGxlYWYYAyABKAwSEQoJaW5jbHVzaW9uGAQgAygMInwKCFNuYXBzaG90EgwKBGhlYWQYASABKAkSIAoDbG9nGAIgASgLMhMubmVsZXVzLnYxLkxvZ1Byb29mEiMKBHJlZnMYAyADKAsyFS5uZWxldXMudjEuTm9kZVJldmVhbBIOCgZjb21taXQYBCABKAwSCwoDdGFnGAUgASgJIjAKB1JlY2VpcHQSEQoJbG9nX2luZGV4GAEgASgEEhIKCmNoZWNrcG9pbnQYAiABKAkiuwEKHlByb29mU2VydmljZUdldFNuYXBzaG90UmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRIMCgRoZWFkGAIgASgJEhgKEGtub3duX2NoZWNrcG9pbnQYAyABKAkSFwoKbWF4X2FnZV9tcxgEIAEoBEgAiAEBEgsKA3RhZxgFIAEoCRIZCgxtaW5fbG9nX3NpemUYBiABKARIAYgBAUINCgtfbWF4X2FnZV9tc0IPCg1fbWluX2xvZ19zaXplIkgKH1Byb29mU2VydmljZUdldFNuYXBzaG90UmVzcG9uc2USJQoIc25hcHNob3QYASABKAsyEy5uZWxldXMudjEuU25hcHNob3QiegogUHJvb2ZTZXJ2aWNlR2V0Q2hlY2twb2ludFJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSGAoQa25vd25fY2hlY2twb2ludBgCIAEoCRIZCgxtaW5fbG9nX3NpemUYAyABKARIAIgBAUIPCg1fbWluX2xvZ19zaXplIkUKIVByb29mU2VydmljZUdldENoZWNrcG9pbnRSZXNwb25zZRIgCgNsb2cYASABKAsyEy5uZWxldXMudjEuTG9nUHJvb2YifQodUHJvb2ZTZXJ2aWNlUHJvdmVTdGF0ZVJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSIwoCYXQYAiABKAsyFy5uZWxldXMudjEuUmVhZFNlbGVjdG9yEgsKA2tleRgDIAEoDBIYChBrbm93bl9jaGVja3BvaW50GAQgASgJIr4BCgpTdGF0ZVByb29mEgwKBHR5cGUYASABKAkSDAoEcm9vdBgCIAEoDBILCgNrZXkYAyABKAwSDwoHcHJlc2VudBgEIAEoCBISCgV2YWx1ZRgFIAEoDEgAiAEBEiQKBW5vZGVzGAYgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwSIgoFY2hhaW4YByABKAsyEy5uZWxldXMudjEuU25hcHNob3QSDgoGc3RhZ2VkGAggASgIQggKBl92YWx1ZSJGCh5Qcm9vZlNlcnZpY2VQcm92ZVN0YXRlUmVzcG9uc2USJAoFcHJvb2YYASABKAsyFS5uZWxldXMudjEuU3RhdGVQcm9vZiKWAQodUHJvb2ZTZXJ2aWNlUHJvdmVSYW5nZVJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSIwoCYXQYAiABKAsyFy5uZWxldXMudjEuUmVhZFNlbGVjdG9yEgwKBGZyb20YAyABKAwSDwoCdG8YBCABKAxIAIgBARIYChBrbm93bl9jaGVja3BvaW50GAUgASgJQgUKA190byKoAQoKUmFuZ2VQcm9vZhIMCgR0eXBlGAEgASgJEgwKBHJvb3QYAiABKAwSDAoEZnJvbRgDIAEoDBIPCgJ0bxgEIAEoDEgAiAEBEiQKBW5vZGVzGAUgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwSIgoFY2hhaW4YBiABKAsyEy5uZWxldXMudjEuU25hcHNob3QSDgoGc3RhZ2VkGAcgASgIQgUKA190byJGCh5Qcm9vZlNlcnZpY2VQcm92ZVJhbmdlUmVzcG9uc2USJAoFcHJvb2YYASABKAsyFS5uZWxldXMudjEuUmFuZ2VQcm9vZiKRAQodUHJvb2ZTZXJ2aWNlUHJvdmVDaHVua1JlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSEAoIbWFuaWZlc3QYAiABKAwSDQoFaW5kZXgYAyABKAQSIwoCYXQYBCABKAsyFy5uZWxldXMudjEuUmVhZFNlbGVjdG9yEhgKEGtub3duX2NoZWNrcG9pbnQYBSABKAkiVAoJQmxvYlNsaWNlEgwKBHNpemUYASABKAQSDQoFc3RhcnQYAiABKAQSCwoDZW5kGAMgASgEEg8KB3BhcmVudHMYBCABKAwSDAoEZGF0YRgFIAEoDCKMAgoKQ2h1bmtQcm9vZhIMCgR0eXBlGAEgASgJEhAKCG1hbmlmZXN0GAIgASgMEg0KBWluZGV4GAMgASgEEiQKBW5vZGVzGAQgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwSIwoFc2xpY2UYBSABKAsyFC5uZWxldXMudjEuQmxvYlNsaWNlEhMKC2xlZGdlcl9yb290GAYgASgMEisKDGxlZGdlcl9ub2RlcxgHIAMoCzIVLm5lbGV1cy52MS5Ob2RlUmV2ZWFsEg4KBmNvbW1pdBgIIAEoDBIiCgVjaGFpbhgJIAEoCzITLm5lbGV1cy52MS5TbmFwc2hvdBIOCgZzdGFnZWQYCiABKAgiRgoeUHJvb2ZTZXJ2aWNlUHJvdmVDaHVua1Jlc3BvbnNlEiQKBXByb29mGAEgASgLMhUubmVsZXVzLnYxLkNodW5rUHJvb2YytQQKDFByb29mU2VydmljZRJqCgtHZXRTbmFwc2hvdBIpLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VHZXRTbmFwc2hvdFJlcXVlc3QaKi5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlR2V0U25hcHNob3RSZXNwb25zZSIEqLwYAhJzCg1HZXRDaGVja3BvaW50EisubmVsZXVzLnYxLlByb29mU2VydmljZUdldENoZWNrcG9pbnRSZXF1ZXN0GiwubmVsZXVzLnYxLlByb29mU2VydmljZUdldENoZWNrcG9pbnRSZXNwb25zZSIHkAIBqLwYAhJqCgpQcm92ZVN0YXRlEigubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlU3RhdGVSZXF1ZXN0GikubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlU3RhdGVSZXNwb25zZSIHkAIBqLwYAhJsCgpQcm92ZVJhbmdlEigubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlUmFuZ2VSZXF1ZXN0GikubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlUmFuZ2VSZXNwb25zZSIHkAIBqLwYAjABEmoKClByb3ZlQ2h1bmsSKC5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlUHJvdmVDaHVua1JlcXVlc3QaKS5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlUHJvdmVDaHVua1Jlc3BvbnNlIgeQAgGovBgCQjMKDWRldi5uZWxldXMudjFQAVogbmVsZXVzLmRldi9nby9uZWxldXMvdjE7bmVsZXVzdjFiBnByb3RvMw", [file_neleus_v1_options]);
 
 /**
  * One partly shown node of an ordered map (FORMATS section 4). A witness is a list of these in the order in which the
@@ -124,7 +124,24 @@ export type ReadSelector = Message<"neleus.v1.ReadSelector"> & {
      */
     value: Uint8Array;
     case: "root";
+  } | {
+    /**
+     * Name of a tag: the state of its commit.
+     *
+     * @generated from field: string tag = 5;
+     */
+    value: string;
+    case: "tag";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * Leaves that the log must have at least when this is read: one more than the log index of a receipt, and the answer is
+   * not older than that write. Where the log is shorter the call waits a few seconds, then it is FAILED_PRECONDITION
+   * (ROLLED_BACK): the server lags behind what the caller has seen, or its log was rolled back. Absent: any number.
+   *
+   * @generated from field: optional uint64 min_log_size = 6;
+   */
+  minLogSize?: bigint | undefined;
 };
 
 /**
@@ -213,13 +230,13 @@ export const LogProofSchema: GenMessage<LogProof> = /*@__PURE__*/
   messageDesc(file_neleus_v1_proof, 3);
 
 /**
- * The verified upper chain of one head. Everything below it hangs on the roots that it proves.
+ * The verified upper chain of one head or tag. Everything below it hangs on the roots that it proves.
  *
  * @generated from message neleus.v1.Snapshot
  */
 export type Snapshot = Message<"neleus.v1.Snapshot"> & {
   /**
-   * Name of the head.
+   * Name of the head; empty for a tag.
    *
    * @generated from field: string head = 1;
    */
@@ -233,19 +250,26 @@ export type Snapshot = Message<"neleus.v1.Snapshot"> & {
   log?: LogProof | undefined;
 
   /**
-   * One witness over the refs map (kind 4) for two keys: "heads/<head>", absent while the head has no commit, and
-   * "states/<head>", its staged roots.
+   * Of a head: one witness over the refs map (kind 4) for two keys, "heads/<head>", absent while the head has no commit,
+   * and "states/<head>", its staged roots. Of a tag: a witness for the one key "tags/<tag>".
    *
    * @generated from field: repeated neleus.v1.NodeReveal refs = 3;
    */
   refs: NodeReveal[];
 
   /**
-   * DAG-CBOR of the head's newest commit; empty while it has none.
+   * DAG-CBOR of the head's newest commit, or of the tag's; empty while the head has none.
    *
    * @generated from field: bytes commit = 4;
    */
   commit: Uint8Array;
+
+  /**
+   * Name of the tag; empty for a head.
+   *
+   * @generated from field: string tag = 5;
+   */
+  tag: string;
 };
 
 /**
@@ -285,7 +309,7 @@ export const ReceiptSchema: GenMessage<Receipt> = /*@__PURE__*/
   messageDesc(file_neleus_v1_proof, 5);
 
 /**
- * Asks for the upper chain of a head.
+ * Asks for the upper chain of a head or a tag.
  *
  * @generated from message neleus.v1.ProofServiceGetSnapshotRequest
  */
@@ -298,7 +322,7 @@ export type ProofServiceGetSnapshotRequest = Message<"neleus.v1.ProofServiceGetS
   database: string;
 
   /**
-   * Name of the head.
+   * Name of the head; empty where a tag is named.
    *
    * @generated from field: string head = 2;
    */
@@ -319,6 +343,20 @@ export type ProofServiceGetSnapshotRequest = Message<"neleus.v1.ProofServiceGetS
    * @generated from field: optional uint64 max_age_ms = 4;
    */
   maxAgeMs?: bigint | undefined;
+
+  /**
+   * Name of the tag; empty where a head is named.
+   *
+   * @generated from field: string tag = 5;
+   */
+  tag: string;
+
+  /**
+   * Leaves that the log must have at least: see ReadSelector. Absent: any number.
+   *
+   * @generated from field: optional uint64 min_log_size = 6;
+   */
+  minLogSize?: bigint | undefined;
 };
 
 /**
@@ -329,7 +367,7 @@ export const ProofServiceGetSnapshotRequestSchema: GenMessage<ProofServiceGetSna
   messageDesc(file_neleus_v1_proof, 6);
 
 /**
- * The upper chain of a head.
+ * The upper chain.
  *
  * @generated from message neleus.v1.ProofServiceGetSnapshotResponse
  */
@@ -368,6 +406,13 @@ export type ProofServiceGetCheckpointRequest = Message<"neleus.v1.ProofServiceGe
    * @generated from field: string known_checkpoint = 2;
    */
   knownCheckpoint: string;
+
+  /**
+   * Leaves that the log must have at least: see ReadSelector. Absent: any number.
+   *
+   * @generated from field: optional uint64 min_log_size = 3;
+   */
+  minLogSize?: bigint | undefined;
 };
 
 /**
@@ -412,7 +457,7 @@ export type ProofServiceProveStateRequest = Message<"neleus.v1.ProofServiceProve
   database: string;
 
   /**
-   * What to read. With staged or head the proof holds the chain up to the checkpoint.
+   * What to read. With staged, head or tag the proof holds the chain up to the checkpoint.
    *
    * @generated from field: neleus.v1.ReadSelector at = 2;
    */
@@ -489,7 +534,7 @@ export type StateProof = Message<"neleus.v1.StateProof"> & {
   nodes: NodeReveal[];
 
   /**
-   * Above the root, where a head was asked for.
+   * Above the root, where a head or tag was asked for.
    *
    * @generated from field: neleus.v1.Snapshot chain = 7;
    */
@@ -545,7 +590,7 @@ export type ProofServiceProveRangeRequest = Message<"neleus.v1.ProofServiceProve
   database: string;
 
   /**
-   * What to read. With staged or head the proof holds the chain up to the checkpoint.
+   * What to read. With staged, head or tag the proof holds the chain up to the checkpoint.
    *
    * @generated from field: neleus.v1.ReadSelector at = 2;
    */
@@ -622,7 +667,7 @@ export type RangeProof = Message<"neleus.v1.RangeProof"> & {
   nodes: NodeReveal[];
 
   /**
-   * Above the root, where a head was asked for.
+   * Above the root, where a head or tag was asked for.
    *
    * @generated from field: neleus.v1.Snapshot chain = 6;
    */
@@ -693,7 +738,7 @@ export type ProofServiceProveChunkRequest = Message<"neleus.v1.ProofServiceProve
   index: bigint;
 
   /**
-   * Where the document is to be found in the ledger: staged, head or commit. Absent: the proof ends at the manifest.
+   * Where the document is to be found in the ledger: staged, head, tag or commit. Absent: the proof ends at the manifest.
    *
    * @generated from field: neleus.v1.ReadSelector at = 4;
    */
@@ -819,14 +864,14 @@ export type ChunkProof = Message<"neleus.v1.ChunkProof"> & {
   ledgerNodes: NodeReveal[];
 
   /**
-   * DAG-CBOR of the commit that holds the ledger root, where a commit was asked for without a head.
+   * DAG-CBOR of the commit that holds the ledger root, where a commit was asked for by its hash.
    *
    * @generated from field: bytes commit = 8;
    */
   commit: Uint8Array;
 
   /**
-   * Above the ledger root, where a head was asked for.
+   * Above the ledger root, where a head or tag was asked for.
    *
    * @generated from field: neleus.v1.Snapshot chain = 9;
    */
@@ -875,10 +920,10 @@ export const ProofServiceProveChunkResponseSchema: GenMessage<ProofServiceProveC
  */
 export const ProofService: GenService<{
   /**
-   * The whole chain above a head's state: checkpoint, newest log leaf, refs, commit. A client that holds a verified
+   * The whole chain above the state of a head or tag: checkpoint, newest log leaf, refs, commit. A client that holds a verified
    * snapshot needs only one witness for each further read.
    *
-   * NOT_FOUND: no such database or head. INVALID_ARGUMENT: the known checkpoint does not parse.
+   * NOT_FOUND: no such database, head or tag. INVALID_ARGUMENT: the known checkpoint does not parse.
    *
    * @generated from rpc neleus.v1.ProofService.GetSnapshot
    */

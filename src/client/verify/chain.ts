@@ -1,12 +1,12 @@
-// From a refs root down to the roots of a head (FORMATS §7): refs witness → commit → state and ledger roots.
+// From a refs root down to the roots of a head or tag (FORMATS §7): refs witness → commit → state and ledger roots.
 //
 // What stands above the refs root, the log, is LogTrust's for a client that has a key pinned, and `proof.ts`'s for a
 // proof in a file.
 import { toHex } from "../../core/bytes.js";
 import { VerificationFailed } from "../../core/errors.js";
 import type { CommitHash, Digest, MapRoot } from "../../core/hashes.js";
-import { getMany, MapKind } from "../../core/map/index.js";
-import { commitCell, headKey, stagedCell, stagedKey } from "../../core/object/index.js";
+import { get, getMany, MapKind } from "../../core/map/index.js";
+import { commitCell, headKey, stagedCell, stagedKey, tagKey } from "../../core/object/index.js";
 import type { NodeReveal, Snapshot } from "../../../gen/neleus/v1/proof_pb.js";
 import { receivedCommit } from "../object.js";
 import { verifying, verifyNodes } from "../received.js";
@@ -67,8 +67,29 @@ export function headChain(
     if (snapshot.commit.length === 0) return { ...refs, commit: undefined };
     throw new VerificationFailed(`head "${snapshot.head}" has no commit, and the answer holds one`);
   }
-  if (snapshot.commit.length === 0) {
-    throw new VerificationFailed(`the answer leaves out the commit ${toHex(refs.commitHash)}`);
-  }
-  return { ...refs, commit: receivedCommit(snapshot.commit, refs.commitHash) };
+  return { ...refs, commit: namedCommit(snapshot.commit, refs.commitHash) };
+}
+
+/** What stands below a refs root for one tag. */
+export interface TagChain {
+  readonly commitHash: CommitHash;
+  readonly commit: CommitRecord;
+}
+
+/**
+ * Everything that a snapshot of a tag shows below its refs root, which the caller has verified; undefined where it proves
+ * that there is no such tag.
+ * @throws VerificationFailed, IncompleteProof, InvalidArgument, Unsupported - as `headChain`
+ */
+export function tagChain(refsRoot: Digest, snapshot: Pick<Snapshot, "tag" | "refs" | "commit">): TagChain | undefined {
+  const cell = verifyNodes(get({ kind: MapKind.refs, root: refsRoot }, tagKey(snapshot.tag)), snapshot.refs);
+  if (cell === undefined) return undefined;
+  const { commit: commitHash } = verifying("the tag", () => commitCell.decode(cell));
+  return { commitHash, commit: namedCommit(snapshot.commit, commitHash) };
+}
+
+/** @throws VerificationFailed - the bytes are none, or another commit's */
+function namedCommit(bytes: Uint8Array, hash: CommitHash): CommitRecord {
+  if (bytes.length === 0) throw new VerificationFailed(`the answer leaves out the commit ${toHex(hash)}`);
+  return receivedCommit(bytes, hash);
 }

@@ -1,13 +1,14 @@
 // A proof whose parts have been found to fit together, before it is held against anything that the caller trusts.
 import { equalBytes, fromUtf8, toHex } from "../../core/bytes.js";
 import { Malformed, VerificationFailed } from "../../core/errors.js";
-import type { Digest } from "../../core/hashes.js";
+import type { CommitHash, Digest, MapRoot } from "../../core/hashes.js";
 import { parseCheckpointUnverified, type Checkpoint } from "../../core/log/index.js";
 import { nameProblem } from "../../core/object/index.js";
 import type { LogProof, Snapshot } from "../../../gen/neleus/v1/proof_pb.js";
 import { receivedPart, verifying } from "../received.js";
 import { openNewestLeaf } from "../trust/index.js";
-import { headChain, type HeadChain } from "./chain.js";
+import type { CommitRecord } from "../records.js";
+import { headChain, tagChain } from "./chain.js";
 import type { ProofClaim } from "./report.js";
 
 /** A digest that the proof hangs on: whoever trusts it can trust the claim. */
@@ -38,7 +39,12 @@ export interface CheckedProof {
 /** The chain of a proof, checked from its checkpoint's root down. */
 export interface CheckedChain {
   readonly log: CheckedLog;
-  readonly head: HeadChain;
+  /** What it is of, for sentences: `head "main"`, `tag "v1"`. */
+  readonly name: string;
+  /** The commit that it leads to; undefined where a head has none. */
+  readonly committed: { readonly hash: CommitHash; readonly commit: CommitRecord } | undefined;
+  /** What is staged there; undefined for a tag. */
+  readonly staged: { readonly stateRoot: MapRoot; readonly ledgerRoot: MapRoot } | undefined;
   readonly shown: readonly string[];
 }
 
@@ -50,18 +56,46 @@ export function checkedChain(snapshot: Snapshot): CheckedChain {
   const proof = receivedPart(snapshot.log, "log proof");
   const claimed = verifying("the checkpoint", () => parseCheckpointUnverified(proof.checkpoint));
   const { timeMs, refsRoot } = openNewestLeaf(claimed, proof);
-  const problem = nameProblem(snapshot.head);
-  if (problem !== undefined) throw new VerificationFailed(`the name of the head in the proof ${problem}`);
-  const head = headChain(refsRoot, snapshot);
-  if (head === undefined) throw new VerificationFailed(`the proof is of head "${snapshot.head}", which does not exist`);
+  const { name, roots } = snapshot.tag === "" ? headRoots(refsRoot, snapshot) : tagRoots(refsRoot, snapshot);
+  if (roots === undefined) throw new VerificationFailed(`the proof is of ${name}, which does not exist`);
   return {
     log: { proof, claimed, timeMs },
-    head,
+    name,
+    ...roots,
     shown: [
-      `The refs of the log's newest leaf, written ${shownTime(timeMs)} by the server's clock, have this for head "${snapshot.head}".`,
+      `The refs of the log's newest leaf, written ${shownTime(timeMs)} by the server's clock, have this for ${name}.`,
       `That leaf is the last of ${claimed.size} in the log ${claimed.origin}, whose root the checkpoint states.`,
     ],
   };
+}
+
+interface NamedRoots {
+  readonly name: string;
+  /** Undefined where the refs prove that there is nothing of that name. */
+  readonly roots: Pick<CheckedChain, "committed" | "staged"> | undefined;
+}
+
+function headRoots(refsRoot: Digest, snapshot: Snapshot): NamedRoots {
+  const name = `head "${checkedName("head", snapshot.head)}"`;
+  const chain = headChain(refsRoot, snapshot);
+  if (chain === undefined) return { name, roots: undefined };
+  const { commitHash: hash, commit, stagedStateRoot: stateRoot, stagedLedgerRoot: ledgerRoot } = chain;
+  const committed = hash === undefined || commit === undefined ? undefined : { hash, commit };
+  return { name, roots: { committed, staged: { stateRoot, ledgerRoot } } };
+}
+
+function tagRoots(refsRoot: Digest, snapshot: Snapshot): NamedRoots {
+  const name = `tag "${checkedName("tag", snapshot.tag)}"`;
+  if (snapshot.head !== "") throw new VerificationFailed("the chain of the proof names a head and a tag");
+  const chain = tagChain(refsRoot, snapshot);
+  const roots = chain && { committed: { hash: chain.commitHash, commit: chain.commit }, staged: undefined };
+  return { name, roots };
+}
+
+function checkedName(kind: "head" | "tag", name: string): string {
+  const problem = nameProblem(name);
+  if (problem === undefined) return name;
+  throw new VerificationFailed(`the name of the ${kind} in the proof ${problem}`);
 }
 
 /** @throws VerificationFailed - the root that the proof is of is not the one that its chain leads to */

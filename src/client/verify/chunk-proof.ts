@@ -115,12 +115,7 @@ function ledgerPart(proof: ChunkProof, document: DocumentRecord): Above {
   const holds: Hold[] = [{ what: "ledger root", digest: root, leavesOpen: hasCommit ? [OPEN_COMMIT] : [] }];
   if (proof.chain !== undefined) {
     if (hasCommit) throw new VerificationFailed("the proof holds a commit beside its chain");
-    const above = rootChain(proof, {
-      what: "ledger",
-      root,
-      staged: ({ head }) => head.stagedLedgerRoot,
-      committed: ({ head }) => head.commit?.ledgerRoot,
-    });
+    const above = rootChain(proof, { what: "ledger", root, of: ({ ledgerRoot }) => ledgerRoot });
     return { shown: [...shown, ...above.shown], holds: [...holds, ...above.holds], log: above.log };
   }
   if (proof.staged) throw new VerificationFailed("the proof says that its ledger is staged, and names no head");

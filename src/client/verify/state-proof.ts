@@ -6,7 +6,7 @@ import type { MapRoot } from "../../core/hashes.js";
 import type { Snapshot, StateProof } from "../../../gen/neleus/v1/proof_pb.js";
 import { receivedHash, verifying, verifyNodes } from "../received.js";
 import { checkedValue, stateEntry } from "../state-entry.js";
-import { checkedChain, requireSameRoot, shownKey, type CheckedChain, type CheckedProof } from "./checked.js";
+import { checkedChain, requireSameRoot, shownKey, type CheckedProof } from "./checked.js";
 
 export const STATE_PROOF_TYPE = "neleus.state-proof.v1";
 
@@ -72,20 +72,14 @@ export const NOTHING_ABOVE: Above = { shown: [], holds: [], log: undefined };
 
 /** The chain above a state root. @throws VerificationFailed, IncompleteProof - it does not lead to that root */
 export function stateChain(root: Uint8Array, proof: PlacedProof): Above {
-  return rootChain(proof, {
-    what: "state",
-    root,
-    staged: ({ head }) => head.stagedStateRoot,
-    committed: ({ head }) => head.commit?.stateRoot,
-  });
+  return rootChain(proof, { what: "state", root, of: ({ stateRoot }) => stateRoot });
 }
 
 /** Which of the roots at the end of a chain a proof is of. */
 interface RootPlace {
   readonly what: "state" | "ledger";
   readonly root: Uint8Array;
-  readonly staged: (chain: CheckedChain) => MapRoot;
-  readonly committed: (chain: CheckedChain) => MapRoot | undefined;
+  readonly of: (roots: { readonly stateRoot: MapRoot; readonly ledgerRoot: MapRoot }) => MapRoot;
 }
 
 /** The chain above a root. @throws VerificationFailed, IncompleteProof - it does not lead to that root */
@@ -94,21 +88,19 @@ export function rootChain(proof: PlacedProof, place: RootPlace): Above {
     if (proof.staged) throw new VerificationFailed("the proof says that its root is staged, and names no head");
     return NOTHING_ABOVE;
   }
-  const chain = checkedChain(proof.chain);
-  const name = `head "${proof.chain.head}"`;
+  const { what, root } = place;
+  const { name, staged, committed, log, shown } = checkedChain(proof.chain);
   if (proof.staged) {
-    requireSameRoot(place.what, { proof: place.root, chain: place.staged(chain) });
-    return { shown: [`That ${place.what} is what is staged on ${name}.`, ...chain.shown], holds: [], log: chain.log };
+    if (staged === undefined) throw new VerificationFailed(`the proof says that its root is staged, and is of ${name}`);
+    requireSameRoot(what, { proof: root, chain: place.of(staged) });
+    return { shown: [`That ${what} is what is staged on ${name}.`, ...shown], holds: [], log };
   }
-  const committed = place.committed(chain);
-  const { commitHash } = chain.head;
-  if (committed === undefined || commitHash === undefined) {
-    throw new VerificationFailed(`the proof is of the commit of ${name}, which has none`);
-  }
-  requireSameRoot(place.what, { proof: place.root, chain: committed });
+  if (committed === undefined) throw new VerificationFailed(`the proof is of the commit of ${name}, which has none`);
+  requireSameRoot(what, { proof: root, chain: place.of(committed.commit) });
+  const which = staged === undefined ? `that ${name} names` : `the newest of ${name}`;
   return {
-    shown: [`That ${place.what} is the one of commit ${toHex(commitHash)}, the newest of ${name}.`, ...chain.shown],
-    holds: [{ what: "commit hash", digest: commitHash, leavesOpen: [] }],
-    log: chain.log,
+    shown: [`That ${what} is the one of commit ${toHex(committed.hash)}, ${which}.`, ...shown],
+    holds: [{ what: "commit hash", digest: committed.hash, leavesOpen: [] }],
+    log,
   };
 }

@@ -37,8 +37,9 @@ export {
   runByAgentKey,
   stagedKey,
   tagKey,
+  tagRange,
 } from "./key.js";
-export type { LedgerPlace, LedgerRange, LedgerSelection, ParsedLedgerKey, RefKey } from "./key.js";
+export type { BoundedRange, LedgerPlace, LedgerSelection, ParsedLedgerKey, RefKey } from "./key.js";
 export {
   MANIFEST_KINDS,
   decodeManifest,
@@ -49,7 +50,7 @@ export {
   manifestHashOf,
 } from "./manifest.js";
 export type { Manifest, ManifestByKind, ManifestDraft, ManifestKind } from "./manifest.js";
-export { nameProblem, requireName } from "./name.js";
+export { namePrefixProblem, nameProblem, requireName } from "./name.js";
 export type { Received } from "./received.js";
 export type { Evidence, IntentManifest, ProvenanceManifest, Retrieval, RunManifest, RunPart, ToolCall } from "./run.js";
 export type { Extensible } from "../codec/schema.js";

@@ -61,7 +61,7 @@ export function ledgerKeysOf(manifest: Manifest, hash: ManifestHash): Uint8Array
 }
 
 /** A range of keys: `from` included, `to` excluded. */
-export interface LedgerRange {
+export interface BoundedRange {
   readonly from: Uint8Array;
   readonly to: Uint8Array;
 }
@@ -81,7 +81,7 @@ export interface LedgerSelection {
  * The keys of all manifests of one kind, or of all runs of one agent, between two claimed times.
  * @throws InvalidArgument - neither kind nor agent, both where the kind is not run, or times that leave nothing
  */
-export function ledgerRange(selection: LedgerSelection): LedgerRange {
+export function ledgerRange(selection: LedgerSelection): BoundedRange {
   const { kind, agent, since, before } = selection;
   if (agent !== undefined && kind !== undefined && kind !== "run") {
     throw new InvalidArgument(`only runs are filed by agent, not manifests of kind ${kind}`, { field: "agent" });
@@ -162,6 +162,15 @@ export function stagedKey(name: string): Uint8Array {
 /** Key of a tag's commit. @throws InvalidArgument - not a name */
 export function tagKey(name: string): Uint8Array {
   return namedKey("tags/", name);
+}
+
+/** The keys of all tags whose names start with a prefix, in ASCII; empty: of all tags. */
+export function tagRange(prefix = ""): BoundedRange {
+  const from = utf8(`tags/${prefix}`);
+  const to = from.slice();
+  // No name holds a byte above 7f: the last one can always be raised.
+  to[to.length - 1] = (to.at(-1) ?? 0) + 1;
+  return { from, to };
 }
 
 /** Key that says what a public key may do to a head. @throws InvalidArgument - not a name, or not 32 bytes */

@@ -14,6 +14,12 @@ export function nameProblem(name: string): string | undefined {
   return undefined;
 }
 
+/** What is wrong with the start of a name, where names that start so are asked for; undefined where nothing is. */
+export function namePrefixProblem(prefix: string): string | undefined {
+  if (prefix.length > MAX_NAME_CHARACTERS) return `is longer than ${MAX_NAME_CHARACTERS} characters`;
+  return /^[A-Za-z0-9._/-]*$/.test(prefix) ? undefined : "may hold A–Z a–z 0-9 . _ - and /";
+}
+
 /**
  * Requires a proper name of a head or tag.
  * @throws InvalidArgument

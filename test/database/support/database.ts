@@ -68,7 +68,8 @@ export async function inMemory(
 
 function testPlace(place: Place): TestPlace {
   const clock = new TestClock();
-  const options = { clock: clock.read, randomBytes: testRandom() };
+  // Nobody else writes to most of them, so waiting for a longer log is in vain.
+  const options = { clock: clock.read, randomBytes: testRandom(), logWaitMs: 20 };
   return { ...place, clock, options, create: (more) => Database.create(place.location, { ...options, ...more }) };
 }
 

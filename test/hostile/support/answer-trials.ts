@@ -50,6 +50,9 @@ export function defineAnswerTrials(thoroughness: Thoroughness): void {
         commits.unshift(toHex((await db.commit("main", { author: "a", message })).hash));
       }
       await db.heads.create("other", { commit: commits[0]! });
+      await db.tags.create("v1", commits[0]!);
+      await db.tags.create("v1.1", commits[1]!);
+      await db.tags.create("w", commits[1]!);
       await db.state("main").put("key/late", "late");
       const stored = await db.putDocument(patternBytes(40_000, 1), {
         source: "s",
@@ -184,6 +187,25 @@ export function defineAnswerTrials(thoroughness: Thoroughness): void {
     }));
 
     trial("the list of heads", () => ({ isStateless: false, run: (db) => db.heads.list(), harmless: NOTHING }));
+    trial("the list of tags", () => ({ isStateless: false, run: (db) => all(db.tags.list()), harmless: NOTHING }));
+    trial("the tags whose names start alike", () => ({
+      isStateless: false,
+      run: (db) => all(db.tags.list({ prefix: "v1" })),
+      harmless: NOTHING,
+    }));
+    trial("a tag", () => ({
+      run: async (db) => {
+        const { commit, stateRoot, ledgerRoot } = await db.tag("v1");
+        return [commit.hash, stateRoot, ledgerRoot];
+      },
+      isStateless: false,
+      harmless: NOTHING,
+    }));
+    trial("a proof under a tag", () => ({
+      run: async (db) => (await db.proofs.state({ tag: "v1" }, "key/70")).root,
+      isStateless: false,
+      harmless: /^0\.proof\.value$/,
+    }));
     trial("the newest checkpoint", () => ({
       run: async (db) => {
         const { checkpoint, logTimeMs, refsRoot } = await db.checkpoint();
@@ -284,6 +306,18 @@ export function defineAnswerTrials(thoroughness: Thoroughness): void {
     }));
     trial("a head that is made at a commit", () => ({
       run: async (db) => receipt(await db.heads.create("made-at", { commit: commits[0]! })),
+      isStateless: false,
+      harmless: NOTHING,
+      call: 2,
+    }));
+    const resetting = async (db: Database): Promise<unknown> =>
+      receipt(await db.heads.reset("other", { commit: commits[1]! }));
+    trial("a head that is reset", () => ({ run: resetting, isStateless: false, harmless: WORD }));
+    trial("where a head is that was reset", () => ({ run: resetting, isStateless: false, harmless: NOTHING, call: 2 }));
+    const tagging = async (db: Database): Promise<unknown> => receipt(await db.tags.create("made", commits[0]!));
+    trial("a tag that is made", () => ({ run: tagging, isStateless: false, harmless: WORD }));
+    trial("where a tag is that was made", () => ({
+      run: async (db) => receipt(await db.tags.create("made-2", commits[0]!)),
       isStateless: false,
       harmless: NOTHING,
       call: 2,
