@@ -2,7 +2,7 @@
 // in a session whose failures become one typed error and an exit code.
 import type { Command, CommanderError } from "commander";
 import { InvalidArgument } from "../core/errors.js";
-import { parseCount } from "./encoding.js";
+import { parseCount, parseHash } from "./encoding.js";
 import { inOptions } from "./option-names.js";
 import { reportError } from "./output.js";
 import { Session, type Globals } from "./session.js";
@@ -133,6 +133,18 @@ export function pageOptions(options: Readonly<Record<string, unknown>>): {
   return {
     ...(limit === undefined ? {} : { limit: parseCount(limit, "limit", 1) }),
     ...(maxBytes === undefined ? {} : { maxBytes: parseCount(maxBytes, "max-bytes", 1) }),
+  };
+}
+
+/** `--expected-commit` and `--expected-root`, for the client. */
+export function expectedOptions(options: Readonly<Record<string, unknown>>): {
+  readonly expectedCommit?: Uint8Array;
+  readonly expectedRoot?: Uint8Array;
+} {
+  const [commit, root] = [textOption(options, "expectedCommit"), textOption(options, "expectedRoot")];
+  return {
+    ...(commit === undefined ? {} : { expectedCommit: parseHash(commit, "expected-commit") }),
+    ...(root === undefined ? {} : { expectedRoot: parseHash(root, "expected-root") }),
   };
 }
 

@@ -4,6 +4,7 @@ import type { CommitRecord } from "../client/records.js";
 import { toHex } from "../core/bytes.js";
 import {
   collect,
+  expectedOptions,
   freshOption,
   group,
   idempotencyOption,
@@ -27,7 +28,9 @@ export function registerCommit(program: Command): void {
     .requiredOption("--head <head>", "the head")
     .requiredOption("--author <text>", "who makes it")
     .requiredOption("--message <text>", "why")
-    .option("--manifest <hash>", "add this manifest to the ledger (repeatable)", collect, []);
+    .option("--manifest <hash>", "add this manifest to the ledger (repeatable)", collect, [])
+    .option("--expected-commit <hash>", "only while this is the head's newest commit")
+    .option("--expected-root <hash>", "only while this is staged: it is the state of the commit");
   leaf(commit, "show <hash>", "one commit", showCommit);
   withFreshness(leaf(program, "log <head>", "commits of a head or tag:NAME, newest first", showLog))
     .option("--limit <n>", "at most this many")
@@ -76,7 +79,12 @@ async function newCommit(session: Session, _args: readonly string[], options: Op
     await session.client()
   ).commit(
     head,
-    { author: requiredOption(options, "author"), message: requiredOption(options, "message"), manifests },
+    {
+      author: requiredOption(options, "author"),
+      message: requiredOption(options, "message"),
+      manifests,
+      ...expectedOptions(options),
+    },
     { signal: session.signal, ...idempotencyOption(options) },
   );
   const { commit } = made;

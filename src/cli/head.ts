@@ -4,6 +4,7 @@ import type { HeadRecord } from "../client/records.js";
 import { toHex } from "../core/bytes.js";
 import { InvalidArgument } from "../core/errors.js";
 import {
+  expectedOptions,
   freshOption,
   group,
   idempotencyOption,
@@ -77,14 +78,9 @@ async function createHead(session: Session, args: readonly string[], options: Op
 
 async function deleteHead(session: Session, args: readonly string[], options: Options): Promise<void> {
   const [head = ""] = args;
-  const expected = textOption(options, "expectedCommit");
   const receipt = await (
     await session.client()
-  ).heads.delete(head, {
-    signal: session.signal,
-    ...idempotencyOption(options),
-    ...(expected === undefined ? {} : { expectedCommit: parseHash(expected, "expected-commit") }),
-  });
+  ).heads.delete(head, { signal: session.signal, ...idempotencyOption(options), ...expectedOptions(options) });
   await session.output.result({ head, log_index: receipt.logIndex }, () => `deleted head ${head}`);
 }
 
@@ -99,18 +95,12 @@ async function resetHead(session: Session, args: readonly string[], options: Opt
   const before = await client.snapshot(head, { signal });
   const newest = before.commitHash ?? null;
   const commit = isEmpty ? null : hash === undefined ? newest : parseHash(hash, "commit");
-  const expected = textOption(options, "expectedCommit");
-  const expectedRoot = textOption(options, "expectedRoot");
   const receipt = await client.heads.reset(head, {
     signal,
     ...idempotencyOption(options),
     commit,
-    ...(expected !== undefined
-      ? { expectedCommit: parseHash(expected, "expected-commit") }
-      : hash === undefined && !isEmpty
-        ? { expectedCommit: newest }
-        : {}),
-    ...(expectedRoot === undefined ? {} : { expectedRoot: parseHash(expectedRoot, "expected-root") }),
+    ...(hash === undefined && !isEmpty ? { expectedCommit: newest } : {}),
+    ...expectedOptions(options),
   });
   await session.output.result(
     {

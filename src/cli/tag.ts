@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { toHex } from "../core/bytes.js";
 import { InvalidArgument, NotFound } from "../core/errors.js";
 import {
+  expectedOptions,
   freshOption,
   group,
   idempotencyOption,
@@ -69,14 +70,9 @@ async function namedCommit(session: Session, options: Options): Promise<Uint8Arr
 
 async function deleteTag(session: Session, args: readonly string[], options: Options): Promise<void> {
   const [tag = ""] = args;
-  const expected = textOption(options, "expectedCommit");
   const receipt = await (
     await session.client()
-  ).tags.delete(tag, {
-    signal: session.signal,
-    ...idempotencyOption(options),
-    ...(expected === undefined ? {} : { expectedCommit: parseHash(expected, "expected-commit") }),
-  });
+  ).tags.delete(tag, { signal: session.signal, ...idempotencyOption(options), ...expectedOptions(options) });
   await session.output.result({ tag, log_index: receipt.logIndex }, () => `deleted tag ${tag}`);
 }
 

@@ -5,7 +5,7 @@
 // Where those are too many for an answer the two states are compared instead, which shows what the new one holds, though
 // not that it was built as its keys say.
 import { equalBytes, toHex } from "../core/bytes.js";
-import { VerificationFailed } from "../core/errors.js";
+import { IncompleteProof, Pruned, VerificationFailed } from "../core/errors.js";
 import { mapRoot, type BlobHash, type MapRoot } from "../core/hashes.js";
 import { get, MapKind, verifyTransition } from "../core/map/index.js";
 import { stagedCell, stagedKey, stateCell } from "../core/object/index.js";
@@ -65,6 +65,8 @@ export async function checkApplied(
       facts: { expected: toHex(expectedRoot), actual: toHex(beforeRoot) },
     });
   }
+  // An honest server shows an earlier try so, once its refs were freed; they prove themselves in every other answer.
+  if (answer.refs.length === 0) throw notShown(apply);
   const loggedRoot = loggedRootOf(apply);
   if (!equalBytes(root, beforeRoot) && apply.receipt.logIndex < apply.knownLeaves) {
     throw new VerificationFailed(
@@ -74,7 +76,7 @@ export async function checkApplied(
     );
   }
   if (answer.transition.length > 0) checkTransition(apply, { beforeRoot, root });
-  else await compareStates(connection, apply, { beforeRoot, root, options });
+  else await comparedWhileKept(connection, apply, { beforeRoot, root, options });
   return { beforeRoot, root, loggedRoot };
 }
 
@@ -115,6 +117,27 @@ function checkTransition(
 
 function cellOf(put: NonNullable<AskedChange["put"]>): Uint8Array {
   return stateCell.encode({ hash: put.hash, size: put.sizeBytes });
+}
+
+/** The write is durable, as the server says, and what would show it is gone. */
+function notShown({ receipt }: AnsweredApply, cause?: unknown): IncompleteProof {
+  return new IncompleteProof(
+    `the change is said to be in leaf ${receipt.logIndex}, and what would show it is kept no longer`,
+    {
+      hint: "its answer was lost and asked for again too late: read back what it was to change",
+      facts: { outcome: "applied", log_index: String(receipt.logIndex) },
+    },
+    { cause },
+  );
+}
+
+/** @throws IncompleteProof - a state of them was replaced and freed meanwhile */
+async function comparedWhileKept(...compared: Parameters<typeof compareStates>): Promise<void> {
+  try {
+    await compareStates(...compared);
+  } catch (error) {
+    throw error instanceof Pruned ? notShown(compared[1], error) : error;
+  }
 }
 
 /** Nothing differs but what was asked for, and what was asked for is there. */

@@ -149,6 +149,9 @@ test("the same commands against a server, and a large value by itself", async (c
   );
   assert.equal((await neleus(cwd, ["head", "delete", "other", ...remote])).code, 0);
 
+  const making = ["commit", "new", "--head", "main", "--author", "a", "--message", "n", ...remote];
+  assert.equal((await neleus(cwd, [...making, "--expected-root", "00".repeat(32)])).code, 5);
+  assert.equal((await neleus(cwd, [...making, "--expected-commit", "00"])).code, 64);
   const v1 = json(await neleus(cwd, ["tag", "create", "v1", "--head", "main", ...remote]));
   assert.deepEqual(json(await neleus(cwd, ["tag", "list", ...remote])), { tag: "v1", commit: v1["commit"] });
   assert.equal(json(await neleus(cwd, ["tag", "show", "v1", ...remote]))["commit"], v1["commit"]);

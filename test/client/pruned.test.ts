@@ -3,7 +3,7 @@
 // Method: an engine that frees at once, and a transport that writes between a snapshot and the read at its root.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Pruned } from "#src/core/errors.js";
+import { IncompleteProof, Pruned, Unavailable } from "#src/core/errors.js";
 import { engineTransport } from "#src/client/embedded/index.js";
 import { openOver } from "#src/client/database.js";
 import type { Transport } from "#src/client/transport.js";
@@ -82,5 +82,34 @@ test("a read that is overtaken", async () => {
     return true;
   });
   await assert.rejects(all(snapshot.staged.scan()), Pruned);
+  await db.close();
+});
+
+test("a write whose answer was lost, asked for again when what would show it is gone, is told as applied", async () => {
+  const engine = await Engine.create(new MemoryStore(), { freeing: AT_ONCE });
+  await engine.states.apply("main", { operations: [put("a", "1"), put("b", "1")] });
+  const inner = engineTransport(engine, { address: "test", database: "default" });
+  let losing = 1;
+  const transport: Transport = {
+    address: inner.address,
+    serverStream: (method, request, options) => inner.serverStream(method, request, options),
+    clientStream: (method, requests, options) => inner.clientStream(method, requests, options),
+    close: () => inner.close(),
+    async unary(method, request, options) {
+      const answer = await inner.unary(method, request, options);
+      if (method.name !== "Apply" || losing === 0) return answer;
+      losing -= 1;
+      for (const value of ["2", "3", "4"]) await engine.states.apply("main", { operations: [put("b", value)] });
+      throw new Unavailable("the connection is gone");
+    },
+  };
+  const db = await openOver(transport);
+  await assert.rejects(db.state("main").put("a", "mine"), (error) => {
+    assert.ok(error instanceof IncompleteProof, String(error));
+    assert.equal(error.facts["outcome"], "applied");
+    return true;
+  });
+  assert.equal((await db.state("main").get("a"))?.text(), "mine");
+  assert.equal((await db.state("main").get("b"))?.text(), "4");
   await db.close();
 });
