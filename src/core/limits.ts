@@ -127,11 +127,14 @@ export const MAX_CONCURRENT_STREAMS = 256;
 /** HTTP/2 receive window of a stream and of a connection: costs up to this much buffer a connection. */
 export const HTTP2_WINDOW_BYTES = 4 * MiB;
 /**
- * A stream whose peer takes nothing for this long is ended with UNAVAILABLE; one whose peer sends nothing, or too little, with
- * DEADLINE_EXCEEDED.
+ * A stream whose peer takes nothing for this long, or too little, is ended with UNAVAILABLE; one whose peer sends nothing, or
+ * too little, with DEADLINE_EXCEEDED, and so is a request of one message that does not come to its end.
  */
 export const SLOW_PEER_TIMEOUT_MS = 60_000;
-/** Bytes of a request stream that arrive at least in each SLOW_PEER_TIMEOUT_MS of waiting for them: about 1 KiB a second. */
+/**
+ * Bytes of a request that arrive, and of an answer that are taken, at least in each SLOW_PEER_TIMEOUT_MS of waiting for them:
+ * about 1 KiB a second.
+ */
 export const MIN_PROGRESS_BYTES = 64 * KiB;
 /** Bytes of one answer that wait for the peer to take them; then the handler is asked for no more. */
 export const SEND_BUFFER_BYTES = MiB;

@@ -82,7 +82,9 @@ class MethodAdapter {
   }
 
   #unary(handler: UnaryHandler): handleUnaryCall<Buffer, Buffer> {
+    const { requests } = this.#environment;
     return (call, respond) => {
+      requests.received(call);
       const body = async (open: OpenCall): Promise<void> => {
         const answer = this.#encode(await handler(decodeRequest(this.#method.input, call.request), open));
         // An answer is sent even where the server has meanwhile asked the handler to stop: what it says is done.
@@ -93,10 +95,11 @@ class MethodAdapter {
   }
 
   #serverStreaming(handler: ServerStreamingHandler): handleServerStreamingCall<Buffer, Buffer> {
-    const { sendBufferBytes, slowPeerTimeoutMs } = this.#environment.limits;
+    const { limits, requests } = this.#environment;
     return (call) => {
+      requests.received(call);
       const body = async (open: OpenCall): Promise<void> => {
-        const responses = new ResponseStream({ call, open, bufferBytes: sendBufferBytes, slowPeerTimeoutMs });
+        const responses = new ResponseStream({ call, open, bufferBytes: limits.sendBufferBytes, limits });
         // Leaving this loop by a throw closes the handler's iterator.
         try {
           for await (const message of handler(decodeRequest(this.#method.input, call.request), open)) {
@@ -107,6 +110,8 @@ class MethodAdapter {
           await responses.flushed();
           throw error;
         }
+        // As long as the peer gets on it may take the rest; what is left when the call has ended has a fixed time to go.
+        if (responses.waitingBytes > limits.minProgressBytes) await responses.flushed();
         // A handler that noticed its signal and just returned has not answered: a cut stream must not look complete.
         open.signal.throwIfAborted();
         call.end();
@@ -116,8 +121,9 @@ class MethodAdapter {
   }
 
   #clientStreaming(handler: ClientStreamingHandler): handleClientStreamingCall<ReceivedMessage, Buffer> {
-    const { limits } = this.#environment;
+    const { limits, requests } = this.#environment;
     return (call, respond) => {
+      requests.received(call);
       // Told once there is a status, or nothing left of the call.
       call.once("cancelled", () => endRequests(call, LAST_WORD_MS));
       const body = async (open: OpenCall): Promise<void> => {

@@ -9,6 +9,7 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from "node:http2";
+import type { WireStatus } from "./status.js";
 
 interface ServerInternals {
   readonly commonServerOptions?: { settings?: { initialWindowSize?: number } };
@@ -36,16 +37,21 @@ export function setStreamWindow(server: Server, windowBytes: number): boolean {
 }
 
 /**
- * Sets the receive window of each connection, and mends request headers. Call once the HTTP/2 server is made.
+ * Sets the receive window of each connection, mends request headers, and tells of each stream that is opened. Call once the
+ * HTTP/2 server is made.
  * @returns false where it was not possible
  */
-export function prepareConnections(server: Server, windowBytes: number): boolean {
+export function prepareConnections(
+  server: Server,
+  options: { readonly windowBytes: number; readonly onStream: (stream: ServerHttp2Stream) => void },
+): boolean {
   const servers = (server as unknown as ServerInternals).http2Servers;
   if (servers === undefined || servers.size === 0) return false;
   for (const http2Server of servers.keys()) {
-    http2Server.on("session", (session: ServerHttp2Session) => session.setLocalWindowSize(windowBytes));
-    http2Server.prependListener("stream", (_stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+    http2Server.on("session", (session: ServerHttp2Session) => session.setLocalWindowSize(options.windowBytes));
+    http2Server.prependListener("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
       dropOverlongTimeout(headers);
+      options.onStream(stream);
     });
   }
   return true;
@@ -75,7 +81,8 @@ function innermost(call: object): StreamHolder | undefined {
   return typeof inner?.stream?.close === "function" ? (inner as StreamHolder) : undefined;
 }
 
-function streamOf(call: object): ServerHttp2Stream | undefined {
+/** The HTTP/2 stream of a call; undefined where it cannot be reached. */
+export function streamOf(call: object): ServerHttp2Stream | undefined {
   return innermost(call)?.stream;
 }
 
@@ -99,6 +106,25 @@ export function resetStream(call: object): boolean {
   if (stream === undefined) return false;
   if (!stream.destroyed) stream.close(constants.NGHTTP2_CANCEL);
   return true;
+}
+
+/**
+ * Answers a stream of which no handler knows yet, with a status alone, and ends it: the code is that of RFC 9113 §8.1, by
+ * which the peer keeps the answer. grpc-js takes it for a call that was cancelled, and reaches no handler any more.
+ */
+export function refuseStream(stream: ServerHttp2Stream, status: WireStatus): void {
+  if (stream.closed || stream.destroyed) return;
+  if (!stream.headersSent) {
+    const headers = {
+      ":status": 200,
+      "content-type": "application/grpc+proto",
+      "grpc-status": String(status.code),
+      "grpc-message": encodeURI(status.details),
+      ...status.metadata.toHttp2Headers(),
+    };
+    stream.respond(headers, { endStream: true });
+  }
+  stream.close(constants.NGHTTP2_NO_ERROR);
 }
 
 /**

@@ -31,7 +31,10 @@ export interface ServerLimits {
    * is waited for with DEADLINE_EXCEEDED.
    */
   readonly slowPeerTimeoutMs: number;
-  /** Bytes of a request stream that have to arrive in each `slowPeerTimeoutMs` of waiting for them. DEADLINE_EXCEEDED. */
+  /**
+   * Bytes that have to move in each `slowPeerTimeoutMs` of waiting for them: of a request, else DEADLINE_EXCEEDED, and of an
+   * answer, else UNAVAILABLE.
+   */
   readonly minProgressBytes: number;
   /** A connection silent for this long is asked for a sign of life. */
   readonly keepaliveTimeMs: number;

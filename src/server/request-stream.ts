@@ -8,8 +8,9 @@
 import type { EventEmitter } from "node:events";
 import { assert } from "../core/errors.js";
 import type { OpenCall } from "./open-calls.js";
+import { PeerProgress, type ProgressLimits } from "./peer-progress.js";
 import type { ReceivedMessage } from "./receive-budget.js";
-import { RequestProgress, type ProgressLimits } from "./request-progress.js";
+import { sentTooSlowly } from "./too-slow.js";
 
 /** How long a reset may follow the end of the requests. */
 const END_BELIEVED_AFTER_MS = 50;
@@ -23,7 +24,7 @@ interface Waiter<T> {
 export class RequestStream<T> implements AsyncIterableIterator<T, undefined> {
   readonly #open: OpenCall;
   readonly #decode: (bytes: Buffer) => T;
-  readonly #progress: RequestProgress;
+  readonly #progress: PeerProgress;
   readonly #queue: ReceivedMessage[] = [];
   #hasEnded = false;
   #isLeft = false;
@@ -38,10 +39,11 @@ export class RequestStream<T> implements AsyncIterableIterator<T, undefined> {
   }) {
     this.#open = options.open;
     this.#decode = options.decode;
-    this.#progress = new RequestProgress(options.limits, (reason) => this.#open.abort(reason));
+    const { limits, open } = options;
+    this.#progress = new PeerProgress(limits, (how) => open.abort(sentTooSlowly(how, limits)));
     options.call.on("data", (message: ReceivedMessage) => {
       if (this.#isLeft) return;
-      this.#progress.arrived(message.bytes.length);
+      this.#progress.moved(message.bytes.length);
       this.#queue.push(message);
       this.#wake();
     });

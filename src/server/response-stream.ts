@@ -1,19 +1,21 @@
 // Sends the messages of an answer no faster than the peer takes them, counted in bytes.
 //
 // grpc-js lets 16 messages wait, whatever their size, and its `drain` never comes once a call is cancelled. So each
-// message's own callback is awaited, together with the call's signal and a limit on how long the peer may take nothing.
+// message's own callback is awaited, together with the call's signal; a peer that takes nothing for too long, or too little,
+// ends the call (peer-progress.ts).
 import type { Writable } from "node:stream";
-import { Unavailable } from "../core/errors.js";
 import { MESSAGE_OVERHEAD_BYTES } from "../wire/receive-budget.js";
 import type { Allocate } from "../wire/nested-message.js";
 import { MessageFrames } from "./message-frames.js";
 import type { OpenCall } from "./open-calls.js";
+import { PeerProgress, type ProgressLimits } from "./peer-progress.js";
+import { takenTooSlowly } from "./too-slow.js";
 
 export class ResponseStream {
   readonly #call: Pick<Writable, "write">;
   readonly #open: OpenCall;
   readonly #bufferBytes: number;
-  readonly #slowPeerTimeoutMs: number;
+  readonly #progress: PeerProgress;
   #waitingBytes = 0;
   #onTaken: (() => void) | undefined;
   readonly #frames: MessageFrames;
@@ -22,13 +24,19 @@ export class ResponseStream {
     readonly call: Pick<Writable, "write">;
     readonly open: OpenCall;
     readonly bufferBytes: number;
-    readonly slowPeerTimeoutMs: number;
+    readonly limits: ProgressLimits;
   }) {
     this.#call = options.call;
     this.#frames = new MessageFrames(options.call);
     this.#open = options.open;
     this.#bufferBytes = options.bufferBytes;
-    this.#slowPeerTimeoutMs = options.slowPeerTimeoutMs;
+    const { limits, open } = options;
+    this.#progress = new PeerProgress(limits, (how) => open.abort(takenTooSlowly(how, limits)));
+  }
+
+  /** What the peer has not taken. */
+  get waitingBytes(): number {
+    return this.#waitingBytes;
   }
 
   /** Room for a message, with anything in it. */
@@ -39,7 +47,7 @@ export class ResponseStream {
   /**
    * Hands a message to the connection; the bytes belong to it from then on.
    * @returns undefined where there is room for another at once, else a promise of room
-   * @throws NeleusError - the call has ended, or the peer takes nothing (also as the promise's rejection)
+   * @throws NeleusError - the call has ended, or the peer takes nothing or too little (also as the promise's rejection)
    */
   send(bytes: Buffer): Promise<void> | undefined {
     this.#open.signal.throwIfAborted();
@@ -49,6 +57,7 @@ export class ResponseStream {
     this.#call.write(frame, () => {
       this.#waitingBytes -= costBytes;
       this.#frames.giveBack(frame);
+      this.#progress.moved(costBytes);
       this.#onTaken?.();
     });
     return this.#waitingBytes < this.#bufferBytes ? undefined : this.#room(this.#bufferBytes);
@@ -63,12 +72,9 @@ export class ResponseStream {
   #room(belowBytes: number): Promise<void> {
     const { signal } = this.#open;
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        const waitedSeconds = this.#slowPeerTimeoutMs / 1000;
-        this.#open.abort(new Unavailable(`the caller took nothing of the answer for ${waitedSeconds} seconds`));
-      }, this.#slowPeerTimeoutMs);
+      this.#progress.waitBegins();
       const settle = (): void => {
-        clearTimeout(timer);
+        this.#progress.waitEnds();
         signal.removeEventListener("abort", onAbort);
         this.#onTaken = undefined;
       };
@@ -78,7 +84,6 @@ export class ResponseStream {
       };
       signal.addEventListener("abort", onAbort);
       this.#onTaken = () => {
-        timer.refresh();
         if (this.#waitingBytes >= belowBytes) return;
         settle();
         resolve();

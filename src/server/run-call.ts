@@ -5,11 +5,14 @@ import { GrpcStatus, toStatus } from "../service/errors.js";
 import type { ServerLimits } from "./limits.js";
 import { errorFields, type Logger } from "./logger.js";
 import type { OpenCall, OpenCalls, SurfaceCall } from "./open-calls.js";
+import type { RequestWatch } from "./request-watch.js";
 import { wireStatus, type WireStatus } from "./status.js";
 
 /** What every call needs. */
 export interface CallEnvironment {
   readonly calls: OpenCalls;
+  /** Of those that are no calls yet. */
+  readonly requests: RequestWatch;
   readonly limits: ServerLimits;
   readonly logger: Logger;
 }

@@ -23,6 +23,7 @@ import { jsonLinesLogger, type Logger } from "./logger.js";
 import { OpenCalls } from "./open-calls.js";
 import { receiveBudget } from "./receive-budget.js";
 import { addReflection } from "./reflection.js";
+import { RequestWatch } from "./request-watch.js";
 
 export interface ServerOptions {
   readonly services: readonly ServiceBinding[];
@@ -71,13 +72,15 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const calls = new OpenCalls({ lingerMs: limits.slowPeerTimeoutMs, onCountChanged });
   const health = new HealthService(options.services.map((binding) => binding.descriptor.typeName));
   const grpc = createGrpcServer(limits, logger);
-  const environment = { calls, limits, logger };
+  const requests = new RequestWatch(limits);
+  const environment = { calls, requests, limits, logger };
   const bindings = [...options.services, health.binding()];
   for (const binding of bindings) addService(grpc, binding, environment);
   addReflection(grpc, bindings, environment);
   const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
-  if (!prepareConnections(grpc, limits.windowBytes))
-    logger.log("warn", "connection windows stay at their default size");
+  const { windowBytes } = limits;
+  if (!prepareConnections(grpc, { windowBytes, onStream: (stream) => requests.opened(stream) }))
+    logger.log("warn", "connection windows stay at their default size, requests without an end are not ended");
   const listener = await Listener.open({
     address,
     maxConnections: limits.maxConnections,

@@ -1,22 +1,28 @@
-// Goal: a peer that streams in too little to matter cannot hold a call, an upload's place or a staged file; one that is slow
-// but does get on is left alone, and so is one that waits for a slow server. Method: real services behind a server with
-// limits of a fraction of a second, fed byte by byte over a raw connection.
+// Goal: a peer that streams in too little to matter, or does not end its request, or takes too little of an answer, cannot
+// hold a call, an upload's place, a staged file or a lease; one that is slow but does get on is left alone, and so is one
+// that waits for a slow server. Method: real services behind a server with limits of a fraction of a second, fed and read
+// byte by byte over a raw connection.
 import assert from "node:assert/strict";
 import { describe, test, type TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { fromBinary, toBinary, create, type MessageInitShape } from "@bufbuild/protobuf";
 import { ErrorInfoSchema } from "#gen/google/rpc/error_details_pb.js";
 import { StatusSchema } from "#gen/google/rpc/status_pb.js";
-import { BlobService, BlobServiceUploadRequestSchema } from "#gen/neleus/v1/blob_pb.js";
+import {
+  BlobService,
+  BlobServiceFindMissingRequestSchema,
+  BlobServiceUploadRequestSchema,
+} from "#gen/neleus/v1/blob_pb.js";
 import { ManifestServicePutDocumentRequestSchema } from "#gen/neleus/v1/manifest_pb.js";
 import { hashBlob } from "#src/core/blob/index.js";
+import { Unavailable } from "#src/core/errors.js";
 import { createServices } from "#src/service/index.js";
 import type { Database } from "#src/database/index.js";
 import type { RunningServer } from "#src/server/index.js";
 import { inMemory } from "../database/support/database.js";
 import { fakeServices } from "./support/fakes.js";
-import { connectRaw, type RawCall } from "./support/raw-client.js";
-import { connectTo, eventually, serve } from "./support/running.js";
+import { connectRaw, frame, type RawCall } from "./support/raw-client.js";
+import { connectTo, deferred, eventually, serve } from "./support/running.js";
 
 const UPLOAD = "/neleus.v1.BlobService/Upload";
 const PUT_DOCUMENT = "/neleus.v1.ManifestService/PutDocument";
@@ -117,6 +123,135 @@ test("a peer that has its answer and streams on is cut off, and keeps the answer
   const { status, message, resetCode } = await call.ended;
   assert.deepEqual([status, resetCode], [3, 0]);
   assert.match(message, /header/);
+});
+
+describe("a request that does not come to its end", () => {
+  for (const [path, kind] of [
+    ["/neleus.v1.BlobService/Stat", "unary"],
+    ["/neleus.v1.BlobService/Download", "a stream out"],
+  ] as const) {
+    test(`${kind}: the call is ended, and reaches no handler`, { timeout: 20_000 }, async (t) => {
+      let handled = 0;
+      const stat = async (): Promise<object> => ({ size: BigInt((handled += 1)) });
+      const download = async function* () {
+        yield { part: { case: "header", value: await stat() } } as const;
+      };
+      const server = await serve(t, { services: fakeServices({ blob: { stat, download } }), limits: LIMITS });
+      const client = connectRaw(t, server.address);
+      const startedMs = performance.now();
+      // Nothing; a message without an end; one that comes byte by byte.
+      const silent = client.call(path);
+      const open = client.call(path).send(Buffer.alloc(0));
+      const dripping = client.call(path);
+      const framed = frame(new Uint8Array(5_000));
+      const sending = (async () => {
+        for (let sent = 0; sent < MOST_DRIPS && !dripping.stream.closed; sent += 1) {
+          dripping.stream.write(framed.subarray(sent, sent + 1));
+          await delay(LIMITS.slowPeerTimeoutMs / 20);
+        }
+      })();
+      for (const call of [silent, open, dripping]) {
+        const { status, message, details, resetCode } = await call.ended;
+        assert.deepEqual([status, resetCode], [4, 0], message);
+        assert.match(message, /^the request did not come to its end: \d+ bytes of it arrived in 0\.25 seconds/);
+        const info = fromBinary(StatusSchema, details!).details.find(({ typeUrl }) => typeUrl.endsWith("ErrorInfo"));
+        assert.equal(fromBinary(ErrorInfoSchema, info!.value).metadata["limit"], "progress_bytes");
+      }
+      await sending;
+      assert.ok(performance.now() - startedMs >= LIMITS.slowPeerTimeoutMs);
+      assert.equal(handled, 0);
+      const whole = client.call(path).send(Buffer.alloc(0)).end();
+      assert.deepEqual([(await whole.ended).status, handled], [0, 1]);
+      await eventually(() => server.counters().openCalls === 0, "the end of the calls");
+    });
+  }
+
+  test("a slow one that gets on is answered, through many windows", { timeout: 20_000 }, async (t) => {
+    const { server } = await realServer(t);
+    const call = connectRaw(t, server.address).call("/neleus.v1.BlobService/FindMissing");
+    const hashes = Array.from({ length: 1_500 }, (_, index) => new Uint8Array(32).fill(index));
+    const message = frame(
+      toBinary(BlobServiceFindMissingRequestSchema, create(BlobServiceFindMissingRequestSchema, { hashes })),
+    );
+    for (let start = 0; start < message.length; start += 1_000) {
+      call.stream.write(message.subarray(start, start + 1_000));
+      await delay(LIMITS.slowPeerTimeoutMs / 12);
+    }
+    call.end();
+    assert.equal((await call.ended).status, 0);
+  });
+});
+
+describe("an answer", () => {
+  /** A server that streams without end, and what becomes of it. */
+  async function endless(t: TestContext, limits: object) {
+    const ended = deferred<unknown>();
+    const services = fakeServices({
+      blob: {
+        async *download(_, context) {
+          context.signal.addEventListener("abort", () => ended.resolve(context.signal.reason));
+          for (;;) yield { part: { case: "slice", value: { data: new Uint8Array(500) } } };
+        },
+      },
+    });
+    return { server: await serve(t, { services, limits }), ended: ended.promise };
+  }
+
+  /** Takes so many bytes at a time of a call that has no window but what it is given. */
+  async function sip(call: RawCall, bytes: number): Promise<void> {
+    while (!call.stream.closed) {
+      call.stream.read(bytes);
+      await delay(LIMITS.slowPeerTimeoutMs / 20);
+    }
+  }
+
+  test("taken a little now and then: the handler is told, and the call is ended", { timeout: 20_000 }, async (t) => {
+    const limits = { ...LIMITS, minProgressBytes: 200_000, sendBufferBytes: 100_000 };
+    const { server, ended } = await endless(t, limits);
+    const client = connectRaw(t, server.address, { initialWindowSize: 4_000 });
+    const call = client.call("/neleus.v1.BlobService/Download", { reads: false }).send(Buffer.alloc(0)).end();
+    void sip(call, 2_000);
+    const reason = await ended;
+    assert.ok(reason instanceof Unavailable, String(reason));
+    assert.match(reason.message, /^the caller took only \d+ bytes of the answer in 0\.25 seconds of waiting for it/);
+    await eventually(() => server.counters().openCalls === 0, "the end of the call", 3_000);
+  });
+
+  test("taken slowly, but enough of it, is not ended", { timeout: 20_000 }, async (t) => {
+    const limits = { ...LIMITS, minProgressBytes: 1_000, sendBufferBytes: 100_000 };
+    const { server, ended } = await endless(t, limits);
+    const client = connectRaw(t, server.address, { initialWindowSize: 4_000 });
+    const call = client.call("/neleus.v1.BlobService/Download", { reads: false }).send(Buffer.alloc(0)).end();
+    void sip(call, 2_000);
+    assert.equal(await Promise.race([ended, delay(6 * LIMITS.slowPeerTimeoutMs, "left alone")]), "left alone");
+    assert.equal(server.counters().openCalls, 1);
+    call.stream.close();
+  });
+
+  test("that is complete is taken to its end by a slow peer that gets on", { timeout: 30_000 }, async (t) => {
+    const total = 600_000;
+    const services = fakeServices({
+      blob: {
+        async *download() {
+          for (let sent = 0; sent < total; sent += 10_000) {
+            yield { part: { case: "slice", value: { data: new Uint8Array(10_000) } } };
+          }
+        },
+      },
+    });
+    // The handler has finished at once: everything waits in the buffer, and takes many windows to go.
+    const limits = { ...LIMITS, sendBufferBytes: 2 * total };
+    const server = await serve(t, { services, limits });
+    const client = connectRaw(t, server.address, { initialWindowSize: 10_000 });
+    const call = client.call("/neleus.v1.BlobService/Download", { reads: false }).send(Buffer.alloc(0)).end();
+    let received = 0;
+    for await (const bytes of call.stream) {
+      received += (bytes as Buffer).length;
+      await delay(LIMITS.slowPeerTimeoutMs / 20);
+    }
+    assert.ok(received >= total, `${received} bytes`);
+    assert.equal((await call.ended).status, 0);
+  });
 });
 
 describe("a stream that is left alone", () => {

@@ -20,6 +20,7 @@ import { connectRaw } from "../rpc/support/raw-client.js";
 import { connectTo, eventually, MemoryLogger, serve } from "../rpc/support/running.js";
 
 const WINDOW_BYTES = 3_000_000;
+const PREPARED = { windowBytes: WINDOW_BYTES, onStream: () => undefined };
 const { download } = BlobService.method;
 
 describe("private fields of grpc-js", () => {
@@ -27,7 +28,7 @@ describe("private fields of grpc-js", () => {
     const server = new Server({ "grpc.max_concurrent_streams": 7 });
     assert.equal(setStreamWindow(server, WINDOW_BYTES), true);
     server.createConnectionInjector(ServerCredentials.createInsecure());
-    assert.equal(prepareConnections(server, WINDOW_BYTES), true);
+    assert.equal(prepareConnections(server, PREPARED), true);
     server.forceShutdown();
   });
 
@@ -122,7 +123,7 @@ describe("private fields of grpc-js", () => {
   test("where they are missing nothing happens, and the server says so and serves", () => {
     const stranger = {} as unknown as Server;
     assert.equal(setStreamWindow(stranger, WINDOW_BYTES), false);
-    assert.equal(prepareConnections(stranger, WINDOW_BYTES), false);
+    assert.equal(prepareConnections(stranger, PREPARED), false);
     assert.equal(endRequests({}, 1), false);
     assert.equal(hasEnded({}), false);
     assert.equal(resetStream({}), false);
