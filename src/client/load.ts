@@ -2,11 +2,11 @@
 // state that must come of them.
 //
 // Where the entries come in ascending order of key, and go into an empty state, the client builds the map along with the
-// server, in the same bounded memory, and so knows the root: about 3 µs a key. Else the root is the server's word, which
+// server, a message at a time, in the same bounded memory, and so knows the root: about 3 µs a key. Else the root is the server's word, which
 // `Database.diff` between the two roots shows to be right or wrong.
-import { hashBlob } from "../core/blob/index.js";
+import { hashBlobs } from "../core/blob/index.js";
 import { compareBytes, equalBytes, toHex } from "../core/bytes.js";
-import { InvalidArgument, VerificationFailed } from "../core/errors.js";
+import { assert, InvalidArgument, VerificationFailed } from "../core/errors.js";
 import { mapRoot, type MapRoot } from "../core/hashes.js";
 import { DATA_MESSAGE_BYTES, MAX_INLINE_VALUE_BYTES } from "../core/limits.js";
 import { emptyMap, MapBuilder, MapKind } from "../core/map/index.js";
@@ -21,7 +21,6 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { loggedRootOf } from "./applied.js";
 import { hashBytes, keyBytes, textOrBytes } from "./argument.js";
 import type { Connection } from "./connection.js";
-import { SourceFailed } from "./content.js";
 import type { Loaded, LoadEntry, LoadOptions } from "./contract.js";
 import type { FollowedLog } from "./log.js";
 import { receivedHash, receivedInteger } from "./received.js";
@@ -103,6 +102,10 @@ class OutgoingLoad {
   readonly #onProgress: ((entries: number) => void) | undefined;
   #failure: { readonly error: unknown } | undefined;
   #count = 0;
+  /** The message that is being filled. */
+  #keys: Uint8Array[] = [];
+  #values: Uint8Array[] = [];
+  #messageBytes = 0;
   #previous: Uint8Array | undefined;
   /** Builds along while keys ascend; undefined once they have not. */
   #builder: MapBuilder | undefined;
@@ -116,31 +119,24 @@ class OutgoingLoad {
 
   async *messages(header: MessageInitShape<typeof LoadHeaderSchema>): AsyncGenerator<RequestInit, void, undefined> {
     yield { part: { case: "header", value: header } };
-    let keys: Uint8Array[] = [];
-    let values: Uint8Array[] = [];
-    let sizeBytes = 0;
-    const message = (): RequestInit => ({ part: { case: "entries", value: { keys, values } } });
     try {
-      for await (const entry of this.#source()) {
-        const { key, value } = this.#take(entry);
-        if (keys.length > 0 && sizeBytes + key.length + value.length > DATA_MESSAGE_BYTES) {
-          yield message();
-          [keys, values, sizeBytes] = [[], [], 0];
-          this.#onProgress?.(this.#count - 1);
+      // Whoever has the entries at hand is not made to wait for each.
+      if (Symbol.asyncIterator in this.#entries) {
+        for await (const entry of this.#entries) {
+          const message = this.#push(entry);
+          if (message !== undefined) yield message;
         }
-        keys.push(key);
-        values.push(value);
-        sizeBytes += key.length + value.length;
-        if (keys.length < MESSAGE_ENTRIES) continue;
-        yield message();
-        [keys, values, sizeBytes] = [[], [], 0];
-        this.#onProgress?.(this.#count);
+      } else {
+        for (const entry of this.#entries) {
+          const message = this.#push(entry);
+          if (message !== undefined) yield message;
+        }
       }
     } catch (error) {
-      this.#failure = { error: error instanceof SourceFailed ? error.cause : error };
+      this.#failure = { error };
       throw error;
     }
-    if (keys.length > 0) yield message();
+    if (this.#keys.length > 0) yield this.#takeMessage();
     this.#onProgress?.(this.#count);
     yield { part: { case: "finish", value: { count: BigInt(this.#count) } } };
   }
@@ -171,28 +167,41 @@ class OutgoingLoad {
     });
   }
 
-  async *#source(): AsyncGenerator<LoadEntry, void, undefined> {
-    const iterator =
-      Symbol.asyncIterator in this.#entries ? this.#entries[Symbol.asyncIterator]() : this.#entries[Symbol.iterator]();
-    let finished = false;
-    try {
-      for (;;) {
-        let step: IteratorResult<LoadEntry>;
-        try {
-          step = await iterator.next();
-        } catch (cause) {
-          throw new SourceFailed(cause);
-        }
-        if (step.done === true) break;
-        yield step.value;
-      }
-      finished = true;
-    } finally {
-      if (!finished) await iterator.return?.();
+  /** Takes the next entry; a message where there are enough without it, or with it. @throws InvalidArgument */
+  #push(entry: LoadEntry): RequestInit | undefined {
+    const { key, value } = this.#checked(entry);
+    const entryBytes = key.length + value.length;
+    const isOver = this.#keys.length > 0 && this.#messageBytes + entryBytes > DATA_MESSAGE_BYTES;
+    const before = isOver ? this.#takeMessage() : undefined;
+    this.#keys.push(key);
+    this.#values.push(value);
+    this.#messageBytes += entryBytes;
+    this.#count += 1;
+    return before ?? (this.#keys.length < MESSAGE_ENTRIES ? undefined : this.#takeMessage());
+  }
+
+  #takeMessage(): RequestInit {
+    const [keys, values] = [this.#keys, this.#values];
+    this.#keys = [];
+    this.#values = [];
+    this.#messageBytes = 0;
+    this.#build(keys, values);
+    this.#onProgress?.(this.#count);
+    return { part: { case: "entries", value: { keys, values } } };
+  }
+
+  /** Builds along. */
+  #build(keys: readonly Uint8Array[], values: readonly Uint8Array[]): void {
+    if (this.#builder === undefined) return;
+    const hashes = hashBlobs(values);
+    for (const [index, key] of keys.entries()) {
+      const hash = hashes[index];
+      assert(hash !== undefined, "a hash for each value");
+      this.#builder.add(key, stateCell.encode({ hash, size: values[index]?.length ?? 0 }));
     }
   }
 
-  #take(entry: LoadEntry): { readonly key: Uint8Array; readonly value: Uint8Array } {
+  #checked(entry: LoadEntry): { readonly key: Uint8Array; readonly value: Uint8Array } {
     const field = `entries[${this.#count}]`;
     const key = keyBytes(entry.key, `${field}.key`);
     const value = textOrBytes(entry.value, `${field}.value`);
@@ -207,8 +216,6 @@ class OutgoingLoad {
       this.#builder = undefined;
     }
     this.#previous = key;
-    this.#builder?.add(key, stateCell.encode({ hash: hashBlob(value), size: value.length }));
-    this.#count += 1;
     return { key, value };
   }
 }

@@ -16,12 +16,11 @@
 // step makes sure that they still are there, and else begins again.
 //
 // Cost: sorting, hashing and writing of what is loaded; and reading all of what the head has, so this is for much.
-import { hashBlob } from "../core/blob/index.js";
+import { hashBlobs } from "../core/blob/index.js";
 import { compareBytes, concatBytes, equalBytes, readU64be, toHex, u64be } from "../core/bytes.js";
 import { Conflict, InvalidArgument, LimitExceeded, Unavailable, assert } from "../core/errors.js";
 import { blobHash, mapRoot } from "../core/hashes.js";
-import type { BlobHash, Digest, MapRoot } from "../core/hashes.js";
-import { hashBatch } from "../core/hash/index.js";
+import type { Digest, MapRoot } from "../core/hashes.js";
 import {
   LARGE_BLOB_BYTES,
   LOAD_BATCH_BYTES,
@@ -49,8 +48,6 @@ import { SortedSpool } from "./sorted-spool.js";
 import type { SpooledRecord } from "./sorted-spool.js";
 import { Turns } from "./turns.js";
 
-/** Values up to this long are hashed many at a time. */
-const BATCHED_VALUE_BYTES = 1024;
 /** The name under which loads are recorded. */
 const METHOD = "state.load";
 /** How often a load begins again because its head has moved, before it gives up. */
@@ -152,7 +149,7 @@ class StateLoad implements Load {
     this.#requireOpen();
     for (const [index, key] of keys.entries()) requireEntry(key, values[index], index);
     if (values.length > keys.length) throw unpaired(keys.length, values.length);
-    const hashes = hashValues(values);
+    const hashes = hashBlobs(values);
     this.#meaning?.add(keys, hashes);
     for (const [index, key] of keys.entries()) {
       const bytes = values[index] ?? new Uint8Array(0);
@@ -421,24 +418,6 @@ async function* entriesOf(
 async function addToNextRun(spool: SortedSpool, record: SpooledRecord): Promise<void> {
   await spool.endRun();
   assert(spool.add(record), "an empty run takes any record");
-}
-
-/** Hashes of values; short ones are hashed many at a time. */
-function hashValues(values: readonly Uint8Array[]): readonly BlobHash[] {
-  const hashes: BlobHash[] = [];
-  const short: number[] = [];
-  for (const [index, value] of values.entries()) {
-    if (value.length <= BATCHED_VALUE_BYTES) short.push(index);
-    else hashes[index] = hashBlob(value);
-  }
-  const digests = hashBatch(
-    "blob:",
-    short.map((index) => values[index] ?? new Uint8Array(0)),
-  );
-  for (const [position, index] of short.entries()) {
-    hashes[index] = blobHash(digests.subarray(position * 32, position * 32 + 32));
-  }
-  return hashes;
 }
 
 /** @throws InvalidArgument - a key or value that cannot be */

@@ -5,6 +5,10 @@
 // Runs are segments of a staged file that several spools share, one behind the other. Input that comes sorted is one run
 // whatever its length. The file means nothing to anybody but these objects, so it carries no marks.
 // Memory is one unsorted run while records are added, and LOAD_READ_BYTES for all runs together while they are read.
+//
+// Both sorts go by numbers: some bytes of each key behind those that all keys share. Whole keys are compared only where these
+// are the same, and nothing is made of a record until it is handed out.
+import { compareBytes, concatBytes } from "../core/bytes.js";
 import { LOAD_READ_BYTES } from "../core/limits.js";
 import type { StagedBlob } from "../store/contract.js";
 
@@ -28,6 +32,7 @@ interface Segment {
 /** Segments whose records ascend from the first to the last. */
 interface Run {
   readonly segments: Segment[];
+  readonly firstKey: Buffer;
   lastKey: Buffer;
 }
 
@@ -35,6 +40,7 @@ export class SortedSpool {
   readonly #file: StagedBlob;
   readonly #runs: Run[] = [];
   #buffer: Buffer;
+  #view: DataView;
   #bufferBytes = 0;
   /** Where each record in the buffer starts. */
   #starts: number[] = [];
@@ -44,6 +50,7 @@ export class SortedSpool {
   constructor(file: StagedBlob, options: { readonly runBytes: number }) {
     this.#file = file;
     this.#buffer = Buffer.allocUnsafeSlow(options.runBytes);
+    this.#view = viewOf(this.#buffer);
   }
 
   /** Takes a record, which is copied; false where there is no room for it: then `endRun` makes some. */
@@ -53,13 +60,15 @@ export class SortedSpool {
     const keyStart = start + HEAD_BYTES;
     const end = keyStart + key.length + value.length;
     if (end > buffer.length) return false;
-    buffer.writeUInt16BE(key.length, start);
-    buffer.writeUInt32BE(value.length, start + 2);
+    this.#view.setUint16(start, key.length);
+    this.#view.setUint32(start + 2, value.length);
     buffer.set(key, keyStart);
     buffer.set(value, keyStart + key.length);
     this.#bufferBytes = end;
-    const previous = this.#starts.at(-1);
-    if (previous !== undefined && this.#compare(previous, start) >= 0) this.#isAscending = false;
+    if (this.#isAscending) {
+      const previous = this.#starts.at(-1);
+      if (previous !== undefined && this.#compare(previous, start) >= 0) this.#isAscending = false;
+    }
     this.#starts.push(start);
     return true;
   }
@@ -78,7 +87,7 @@ export class SortedSpool {
       run.segments.push(segment);
       run.lastKey = last;
     } else {
-      this.#runs.push({ segments: [segment], lastKey: last });
+      this.#runs.push({ segments: [segment], firstKey: first, lastKey: last });
     }
     this.#bufferBytes = 0;
     this.#starts = [];
@@ -89,6 +98,7 @@ export class SortedSpool {
   async end(): Promise<void> {
     await this.endRun();
     this.#buffer = Buffer.alloc(0);
+    this.#view = viewOf(this.#buffer);
   }
 
   /** All records in strictly ascending order of key, a few at a time. Of equal keys the one that was added last. */
@@ -96,15 +106,15 @@ export class SortedSpool {
     const heap = await this.#openRuns();
     let batch: SpooledRecord[] = [];
     let batchBytes = 0;
-    let previous: Buffer | undefined;
+    let previous: Uint8Array | undefined;
     for (let lowest = heap.lowest; lowest !== undefined; lowest = heap.lowest) {
-      const { key, value } = lowest;
       // Equal keys come with the youngest first.
-      if (previous === undefined || !previous.equals(key)) {
-        batch.push({ key, value });
-        batchBytes += value.length;
+      if (previous === undefined || !lowest.hasKey(previous)) {
+        const record = lowest.record();
+        previous = record.key;
+        batch.push(record);
+        batchBytes += record.value.length;
       }
-      previous = key;
       // Waiting for what is at hand would cost more than the rest of the merge.
       const hasNext = lowest.step() || (await lowest.advance());
       if (hasNext) heap.settle();
@@ -119,62 +129,73 @@ export class SortedSpool {
 
   async #openRuns(): Promise<CursorHeap> {
     const readBytes = Math.max(LEAST_READ_BYTES, Math.floor(LOAD_READ_BYTES / Math.max(1, this.#runs.length)));
+    const sharedBytes = this.#bytesSharedByRuns();
     const cursors: RunCursor[] = [];
     for (const [age, { segments }] of this.#runs.entries()) {
-      const cursor = new RunCursor(this.#file, segments, { age, readBytes });
+      const cursor = new RunCursor(this.#file, segments, { age, readBytes, sharedBytes });
       if (await cursor.advance()) cursors.push(cursor);
     }
     return new CursorHeap(cursors);
   }
 
-  /** Where the records start, in order of key; of equal keys the last added. */
-  #sortedStarts(): number[] {
-    const sorted: number[] = [];
-    for (const group of this.#groups()) {
-      if (group.length > 1) group.sort((a, b) => this.#compare(a, b));
-      for (const [position, start] of group.entries()) {
-        // The sort is stable, so of equal keys the last is the newest.
-        const next = group[position + 1];
-        if (next === undefined || this.#compare(start, next) !== 0) sorted.push(start);
-      }
+  /** Bytes that all keys of all runs begin with: the lowest and the highest do. */
+  #bytesSharedByRuns(): number {
+    const [first] = this.#runs;
+    if (first === undefined) return 0;
+    let { firstKey: lowest, lastKey: highest } = first;
+    for (const { firstKey, lastKey } of this.#runs) {
+      if (Buffer.compare(firstKey, lowest) < 0) lowest = firstKey;
+      if (Buffer.compare(lastKey, highest) > 0) highest = lastKey;
     }
-    return sorted;
+    let shared = 0;
+    while (shared < lowest.length && shared < highest.length && lowest[shared] === highest[shared]) shared += 1;
+    return shared;
   }
 
   /**
-   * The records in order of the 33 bits behind what all keys share, those with the same bits together in the order in
-   * which they were added. Numbers of bits and position are sorted without a call for each comparison.
+   * Where the records start, in order of key; of equal keys the last added. Numbers of 33 bits behind what all keys share,
+   * and the position, are sorted without a call for each comparison; only records with the same bits are compared.
    */
-  *#groups(): Generator<number[], void, undefined> {
+  #sortedStarts(): number[] {
     const starts = this.#starts;
     const shared = this.#sharedBytes();
     const packed = new Float64Array(starts.length);
     for (const [position, start] of starts.entries())
-      packed[position] = this.#bitsAt(start, shared) * 2 ** 20 + position;
+      packed[position] = this.#bitsAt(start, shared) * POSITIONS + position;
     packed.sort();
-    let group: number[] = [];
-    let bits = -1;
-    for (const number of packed) {
-      const ownBits = Math.floor(number / 2 ** 20);
-      if (ownBits !== bits && group.length > 0) {
-        yield group;
-        group = [];
-      }
-      bits = ownBits;
-      group.push(starts[number % 2 ** 20] ?? 0);
+    const sorted: number[] = [];
+    for (let first = 0; first < packed.length;) {
+      const bits = Math.floor((packed[first] ?? 0) / POSITIONS);
+      let end = first + 1;
+      while (end < packed.length && Math.floor((packed[end] ?? 0) / POSITIONS) === bits) end += 1;
+      if (end === first + 1) sorted.push(starts[(packed[first] ?? 0) % POSITIONS] ?? 0);
+      else this.#sortAlike(packed.subarray(first, end), sorted);
+      first = end;
     }
-    if (group.length > 0) yield group;
+    return sorted;
+  }
+
+  /** Appends records with the same bits. */
+  #sortAlike(packed: Float64Array, sorted: number[]): void {
+    const group = Array.from(packed, (number) => this.#starts[number % POSITIONS] ?? 0);
+    group.sort((a, b) => this.#compare(a, b));
+    for (const [position, start] of group.entries()) {
+      // The sort is stable, so of equal keys the last is the newest.
+      const next = group[position + 1];
+      if (next === undefined || this.#compare(start, next) !== 0) sorted.push(start);
+    }
   }
 
   /** Bytes that all keys begin with. */
   #sharedBytes(): number {
     const buffer = this.#buffer;
     const first = (this.#starts[0] ?? 0) + HEAD_BYTES;
-    let shared = buffer.readUInt16BE(first - HEAD_BYTES);
+    let shared = this.#view.getUint16(first - HEAD_BYTES);
     for (const start of this.#starts) {
-      const most = Math.min(shared, buffer.readUInt16BE(start));
+      const most = Math.min(shared, this.#view.getUint16(start));
       shared = 0;
       while (shared < most && buffer[first + shared] === buffer[start + HEAD_BYTES + shared]) shared += 1;
+      if (shared === 0) break;
     }
     return shared;
   }
@@ -182,34 +203,33 @@ export class SortedSpool {
   /** 33 bits of a key; what lies behind its end counts as zeros, so that keys with the same bits may still differ. */
   #bitsAt(start: number, offset: number): number {
     const buffer = this.#buffer;
-    const end = start + HEAD_BYTES + buffer.readUInt16BE(start);
+    const end = start + HEAD_BYTES + this.#view.getUint16(start);
+    const from = start + HEAD_BYTES + offset;
+    if (from + 5 <= end) return this.#view.getUint32(from) * 2 + ((buffer[from + 4] ?? 0) >> 7);
     let bits = 0;
-    for (let index = start + HEAD_BYTES + offset, count = 0; count < 4; index += 1, count += 1) {
-      bits = bits * 256 + (index < end ? (buffer[index] ?? 0) : 0);
-    }
-    const fifth = start + HEAD_BYTES + offset + 4;
-    return bits * 2 + (fifth < end ? (buffer[fifth] ?? 0) >> 7 : 0);
+    for (let index = from; index < from + 4; index += 1) bits = bits * 256 + (index < end ? (buffer[index] ?? 0) : 0);
+    return bits * 2 + (from + 4 < end ? (buffer[from + 4] ?? 0) >> 7 : 0);
   }
 
   #copied(starts: readonly number[]): Buffer {
     const copy = Buffer.allocUnsafe(this.#bufferBytes);
     let end = 0;
     for (const start of starts) {
-      const size = HEAD_BYTES + this.#buffer.readUInt16BE(start) + this.#buffer.readUInt32BE(start + 2);
+      const size = HEAD_BYTES + this.#view.getUint16(start) + this.#view.getUint32(start + 2);
       end += this.#buffer.copy(copy, end, start, start + size);
     }
     return copy.subarray(0, end);
   }
 
   #keyAt(start: number): Buffer {
-    return this.#buffer.subarray(start + HEAD_BYTES, start + HEAD_BYTES + this.#buffer.readUInt16BE(start));
+    return this.#buffer.subarray(start + HEAD_BYTES, start + HEAD_BYTES + this.#view.getUint16(start));
   }
 
   /** Compares the keys of two records in the buffer, bytewise. */
   #compare(a: number, b: number): number {
     const buffer = this.#buffer;
-    const lengthOfA = buffer.readUInt16BE(a);
-    const lengthOfB = buffer.readUInt16BE(b);
+    const lengthOfA = this.#view.getUint16(a);
+    const lengthOfB = this.#view.getUint16(b);
     const end = HEAD_BYTES + Math.min(lengthOfA, lengthOfB);
     for (let index = HEAD_BYTES; index < end; index += 1) {
       const difference = (buffer[a + index] ?? 0) - (buffer[b + index] ?? 0);
@@ -219,44 +239,92 @@ export class SortedSpool {
   }
 }
 
-/** Reads a run from its first record to its last. What it shows stays as it is when it goes on. */
+/** Positions in a run: what is left of a number beside 33 bits. */
+const POSITIONS = 2 ** 20;
+
+function viewOf(buffer: Uint8Array): DataView {
+  return new DataView(buffer.buffer, buffer.byteOffset, buffer.length);
+}
+
+/** Reads a run from its first record to its last. What it has handed out stays as it is when it goes on. */
 class RunCursor {
   readonly age: number;
-  key: Buffer = Buffer.alloc(0);
-  value: Buffer = Buffer.alloc(0);
+  /** 48 bits of the key behind what all keys share: a lower number is a lower key. */
+  bits = 0;
   readonly #file: StagedBlob;
   readonly #segments: readonly Segment[];
   readonly #readBytes: number;
+  readonly #sharedBytes: number;
   #segment = 0;
   /** Bytes of the current segment that have been read. */
   #readSoFar = 0;
-  #buffer: Buffer = Buffer.alloc(0);
-  #offset = 0;
+  #buffer: Uint8Array = new Uint8Array(0);
+  #view: DataView = viewOf(this.#buffer);
+  /** The current record. */
+  #keyStart = 0;
+  #valueStart = 0;
+  #end = 0;
 
   constructor(
     file: StagedBlob,
     segments: readonly Segment[],
-    options: { readonly age: number; readonly readBytes: number },
+    options: { readonly age: number; readonly readBytes: number; readonly sharedBytes: number },
   ) {
     this.#file = file;
     this.#segments = segments;
     this.age = options.age;
     this.#readBytes = options.readBytes;
+    this.#sharedBytes = options.sharedBytes;
+  }
+
+  get #key(): Uint8Array {
+    return this.#buffer.subarray(this.#keyStart, this.#valueStart);
+  }
+
+  /** The current record: views of what was read. */
+  record(): SpooledRecord {
+    return { key: this.#key, value: this.#buffer.subarray(this.#valueStart, this.#end) };
+  }
+
+  hasKey(key: Uint8Array): boolean {
+    if (this.#valueStart - this.#keyStart !== key.length) return false;
+    // From its end: neighbours differ there.
+    for (let index = key.length - 1; index >= 0; index -= 1) {
+      if (this.#buffer[this.#keyStart + index] !== key[index]) return false;
+    }
+    return true;
+  }
+
+  /** Below 0: this key is the lower one, or the same in a younger run. */
+  compare(other: RunCursor): number {
+    return this.bits - other.bits || compareBytes(this.#key, other.#key) || other.age - this.age;
   }
 
   /** Goes to the next record if it has been read already. */
   step(): boolean {
-    const buffer = this.#buffer;
-    const start = this.#offset;
+    const start = this.#end;
     const keyStart = start + HEAD_BYTES;
-    if (keyStart > buffer.length) return false;
-    const valueStart = keyStart + buffer.readUInt16BE(start);
-    const end = valueStart + buffer.readUInt32BE(start + 2);
-    if (end > buffer.length) return false;
-    this.key = buffer.subarray(keyStart, valueStart);
-    this.value = buffer.subarray(valueStart, end);
-    this.#offset = end;
+    const { length } = this.#buffer;
+    if (keyStart > length) return false;
+    const valueStart = keyStart + this.#view.getUint16(start);
+    const end = valueStart + this.#view.getUint32(start + 2);
+    if (end > length) return false;
+    this.#keyStart = keyStart;
+    this.#valueStart = valueStart;
+    this.#end = end;
+    this.bits = this.#bitsOfKey();
     return true;
+  }
+
+  /** What lies behind the end of the key counts as zeros. */
+  #bitsOfKey(): number {
+    const from = this.#keyStart + this.#sharedBytes;
+    if (from + 6 <= this.#valueStart) return this.#view.getUint32(from) * 65_536 + this.#view.getUint16(from + 4);
+    let bits = 0;
+    for (let index = from; index < from + 6; index += 1) {
+      bits = bits * 256 + (index < this.#valueStart ? (this.#buffer[index] ?? 0) : 0);
+    }
+    return bits;
   }
 
   /** Reads on and goes to the next record; false behind the last. */
@@ -266,10 +334,11 @@ class RunCursor {
       const segment = this.#segments[this.#segment];
       if (segment === undefined) return false;
       const length = Math.min(this.#readBytes, segment.length - this.#readSoFar);
-      const rest = this.#buffer.subarray(this.#offset);
+      const rest = this.#buffer.subarray(this.#end);
       const more = await this.#file.read(segment.offset + this.#readSoFar, length);
-      this.#buffer = rest.length === 0 ? bufferOf(more) : Buffer.concat([rest, more]);
-      this.#offset = 0;
+      this.#buffer = rest.length === 0 ? more : concatBytes(rest, more);
+      this.#view = viewOf(this.#buffer);
+      this.#end = 0;
       this.#readSoFar += length;
       if (this.#readSoFar < segment.length) continue;
       this.#segment += 1;
@@ -278,16 +347,12 @@ class RunCursor {
   }
 }
 
-function bufferOf(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-}
-
 /** The cursor with the lowest key; of equal keys, the youngest run's. */
 class CursorHeap {
   readonly #cursors: RunCursor[];
 
   constructor(cursors: readonly RunCursor[]) {
-    this.#cursors = [...cursors].sort(compareCursors);
+    this.#cursors = [...cursors].sort((a, b) => a.compare(b));
   }
 
   get lowest(): RunCursor | undefined {
@@ -302,11 +367,12 @@ class CursorHeap {
     let position = 0;
     for (;;) {
       const left = 2 * position + 1;
-      const [atLeft, atRight] = [cursors[left], cursors[left + 1]];
+      const atLeft = cursors[left];
+      const atRight = cursors[left + 1];
       if (atLeft === undefined) break;
-      const isRight = atRight !== undefined && compareCursors(atRight, atLeft) < 0;
+      const isRight = atRight !== undefined && atRight.compare(atLeft) < 0;
       const child = isRight ? atRight : atLeft;
-      if (compareCursors(moved, child) <= 0) break;
+      if (moved.compare(child) <= 0) break;
       cursors[position] = child;
       position = isRight ? left + 1 : left;
     }
@@ -319,8 +385,4 @@ class CursorHeap {
     this.#cursors[0] = last;
     this.settle();
   }
-}
-
-function compareCursors(a: RunCursor, b: RunCursor): number {
-  return Buffer.compare(a.key, b.key) || b.age - a.age;
 }
