@@ -29,7 +29,7 @@ interface MovedRef extends Edit {
 }
 
 export class Draft implements RefLookup, NodeSource {
-  readonly #base: DraftBase;
+  #base: DraftBase;
   readonly #moved = new Map<string, MovedRef>();
   readonly #created = new Map<string, MapNode>();
   readonly #rows: Row[] = [];
@@ -47,6 +47,11 @@ export class Draft implements RefLookup, NodeSource {
   /** A draft on top of this one. */
   fork(): Draft {
     return new Draft({ refs: this, nodes: this });
+  }
+
+  /** What this is on top of has become durable, and is there under another name. */
+  rebase(base: DraftBase): void {
+    this.#base = base;
   }
 
   /** Takes over what a draft on top of this one holds, as one step. */

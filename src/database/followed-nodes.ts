@@ -127,8 +127,8 @@ interface WaitingNode {
   readonly since: Replacement;
 }
 
-/** When nodes were replaced. */
-interface Replacement {
+/** When the nodes were replaced that one round replaced. */
+export interface Replacement {
   readonly logSize: number;
   /** When that became durable, by a clock that only moves on; undefined until then. */
   atMs: number | undefined;
@@ -143,7 +143,6 @@ export class FollowedNodes {
   #waitingBytes = 0;
   /** Of the waiting ones, those that are not stored. */
   #unstoredBytes = 0;
-  #newest: Replacement | undefined;
   #isInHurry = false;
 
   constructor(limits: FreeingLimits) {
@@ -167,14 +166,10 @@ export class FollowedNodes {
     this.#waiting.clear();
     this.#waitingBytes = 0;
     this.#unstoredBytes = 0;
-    this.#newest = undefined;
   }
 
-  /**
-   * Takes in what a round did, in order. To be told by `isDurable`, or undone by `forget`. Says of a node that the round
-   * made whether it is to be stored.
-   */
-  follow(steps: readonly Step[], round: FollowedRound): (node: MapNode) => boolean {
+  /** Takes in what a round did, in order. To be told when that is durable by `isDurable`, or undone by `forget`. */
+  follow(steps: readonly Step[], round: FollowedRound): Replacement {
     const replacement: Replacement = { logSize: round.logSize, atMs: undefined };
     const made = new Set<string>();
     const fresh: StoredForms = new Map();
@@ -184,8 +179,12 @@ export class FollowedNodes {
       for (const { created } of step.edits) for (const { digest } of created) made.add(cacheName(digest));
     }
     this.#stayWithin(this.#limits.followedNodes);
-    this.#newest = replacement;
-    return ({ digest }) => this.#waiting.get(cacheName(digest))?.unstored === undefined;
+    return replacement;
+  }
+
+  /** Whether a node that the round followed last made is to be stored. */
+  isStored({ digest }: MapNode): boolean {
+    return this.#waiting.get(cacheName(digest))?.unstored === undefined;
   }
 
   /** The stored form of a node that waits and is in no store, once its round is durable. */
@@ -199,10 +198,9 @@ export class FollowedNodes {
     this.#isInHurry = true;
   }
 
-  /** The round that was followed last is durable. */
-  isDurable(nowMs: number): void {
-    if (this.#newest !== undefined) this.#newest.atMs = nowMs;
-    this.#newest = undefined;
+  /** A round that was followed is durable. */
+  isDurable(round: Replacement, nowMs: number): void {
+    round.atMs = nowMs;
   }
 
   /**

@@ -8,7 +8,7 @@ import type { Digest } from "../core/hashes.js";
 import type { MapNode } from "../core/map/index.js";
 import type { RowName, SyncReader } from "../store/contract.js";
 import { FollowedNodes } from "./followed-nodes.js";
-import type { FreeingLimits, Step } from "./followed-nodes.js";
+import type { FreeingLimits, Replacement, Step } from "./followed-nodes.js";
 import type { Leases } from "./leases.js";
 import type { Tail } from "./log-store.js";
 import type { StoreNodes } from "./nodes.js";
@@ -22,10 +22,14 @@ export interface FreeingOptions {
 
 /** A round that is about to be written. */
 export interface RoundToWrite {
+  /** Before it, and behind it. */
   readonly tail: Tail;
+  readonly endsAt: Tail;
   readonly steps: readonly Step[];
   /** Nodes that it makes. */
   readonly created: readonly MapNode[];
+  /** True for a node of the round before, which the store has not shown yet. */
+  readonly isComing: (digest: Digest) => boolean;
 }
 
 /** What becomes of nodes with a round. */
@@ -34,12 +38,13 @@ export interface RoundNodes {
   readonly stored: readonly MapNode[];
   /** Rows that may go with it. */
   readonly freed: readonly RowName[];
+  readonly replacement: Replacement;
 }
 
 export class Freeing {
   readonly #options: FreeingOptions;
   readonly #followed: FollowedNodes;
-  /** The tail as this process left it; undefined where it is not known. */
+  /** The tail as this process left it, or is about to; undefined where it is not known. */
   #tail: Tail | undefined;
   /** True where the leases of others were looked at for the round that comes. */
   #isPrepared = false;
@@ -63,17 +68,19 @@ export class Freeing {
   }
 
   /**
-   * Follows a round and says what is stored and what may go with its batch. Until `written` or `failed` has been called, nothing else may be.
-   * What a round creates anew is never among what it frees.
+   * Follows a round and says what is stored and what may go with its batch. Rounds are followed in the order in which they
+   * are written, the next perhaps before `written` or `failed` was called for the one before. What a round creates anew is
+   * never among what it frees.
    */
   next(round: RoundToWrite): RoundNodes {
     const { rows, leases, limits } = this.#options;
-    const { tail, steps, created } = round;
+    const { tail, steps, created, isComing } = round;
     if (this.#tail === undefined || !equalBytes(this.#tail.row, tail.row)) this.#followed.forget();
-    this.#tail = tail;
-    const exists = (digest: Digest): boolean => rows.has("nodes", digest);
-    const stored = created.filter(this.#followed.follow(steps, { logSize: tail.size, exists }));
-    if (!this.#isPrepared) return { stored, freed: [] };
+    this.#tail = round.endsAt;
+    const exists = (digest: Digest): boolean => isComing(digest) || rows.has("nodes", digest);
+    const replacement = this.#followed.follow(steps, { logSize: tail.size, exists });
+    const stored = created.filter((node) => this.#followed.isStored(node));
+    if (!this.#isPrepared) return { stored, freed: [], replacement };
     const isIdle = steps.every(({ edits }) => edits.length === 0);
     const { nodesPerBatch, nodesWhenIdle } = limits;
     const due = this.#followed.takeDue({
@@ -85,17 +92,16 @@ export class Freeing {
     });
     const freed: RowName[] = due.map((key) => ({ space: "nodes", key }));
     if (freed.length > 0) freed.push(...leases.takeExpired());
-    return { stored, freed };
+    return { stored, freed, replacement };
   }
 
-  /** The round is durable, and the log ends there. */
-  written(tail: Tail, freed: readonly RowName[]): void {
-    this.#tail = tail;
+  /** The round is durable. */
+  written({ freed, replacement }: RoundNodes): void {
     this.#options.nodes.drop(freed.flatMap(({ space, key }) => (space === "nodes" ? [key] : [])));
-    this.#followed.isDurable(performance.now());
+    this.#followed.isDurable(replacement, performance.now());
   }
 
-  /** Nothing of the round is known to be in the store. */
+  /** Nothing of the round, or of those behind it, is known to be in the store. */
   failed(): void {
     this.#tail = undefined;
     this.#followed.forget();

@@ -109,11 +109,15 @@ export class LogStore {
     return { space: "meta", key: TAIL_KEY, expected: tail.row };
   }
 
-  /** Rows that append a leaf to the log as it ends at `tail`. The time is never below that of the leaf before. */
-  append(tail: Tail, leaf: NewLeaf): Appended {
+  /**
+   * Rows that append a leaf to the log as it ends at `tail`: a durable one, or what an `append` before gave, which the rows
+   * then are to follow. The time is never below that of the leaf before.
+   */
+  append(tail: Tail, leaf: NewLeaf, before?: Appended): Appended {
     const timeMs = Math.max(leaf.timeMs, tail.timeMs);
     const bytes = encodeLogLeaf({ version: 1, time: timeMs, refsRoot: leaf.refsRoot }, tail.size);
-    const frontier = this.#known?.tail.size === tail.size ? this.#known.frontier.clone() : this.#frontierAt(tail.size);
+    const known = before?.tail === tail ? before : this.#known;
+    const frontier = known?.tail.size === tail.size ? known.frontier.clone() : this.#frontierAt(tail.size);
     return append(frontier, { timeMs, refsRoot: leaf.refsRoot, bytes });
   }
 

@@ -20,7 +20,8 @@ import { stagedCell, stagedKey, stateCell } from "../core/object/index.js";
 import type { Row } from "../store/contract.js";
 import type { DatabaseBlobs, HashedContent } from "./blobs.js";
 import { fromStore, requireHashBytes } from "./boundary.js";
-import type { Committer, MutationContext, Outcome } from "./committer.js";
+import type { Committer } from "./committer.js";
+import type { MutationContext, Outcome } from "./round.js";
 import type {
   Applied,
   ApplyOptions,

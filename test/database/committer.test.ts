@@ -264,6 +264,117 @@ describe("a round", () => {
     assert.deepEqual(await readAll(db), { mine: "2", theirs: `${number}` });
   });
 
+  /** Two rounds, of which the second is put together while the first is held back. */
+  async function twoRounds(first: Promise<unknown>, second: () => Promise<unknown>): Promise<boolean[]> {
+    const answered = [false, false];
+    await tick();
+    for (const [index, write] of [first, second()].entries()) {
+      const note = (): void => void (answered[index] = true);
+      write.then(note, note);
+    }
+    await tick();
+    return answered;
+  }
+  const seeing = (before: string, after: string) => ({
+    operations: [{ ...put("k", after), condition: { expectedHash: hashBlob(utf8(before)) } }],
+  });
+
+  it("is put together while the one before it is written, and is durable behind it", async () => {
+    const { db, store } = await openFaulty();
+    const release = hold(store);
+    const first = db.states.apply("main", { operations: [put("k", "1")] });
+    let second: ReturnType<typeof db.states.apply> | undefined;
+    const answered = await twoRounds(first, () => (second = db.states.apply("main", seeing("1", "2"))));
+    const refused = expectError(db.states.apply("main", seeing("1", "3")), { code: "CONFLICT" });
+    assert.deepEqual(answered, [false, false]);
+    assert.deepEqual(await readAll(db), {}, "nobody sees what is not durable");
+    release();
+    const receipts = [(await first).receipt, (await second!).receipt];
+    await refused;
+    assert.deepEqual(
+      receipts.map(({ logIndex }) => logIndex),
+      [1, 2],
+    );
+    for (const { checkpoint } of receipts) verifyCheckpoint(checkpoint, parseVerifierKey(db.log.verifierKey));
+    assert.deepEqual((await second!).beforeRoot, (await first).root);
+    assert.equal(store.written.length, 2);
+    assert.deepEqual(await readAll(db), { k: "2" });
+  });
+
+  for (const [what, write, outcome] of [
+    ["what it changed", (db: Database) => db.states.apply("main", seeing("1", "2")), "refused"],
+    ["nothing of it", (db: Database) => db.states.apply("main", { operations: [put("other", "2")] }), "written"],
+    // Refused on top of the other, and so writes no batch that could fail.
+    [
+      "what it took",
+      (db: Database) => db.states.apply("main", { operations: [{ ...put("k", "2"), condition: "absent" }] }),
+      "written",
+    ],
+  ] as const) {
+    it(`behind one that fails runs again without it: it needed ${what}`, async () => {
+      const { db, store } = await openFaulty();
+      let fail: (error: Error) => void = () => undefined;
+      const failed = new Promise<void>((_resolve, reject) => (fail = reject));
+      let writes = 0;
+      store.beforeWrite = async () => ((writes += 1) === 1 ? failed : failed.catch(() => undefined));
+      const first = expectError(db.states.apply("main", { operations: [put("k", "1")] }), { code: "UNAVAILABLE" });
+      let second: Promise<unknown> | undefined;
+      assert.deepEqual(await twoRounds(first, () => (second = write(db))), [false, false]);
+      fail(diskFull());
+      await first;
+      const [result] = await Promise.allSettled([second]);
+      assert.equal(result.status, outcome === "written" ? "fulfilled" : "rejected");
+      assert.equal((await readAll(db))["k"], outcome === "written" && what === "what it took" ? "2" : undefined);
+      const { receipt } = await db.states.apply("main", { operations: [put("last", "1")] });
+      assert.equal(receipt.logIndex, outcome === "written" ? 2 : 1);
+    });
+  }
+
+  it("behind one that loses the race runs again behind it, in their order", async () => {
+    const { db, store } = await openFaulty();
+    const winner = await Database.open(store);
+    const release = hold(store);
+    const held = store.beforeWrite;
+    const first = db.states.apply("main", { operations: [put("k", "1")] });
+    let second: ReturnType<typeof db.states.apply> | undefined;
+    await twoRounds(first, () => (second = db.states.apply("main", seeing("1", "2"))));
+    store.beforeWrite = async () => undefined;
+    await winner.states.apply("main", { operations: [put("theirs", "1")] });
+    store.beforeWrite = held;
+    release();
+    const indices = [(await first).receipt.logIndex, (await second!).receipt.logIndex];
+    assert.ok(indices[0]! >= 2 && indices[1]! >= indices[0]!, indices.join(" and "));
+    assert.deepEqual(await readAll(db), { k: "2", theirs: "1" });
+    assert.deepEqual(await readAll(winner), { k: "2", theirs: "1" });
+  });
+
+  it("answers a request that the one before it makes, and fails it with that one", async () => {
+    for (const isFailing of [false, true]) {
+      const { db, store } = await openFaulty();
+      const release = hold(store);
+      const held = store.beforeWrite;
+      let writes = 0;
+      store.beforeWrite = async (batch) => {
+        const isFirst = (writes += 1) === 1;
+        await held(batch);
+        if (isFailing && isFirst) throw diskFull();
+      };
+      const idempotency = { caller: "", key: "once" };
+      const ask = () => db.states.apply("main", { operations: [put("k", "1")], idempotency });
+      const first = ask();
+      let again: ReturnType<typeof ask> | undefined;
+      assert.deepEqual(await twoRounds(first, () => (again = ask())), [false, false]);
+      release();
+      const [one] = await Promise.allSettled([first]);
+      const { root, receipt } = await again!;
+      assert.equal(one.status, isFailing ? "rejected" : "fulfilled");
+      if (one.status === "fulfilled") assert.deepEqual([root, receipt.logIndex], [one.value.root, 1]);
+      assert.equal(receipt.logIndex, 1);
+      assert.equal((await db.view()).logSize, 2, "one effect");
+      assert.deepEqual(await readAll(db), { k: "1" });
+    }
+  });
+
   it("publishes large values before the batch that refers to them", async () => {
     const { db, store } = await openFaulty();
     const value = patternBytes(100_000);

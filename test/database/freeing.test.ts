@@ -44,6 +44,22 @@ class UnclosedStore extends MemoryStore {
   }
 }
 
+/** Takes a while over each write, in their order, so that rounds are put together on top of rounds that are being written. */
+class SlowStore extends MemoryStore {
+  #last: Promise<void> = Promise.resolve();
+
+  override write(batch: WriteBatch): Promise<void> {
+    const write = this.#last.then(async () => {
+      for (let turns = 3; turns > 0; turns -= 1) await turn();
+      await super.write(batch);
+    });
+    this.#last = write.catch(() => undefined);
+    return write;
+  }
+}
+
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
 /** Writes some hundred keys, so that maps have levels. */
 async function fill(db: Database, head = "main", keys = 300): Promise<void> {
   await db.states.apply(head, { operations: count(keys).map((index) => put(keyed(index), `value ${index}`)) });
@@ -215,7 +231,13 @@ class History {
           await this.#other.states.apply(head, { operations: [put(keyed(action.key), "elsewhere")] });
           return;
         case "together":
-          await Promise.all(action.actions.map((each) => this.#do(each)));
+          await Promise.all(
+            action.actions.map(async (each, index) => {
+              // Behind one another, as from writers of their own: on a slow store they meet in the middle of a flush.
+              for (let turns = this.#store instanceof SlowStore ? index : 0; turns > 0; turns -= 1) await turn();
+              await this.#do(each);
+            }),
+          );
       }
     } catch (error) {
       // A head that is not there, or already: part of what may happen.
@@ -262,8 +284,8 @@ describe("whatever is written", () => {
   it("what is needed stays, and what is not goes", { timeout: 120_000 }, async () => {
     const actions = fc.array(action, { minLength: 5, maxLength: 40 });
     await fc.assert(
-      fc.asyncProperty(actions, fc.constantFrom(AT_ONCE, BY_LEAVES), async (history, freeing) => {
-        const { db, store } = await openWith(new MemoryStore(), freeing);
+      fc.asyncProperty(actions, fc.constantFrom(AT_ONCE, BY_LEAVES), fc.boolean(), async (history, freeing, isSlow) => {
+        const { db, store } = await openWith(isSlow ? new SlowStore() : new MemoryStore(), freeing);
         const other = await Database.open(store, { freeing });
         const run = new History(db, other, store);
         for (const each of history) await run.run(each);
@@ -349,6 +371,36 @@ describe("what was replaced", () => {
       await db.close();
     });
   }
+
+  it("stays where a round that was still being written gave it to another head", async () => {
+    const { db, store } = await openWith(new SlowStore());
+    for (const head of ["a", "b"]) await db.heads.create(head);
+    const apply = (head: string, value: string) => db.states.apply(head, { operations: [put("k", value)] });
+    // One round makes the node for two heads, and the next, on top of it, for a third, which then lets go of it.
+    const writes = [apply("main", "1"), apply("a", "1")];
+    await turn();
+    writes.push(apply("b", "1"));
+    for (let write = writes.length; write > 0; write -= 1) await writes[write - 1];
+    await apply("b", "2");
+    for (const index of count(3)) {
+      await apply("b", `${index}`);
+      await checkNodes(db, store);
+    }
+  });
+
+  it("is not looked for by rounds that follow one another without end", async () => {
+    const { db, store } = await openWith(new SlowStore());
+    for (const head of ["a", "b"]) await db.heads.create(head);
+    const writes: Promise<unknown>[] = [];
+    for (const index of count(200)) {
+      // The other head is where the first of these rounds found it, in refs that were replaced and freed since.
+      const head = index % 50 === 49 ? "b" : "a";
+      writes.push(db.states.apply(head, { operations: [put("k", `${index}`)] }));
+      await turn();
+    }
+    await Promise.all(writes);
+    await checkNodes(db, store);
+  });
 
   it("goes bit by bit, the roots before what is below them", async () => {
     const freeing = { ...AT_ONCE, nodesPerBatch: 3, nodesWhenIdle: 1 };
