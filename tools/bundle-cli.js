@@ -23,7 +23,7 @@ await build({
   // Native, or CommonJS: they stay packages.
   external: ["lmdb", "commander", "@grpc/grpc-js", "@grpc/reflection"],
   minifyWhitespace: true,
-  keepNames: true,
+  keepNames: false,
   legalComments: "none",
   logLevel: "warning",
 });

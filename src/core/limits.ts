@@ -165,10 +165,10 @@ export const CONNECTION_IDLE_MS = 30 * 60 * 1000;
 /** How long a shutting-down server waits for calls in progress. */
 export const SHUTDOWN_GRACE_MS = 10_000;
 /**
- * Parsed map nodes that a database keeps in memory, in bytes: the upper levels of a large map. A scan passes through it, so it
- * is part of what a scan of any length may take.
+ * Parsed map nodes that a database keeps in memory, in bytes: nearly all of the upper levels of a map of a million keys, and
+ * the leaves that were read last. A scan passes through it, so it is part of what a scan of any length may take.
  */
-export const NODE_CACHE_BYTES = 16 * MiB;
+export const NODE_CACHE_BYTES = 32 * MiB;
 
 // ---- Freeing replaced nodes of staged maps (docs/decisions/0003): how soon, and how much is kept track of. ----
 

@@ -1,6 +1,8 @@
 // Map nodes of the store, held against their digests once and then kept in memory for a while.
 //
-// The cache has two generations: what is used moves to the young one, and when that is full the old one is dropped. A
+// The cache has two generations: what is used moves to the young one, and when that is full the old one is dropped. Leaves
+// have a cache of their own: there are sixteen times as many of them, and reads all over a large map would drop the nodes
+// above them, which every read needs, for leaves that none needs again. So a leaf is kept when it is read a second time. A
 // node costs its stored bytes and its parsed table. Nodes are immutable, so what is kept never goes stale; a digest is
 // checked when a node comes from the store, so damage on disk shows when it is first met.
 import { toHex } from "../core/bytes.js";
@@ -17,6 +19,9 @@ import { cacheName } from "./cache-name.js";
 /** What the parsed table of a node takes beside its stored bytes, roughly: offsets, hashes, and the objects around them. */
 const NODE_OVERHEAD_BYTES = 3 * 1024;
 
+/** Leaves that are remembered for having been read once. */
+const MOST_MET_ONCE = 4096;
+
 export interface StoreNodesOptions {
   readonly rows: SyncReader;
   readonly checking: ReadChecking;
@@ -26,10 +31,10 @@ export interface StoreNodesOptions {
 export class StoreNodes implements NodeSource {
   readonly #rows: SyncReader;
   readonly #checking: ReadChecking;
-  readonly #generationBytes: number;
-  #young = new Map<string, MapNode>();
-  #old = new Map<string, MapNode>();
-  #youngBytes = 0;
+  readonly #inner: KeptNodes;
+  readonly #leaves: KeptNodes;
+  /** Leaves that were read and not kept. */
+  readonly #metOnce = new Set<string>();
   #unstored: (digest: Digest) => Uint8Array | undefined = () => undefined;
 
   /**
@@ -43,7 +48,9 @@ export class StoreNodes implements NodeSource {
   constructor(options: StoreNodesOptions) {
     this.#rows = options.rows;
     this.#checking = options.checking;
-    this.#generationBytes = (options.cacheBytes ?? NODE_CACHE_BYTES) / 2;
+    const cacheBytes = options.cacheBytes ?? NODE_CACHE_BYTES;
+    this.#leaves = new KeptNodes(cacheBytes / 4);
+    this.#inner = new KeptNodes(cacheBytes - cacheBytes / 4);
   }
 
   load(digest: Digest): MapNode {
@@ -62,18 +69,15 @@ export class StoreNodes implements NodeSource {
 
   #find(digest: Digest, isKept: (node: MapNode) => boolean): MapNode | undefined {
     const name = cacheName(digest);
-    const kept = this.#young.get(name) ?? this.#old.get(name);
-    if (kept !== undefined) {
-      if (this.#old.delete(name)) this.#keep(name, kept);
-      return kept;
-    }
+    const kept = this.#inner.find(name) ?? this.#leaves.find(name);
+    if (kept !== undefined) return kept;
     const stored = this.#rows.get("nodes", digest) ?? this.#unstored(digest);
     if (stored === undefined) return undefined;
     const node =
       this.#checking === "verified"
         ? verifyNode(stored, digest)
         : fromStore(`map node ${toHex(digest)}`, () => decodeNode(stored, { digest }));
-    if (isKept(node)) this.#keep(name, node);
+    if (isKept(node) && (isInner(node) || this.#isMetAgain(name))) this.#keep(name, node);
     return node;
   }
 
@@ -85,8 +89,7 @@ export class StoreNodes implements NodeSource {
   /** Keeps nodes that were just written. */
   add(nodes: Iterable<MapNode>): void {
     for (const node of nodes) {
-      const name = cacheName(node.digest);
-      if (!this.#young.has(name)) this.#keep(name, node);
+      this.#keep(cacheName(node.digest), node);
     }
   }
 
@@ -94,12 +97,55 @@ export class StoreNodes implements NodeSource {
   drop(digests: Iterable<Digest>): void {
     for (const digest of digests) {
       const name = cacheName(digest);
-      this.#old.delete(name);
-      const kept = this.#young.get(name);
-      if (kept === undefined) continue;
-      this.#young.delete(name);
-      this.#youngBytes -= kept.stored.length + NODE_OVERHEAD_BYTES;
+      this.#inner.delete(name);
+      this.#leaves.delete(name);
     }
+  }
+
+  /** True where a leaf was read not long ago. One that is read once would only live long enough to be old garbage. */
+  #isMetAgain(name: string): boolean {
+    if (this.#metOnce.delete(name)) return true;
+    if (this.#metOnce.size >= MOST_MET_ONCE) this.#metOnce.clear();
+    this.#metOnce.add(name);
+    return false;
+  }
+
+  #keep(name: string, node: MapNode): void {
+    (isInner(node) ? this.#inner : this.#leaves).add(name, node);
+  }
+}
+
+/** Nodes by name, of which those not used for longest are dropped, many at a time. */
+class KeptNodes {
+  readonly #generationBytes: number;
+  #young = new Map<string, MapNode>();
+  #old = new Map<string, MapNode>();
+  #youngBytes = 0;
+
+  constructor(limitBytes: number) {
+    this.#generationBytes = limitBytes / 2;
+  }
+
+  find(name: string): MapNode | undefined {
+    const young = this.#young.get(name);
+    if (young !== undefined) return young;
+    const old = this.#old.get(name);
+    if (old === undefined) return undefined;
+    this.#old.delete(name);
+    this.#keep(name, old);
+    return old;
+  }
+
+  add(name: string, node: MapNode): void {
+    if (!this.#young.has(name)) this.#keep(name, node);
+  }
+
+  delete(name: string): void {
+    this.#old.delete(name);
+    const kept = this.#young.get(name);
+    if (kept === undefined) return;
+    this.#young.delete(name);
+    this.#youngBytes -= kept.stored.length + NODE_OVERHEAD_BYTES;
   }
 
   #keep(name: string, node: MapNode): void {

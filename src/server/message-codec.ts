@@ -25,7 +25,7 @@ export const MAX_REQUEST_FIELDS = 65_536;
 export function decodeRequest<M extends DescMessage>(schema: M, bytes: Uint8Array): MessageShape<M> {
   try {
     if (bytes.length > 2 * MAX_REQUEST_FIELDS) checkFieldCount(schema, bytes);
-    if (holdsLostName(bytes)) checkMapNames(schema, bytes);
+    if (hasMaps(schema) && holdsLostName(bytes)) checkMapNames(schema, bytes);
     return fromBinary(schema, bytes, { readUnknownFields: false });
   } catch (cause) {
     if (cause instanceof NeleusError) throw cause;
@@ -53,6 +53,27 @@ function checkFieldCount(schema: DescMessage, bytes: Uint8Array): void {
 
 /** The runtime keeps maps as members of an object, where an entry of this name is lost without a trace. */
 const LOST_NAME = Buffer.from("__proto__");
+
+const withMaps = new WeakMap<DescMessage, boolean>();
+
+/** True where a message, or one inside it, has a map. */
+function hasMaps(schema: DescMessage): boolean {
+  let known = withMaps.get(schema);
+  if (known === undefined) {
+    known = holdsMap(schema, new Set());
+    withMaps.set(schema, known);
+  }
+  return known;
+}
+
+function holdsMap(schema: DescMessage, seen: Set<DescMessage>): boolean {
+  if (seen.has(schema)) return false;
+  seen.add(schema);
+  return schema.fields.some((field) => {
+    const nested = nestedMessage(schema, field.number);
+    return field.fieldKind === "map" || (nested !== undefined && holdsMap(nested, seen));
+  });
+}
 
 /** A quick look: most messages hold no such bytes, and in most that do they are data. */
 function holdsLostName(bytes: Uint8Array): boolean {

@@ -16,8 +16,8 @@ class RevealFields {
   readonly level: number;
   readonly count: number;
   readonly total: bigint;
-  readonly indices: number[];
-  readonly entries: Uint8Array[];
+  readonly indices: readonly number[];
+  readonly entries: readonly Uint8Array[];
   readonly siblings: Uint8Array;
 
   constructor(reveal: Reveal) {
@@ -25,15 +25,15 @@ class RevealFields {
     this.level = reveal.level;
     this.count = reveal.count;
     this.total = BigInt(reveal.total);
-    this.indices = reveal.indices.slice();
-    this.entries = reveal.entries.slice();
+    this.indices = reveal.indices;
+    this.entries = reveal.entries;
     this.siblings = reveal.siblings;
   }
 }
 
-/** A reveal as a message. Shares the bytes of the reveal. */
+/** A reveal as a message. Shares the lists and bytes of the reveal: to be encoded, or read, and no more. */
 export function nodeReveal(reveal: Reveal): NodeRevealInit {
-  return new RevealFields(reveal);
+  return new RevealFields(reveal) as NodeRevealInit;
 }
 
 /**

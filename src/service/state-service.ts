@@ -54,7 +54,8 @@ export function stateService(environment: ServiceEnvironment): ServiceImplementa
       const point = await resolveAt(await viewOf(database, { ...at, signal }), at);
       const { answer: cell, nodes } = readWithWitness(point, get(point.state, key));
       const value = cell === undefined || request.omitValue ? undefined : await inlineValue(database, cell);
-      return { position: readPosition(point), nodes, ...(value === undefined ? {} : { value }) };
+      const position = readPosition(point);
+      return value === undefined ? { position, nodes } : { position, nodes, value };
     },
 
     batchGet: (request, context) => batchGet({ ...environment, budget }, request, context),

@@ -11,9 +11,10 @@
 // What is written in another way that protobuf allows as well is left to the general coder, both ways, so no peer is
 // refused for its habits and there is one opinion on what is malformed. test/wire/reveal-codec.test.ts holds both against
 // the general coder.
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, ScalarType, toBinary } from "@bufbuild/protobuf";
 import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import { allocateEach } from "./nested-message.js";
+import { isSafeUint64, isUint32, NestedSizes, NOT_PLAIN, PlainFields } from "./plain-fields.js";
 import { varintBytes, writeVarint } from "./varint.js";
 
 const TYPE_NAME = "neleus.v1.NodeReveal";
@@ -46,17 +47,28 @@ interface RevealField {
   readonly tag: number;
 }
 
-const fieldsOf = new WeakMap<DescMessage, readonly RevealField[]>();
+/** A message that has such fields, and what else it has. */
+interface RevealSchema {
+  readonly fields: readonly RevealField[];
+  readonly form: MessageForm;
+  /** Undefined where the other fields are for the general encoder. */
+  readonly others: PlainFields | undefined;
+}
 
-function revealFields(schema: DescMessage): readonly RevealField[] {
-  let fields = fieldsOf.get(schema);
-  if (fields === undefined) {
-    fields = schema.fields
+const schemas = new WeakMap<DescMessage, RevealSchema>();
+
+function revealSchema(schema: DescMessage): RevealSchema {
+  let known = schemas.get(schema);
+  if (known === undefined) {
+    const fields = schema.fields
       .filter((field) => field.fieldKind === "list" && field.message?.typeName === TYPE_NAME && field.number < 16)
       .map(({ localName, number }) => ({ localName, tag: (number << 3) | LENGTH_DELIMITED }));
-    fieldsOf.set(schema, fields);
+    const others =
+      fields.length === 0 ? undefined : PlainFields.of(schema, new Set(fields.map((one) => one.localName)));
+    known = { fields, form: formOf(schema), others };
+    schemas.set(schema, known);
   }
-  return fields;
+  return known;
 }
 
 /** The encoded message where it holds reveals; undefined: leave it to the general encoder. */
@@ -65,70 +77,85 @@ export function encodeWithReveals<M extends DescMessage>(
   message: MessageInitShape<M>,
   allocate = allocateEach,
 ): Buffer | undefined {
-  const fields = revealFields(schema);
+  const { fields, others } = revealSchema(schema);
   if (fields.length === 0) return undefined;
-  const lists = fields.map(({ localName }) => (message as Record<string, unknown>)[localName] ?? []);
-  if (!lists.every(isRevealList)) return undefined;
-  const withoutReveals = { ...message, ...Object.fromEntries(fields.map(({ localName }) => [localName, []])) };
-  const rest = toBinary(schema, create(schema, withoutReveals));
-  const sizes = lists.map((list) => list.map(revealBytes));
-  let totalBytes = rest.length;
-  for (const size of sizes.flat()) totalBytes += 1 + varintBytes(size) + size;
+  const sizes: number[] = [];
+  const plainBytes = others === undefined ? NOT_PLAIN : others.measure(message, sizes);
+  const rest = plainBytes < 0 ? encodeRest(schema, message, fields) : undefined;
+  const restSizes = new NestedSizes(sizes);
+  const revealSizes: number[] = [];
+  let totalBytes = rest === undefined ? plainBytes : rest.length;
+  for (const { localName } of fields) {
+    const listBytes = measureReveals((message as Record<string, unknown>)[localName] ?? [], revealSizes);
+    if (listBytes < 0) return undefined;
+    totalBytes += listBytes;
+  }
   const encoded = allocate(totalBytes);
-  encoded.set(rest);
-  let offset = rest.length;
-  for (const [position, list] of lists.entries()) {
-    for (const [index, reveal] of list.entries()) {
-      encoded[offset] = fields[position]?.tag ?? 0;
-      offset = writeVarint(encoded, sizes[position]?.[index] ?? 0, offset + 1);
+  let offset = 0;
+  if (rest === undefined) offset = others?.write(message, encoded, 0, restSizes) ?? 0;
+  else encoded.set(rest);
+  offset = rest?.length ?? offset;
+  let next = 0;
+  for (const { localName, tag } of fields) {
+    for (const reveal of ((message as Record<string, unknown>)[localName] ?? []) as readonly RevealShape[]) {
+      encoded[offset] = tag;
+      offset = writeVarint(encoded, revealSizes[next] ?? 0, offset + 1);
       offset = writeReveal(encoded, reveal, offset);
+      next += 1;
     }
   }
   return encoded;
 }
 
-/** Whether every field is there with its type; what is not is the general encoder's to complete or refuse. */
-function isRevealList(list: unknown): list is readonly RevealShape[] {
-  return Array.isArray(list) && list.every(isRevealShape);
+/** All fields but the reveals, by the general encoder. */
+function encodeRest<M extends DescMessage>(
+  schema: M,
+  message: MessageInitShape<M>,
+  fields: readonly RevealField[],
+): Uint8Array {
+  const withoutReveals = { ...message, ...Object.fromEntries(fields.map(({ localName }) => [localName, []])) };
+  return toBinary(schema, create(schema, withoutReveals));
 }
 
-function isRevealShape(value: unknown): value is RevealShape {
-  const { kind, level, count, total, indices, entries, siblings } = value as Partial<RevealShape>;
-  return (
-    isUint32(kind) &&
-    isUint32(level) &&
-    isUint32(count) &&
-    typeof total === "bigint" &&
-    total >= 0n &&
-    total <= BigInt(Number.MAX_SAFE_INTEGER) &&
-    Array.isArray(indices) &&
-    indices.every(isUint32) &&
-    Array.isArray(entries) &&
-    entries.every((entry) => entry instanceof Uint8Array) &&
-    siblings instanceof Uint8Array &&
-    !("$unknown" in (value as object))
-  );
-}
-
-function isUint32(value: unknown): value is number {
-  return typeof value === "number" && value >>> 0 === value;
-}
-
-function revealBytes(reveal: RevealShape): number {
-  let size = 0;
-  for (const value of [reveal.kind, reveal.level, reveal.count, Number(reveal.total)]) {
-    if (value !== 0) size += 1 + varintBytes(value);
+/** Bytes of a list of reveals, and of each; NOT_PLAIN where something is the general encoder's to complete or refuse. */
+function measureReveals(list: unknown, sizes: number[]): number {
+  if (!Array.isArray(list)) return NOT_PLAIN;
+  let total = 0;
+  for (const value of list as unknown[]) {
+    const size = measureReveal(value as Partial<RevealShape>);
+    if (size < 0) return NOT_PLAIN;
+    sizes.push(size);
+    total += 1 + varintBytes(size) + size;
   }
-  const indices = indicesBytes(reveal.indices);
-  if (indices > 0) size += 1 + varintBytes(indices) + indices;
-  for (const { length } of reveal.entries) size += 1 + varintBytes(length) + length;
-  const { length } = reveal.siblings;
-  return length === 0 ? size : size + 1 + varintBytes(length) + length;
+  return total;
 }
 
-function indicesBytes(indices: readonly number[]): number {
+function measureReveal(value: Partial<RevealShape>): number {
+  const { kind, level, count, total, indices, entries, siblings } = value;
+  if (!isUint32(kind) || !isUint32(level) || !isUint32(count) || !isSafeUint64(total)) return NOT_PLAIN;
+  if (!Array.isArray(indices) || !Array.isArray(entries) || !(siblings instanceof Uint8Array)) return NOT_PLAIN;
+  if ("$unknown" in value) return NOT_PLAIN;
+  let size = numberBytes(kind) + numberBytes(level) + numberBytes(count) + numberBytes(Number(total));
+  const shown = indicesBytes(indices);
+  if (shown < 0) return NOT_PLAIN;
+  if (shown > 0) size += 1 + varintBytes(shown) + shown;
+  for (const entry of entries as readonly unknown[]) {
+    if (!(entry instanceof Uint8Array)) return NOT_PLAIN;
+    size += 1 + varintBytes(entry.length) + entry.length;
+  }
+  return siblings.length === 0 ? size : size + 1 + varintBytes(siblings.length) + siblings.length;
+}
+
+function numberBytes(value: number): number {
+  return value === 0 ? 0 : 1 + varintBytes(value);
+}
+
+function indicesBytes(indices: readonly unknown[]): number {
   let size = 0;
-  for (const index of indices) size += varintBytes(index);
+  for (const index of indices) {
+    if (!isUint32(index)) return NOT_PLAIN;
+    size += varintBytes(index);
+  }
   return size;
 }
 
@@ -165,8 +192,8 @@ function writeBytes(target: Buffer, tag: number, bytes: Uint8Array, offset: numb
  * @throws Error - of the general decoder: the bytes are no such message
  */
 export function decodeWithReveals<M extends DescMessage>(schema: M, bytes: Uint8Array): MessageShape<M> {
-  const fields = revealFields(schema);
-  const parts = fields.length === 0 ? undefined : splitReveals(bytes, fields);
+  const { fields, form } = revealSchema(schema);
+  const parts = fields.length === 0 ? undefined : splitReveals(bytes, fields, form);
   if (parts === undefined) return fromBinary(schema, bytes, { readUnknownFields: false });
   const message = fromBinary(schema, parts.rest, { readUnknownFields: false });
   for (const [position, { localName }] of fields.entries()) {
@@ -183,7 +210,7 @@ interface SplitMessage {
 }
 
 /** Undefined where anything is written in a way that this does not read. */
-function splitReveals(bytes: Uint8Array, fields: readonly RevealField[]): SplitMessage | undefined {
+function splitReveals(bytes: Uint8Array, fields: readonly RevealField[], form: MessageForm): SplitMessage | undefined {
   const reveals: RevealShape[][] = fields.map(() => []);
   const rest: Uint8Array[] = [];
   const reader = new FieldReader(bytes);
@@ -192,9 +219,7 @@ function splitReveals(bytes: Uint8Array, fields: readonly RevealField[]): SplitM
     const tag = reader.byte();
     const position = fields.findIndex((field) => field.tag === tag);
     if (position < 0) {
-      // Reveals with another wire type are for the general decoder, which has its own opinion of them.
-      const isOtherType = fields.some((field) => field.tag >>> 3 === tag >>> 3);
-      if (isOtherType || !reader.skip(tag)) return undefined;
+      if (!reader.pass(tag, form)) return undefined;
       rest.push(bytes.subarray(start, reader.offset));
       continue;
     }
@@ -204,6 +229,36 @@ function splitReveals(bytes: Uint8Array, fields: readonly RevealField[]): SplitM
   }
   return { rest: rest.length === 1 ? (rest[0] ?? EMPTY) : Buffer.concat(rest), reveals };
 }
+
+/** How each field of a message is written, by its number: what is written otherwise is for the general decoder. */
+type MessageForm = ReadonlyMap<number, { readonly tag: number; readonly nested: MessageForm | undefined }>;
+
+const forms = new WeakMap<DescMessage, MessageForm>();
+
+function formOf(schema: DescMessage): MessageForm {
+  const known = forms.get(schema);
+  if (known !== undefined) return known;
+  const form = new Map<number, { readonly tag: number; readonly nested: MessageForm | undefined }>();
+  forms.set(schema, form);
+  for (const field of schema.fields) {
+    const isVarint = field.fieldKind === "enum" || (field.fieldKind === "scalar" && VARINTS.has(field.scalar));
+    const holdsMessages = field.fieldKind === "message" || (field.fieldKind === "list" && field.listKind === "message");
+    // A map is read by the general decoder: no tag of one byte is this.
+    const tag = field.fieldKind === "map" ? NaN : (field.number << 3) | (isVarint ? 0 : LENGTH_DELIMITED);
+    form.set(field.number, { tag, nested: holdsMessages ? formOf(field.message) : undefined });
+  }
+  return form;
+}
+
+const VARINTS: ReadonlySet<ScalarType> = new Set([
+  ScalarType.INT32,
+  ScalarType.INT64,
+  ScalarType.UINT32,
+  ScalarType.UINT64,
+  ScalarType.SINT32,
+  ScalarType.SINT64,
+  ScalarType.BOOL,
+]);
 
 // Decoded reveals live until their message has been verified: see core/map/recorder, which says why not literals.
 const scratch: { readonly indices: number[]; readonly entries: Uint8Array[] } = { indices: [], entries: [] };
@@ -272,14 +327,23 @@ class FieldReader {
     return this.#bytes.subarray(start, this.offset);
   }
 
-  /** Goes past the value of a field with a tag of one byte. False where it cannot. */
-  skip(tag: number): boolean {
+  /** Goes past the value of a field with a tag of one byte. False where the general decoder might read it otherwise. */
+  pass(tag: number, form: MessageForm): boolean {
     const wireType = tag & 7;
-    if (tag >= 0x80) return false;
+    const known = form.get(tag >>> 3);
+    if (tag >= 0x80 || (known !== undefined && known.tag !== tag)) return false;
     if (wireType === 0) this.varint();
-    else if (wireType === LENGTH_DELIMITED) this.view(this.length());
-    else return false;
+    else if (wireType !== LENGTH_DELIMITED) return false;
+    else if (known?.nested === undefined) this.view(this.length());
+    else if (!this.#passMessage(this.length(), known.nested)) return false;
     return !this.isBroken;
+  }
+
+  /** The fields of a nested message have to end where it ends: the general decoder reads on behind it. */
+  #passMessage(length: number, form: MessageForm): boolean {
+    const end = this.offset + length;
+    while (!this.isAtEnd(end)) if (!this.pass(this.byte(), form)) return false;
+    return this.offset === end;
   }
 
   reveal(length: number): RevealShape | undefined {

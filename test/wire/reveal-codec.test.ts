@@ -8,7 +8,7 @@ import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import fc from "fast-check";
 import { CommitServiceListHeadsResponseSchema } from "#gen/neleus/v1/commit_pb.js";
 import { NodeRevealSchema, StateProofSchema } from "#gen/neleus/v1/proof_pb.js";
-import { StateServiceScanResponseSchema } from "#gen/neleus/v1/state_pb.js";
+import { StateServiceGetResponseSchema, StateServiceScanResponseSchema } from "#gen/neleus/v1/state_pb.js";
 import { decodeWithReveals, encodeWithReveals } from "#src/wire/reveal-codec.js";
 
 const uint32 = fc.oneof(fc.nat(80), fc.nat({ max: 0xffff_ffff }));
@@ -60,6 +60,64 @@ test("random messages are written and read as the general coder does", () => {
       assert.ok(equals(schema, decodeWithReveals(schema, toBinary(schema, expected)), expected));
     }),
   );
+});
+
+const position = fc.record(
+  { root: bytes, commit: bytes, logSize: fc.bigInt(0n, 2n ** 53n - 1n) },
+  { requiredKeys: [] },
+);
+const answer = fc.record(
+  { position, nodes: fc.array(reveal, { maxLength: 6 }), value: fc.option(bytes, { nil: undefined }) },
+  { requiredKeys: [] },
+);
+
+test("an answer of one key has the very bytes of the general encoder", () => {
+  const schema = StateServiceGetResponseSchema;
+  fc.assert(
+    fc.property(answer, (message) => {
+      const encoded = encodeWithReveals(schema, message);
+      assert.ok(encoded !== undefined);
+      const { nodes = [], ...rest } = message;
+      // The general encoder writes fields in order, so the reveals before the value.
+      const expected = Buffer.concat([
+        toBinary(schema, create(schema, rest)),
+        toBinary(schema, create(schema, { nodes })),
+      ]);
+      assert.equal(encoded.toString("hex"), expected.toString("hex"));
+    }),
+  );
+});
+
+test("fields beside the reveals that are not plain are left to the general encoder", () => {
+  const schema = StateServiceGetResponseSchema;
+  const unknown = create(schema, { position: { logSize: 7n } });
+  unknown.position!.$unknown = [{ no: 99, wireType: WireType.Varint, data: Uint8Array.of(5) }];
+  const large = { position: { logSize: 2n ** 60n } };
+  for (const message of [unknown, create(schema, large)]) {
+    assert.equal(
+      encodeWithReveals(schema, message)?.toString("hex"),
+      Buffer.from(toBinary(schema, message)).toString("hex"),
+    );
+  }
+  const outcome = (encode: () => Uint8Array): string => {
+    try {
+      return Buffer.from(encode()).toString("hex");
+    } catch (error) {
+      return (error as Error).message;
+    }
+  };
+  for (const wrong of [
+    { value: "text" },
+    { position: { root: [1] } },
+    { position: { logSize: -1n } },
+    { position: 5 },
+  ]) {
+    const expected = outcome(() => toBinary(schema, create(schema, wrong as never)));
+    assert.equal(
+      outcome(() => encodeWithReveals(schema, wrong as never)!),
+      expected,
+    );
+  }
 });
 
 test("fields beside the reveals are passed over whole, and the reveals read by hand", () => {
@@ -132,6 +190,27 @@ test("other ways to write the same are read: unpacked indices, fields out of ord
 test("reveals after some of another wire type are all left to the general decoder", () => {
   for (const hex of ["120208011001", "100112020801", "1202080114"]) {
     requireSameReading(StateServiceScanResponseSchema, Buffer.from(hex, "hex"));
+  }
+});
+
+test("a field that does not end where its message ends is left to the general decoder, which reads on behind it", () => {
+  const schema = StateServiceScanResponseSchema;
+  const whole = Buffer.from(
+    toBinary(
+      schema,
+      create(schema, { header: { next: Uint8Array.of(7) }, nodes: [{ kind: 1, entries: [Uint8Array.of(1, 2)] }] }),
+    ),
+  );
+  const values = Buffer.from(toBinary(schema, create(schema, { values: [{ entry: 3n, data: Uint8Array.of(4, 5) }] })));
+  for (const hex of ["08", "0801", "0d00000000", "0a0508", "0a030a0103", "1a0408031205"]) {
+    requireSameReading(schema, Buffer.concat([Buffer.from(hex, "hex"), whole, values]));
+    requireSameReading(schema, Buffer.concat([whole, Buffer.from(hex, "hex"), values]));
+  }
+  // The length of the header says more, and less, than its fields take.
+  for (let length = 0; length <= whole.length + values.length; length += 1) {
+    const damaged = Buffer.concat([whole, values]);
+    damaged[1] = length;
+    requireSameReading(schema, damaged);
   }
 });
 

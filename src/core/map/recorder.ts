@@ -95,7 +95,7 @@ class RecordedNode implements NodeView {
     const indices = this.#touchedIndices();
     scratch.entries.length = 0;
     for (const index of indices) scratch.entries.push(this.#node.entryBytes(index));
-    const siblings = indices.length === count ? NO_SIBLINGS : this.#node.tree.siblings(indices);
+    const siblings = indices.length === count ? NO_SIBLINGS : this.#node.tree.siblings(indices, siblingRoom);
     return new RevealOfNode(this.#node, { indices, entries: scratch.entries.slice(), siblings });
   }
 
@@ -115,6 +115,20 @@ const NO_SIBLINGS = new Uint8Array(0);
 // engine (V8) as outliving its young generation and from then on be made in the old one, where they pile up: 20 MiB in a
 // long scan. Hence copies of a list that is used again, which are also of the exact size, and a class.
 const scratch: { readonly indices: number[]; readonly entries: Uint8Array[] } = { indices: [], entries: [] };
+
+/** Siblings of many nodes lie in one array: making one costs ten times as much as making a view. */
+const SHARED_ROOM_BYTES = 4096;
+let sharedRoom = new Uint8Array(0);
+let sharedUsed = 0;
+
+function siblingRoom(sizeBytes: number): Uint8Array {
+  if (sharedUsed + sizeBytes > sharedRoom.length) {
+    sharedRoom = new Uint8Array(Math.max(SHARED_ROOM_BYTES, sizeBytes));
+    sharedUsed = 0;
+  }
+  sharedUsed += sizeBytes;
+  return sharedRoom.subarray(sharedUsed - sizeBytes, sharedUsed);
+}
 
 class RevealOfNode implements Reveal {
   readonly kind: number;
