@@ -1,6 +1,6 @@
 // Runs the compiled tests with node's own runner and closes with one line: `N passed, N failed, N skipped`.
 //
-//   node tools/run-tests.js                 every suite except slow/
+//   node tools/run-tests.js                 every suite except slow/ and interop/, which needs other languages
 //   node tools/run-tests.js core crash      only build/test/core and build/test/crash
 //   node tools/run-tests.js slow            the long ones
 //   node tools/run-tests.js core/map.test   any path prefix below build/test
@@ -20,7 +20,7 @@ const files = readdirSync(testRoot, { recursive: true })
   .filter((name) => name.endsWith(".test.js"))
   .map((name) => name.split(sep).join("/"))
   .filter((name) =>
-    wanted.length === 0 ? !name.startsWith("slow/") : wanted.some((prefix) => name.startsWith(prefix)),
+    wanted.length === 0 ? !/^(slow|interop)\//.test(name) : wanted.some((prefix) => name.startsWith(prefix)),
   )
   .sort()
   .map((name) => join(testRoot, name));

@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import type { CommitRecord } from "../client/records.js";
 import { toHex } from "../core/bytes.js";
+import { InvalidArgument } from "../core/errors.js";
 import {
   collect,
   expectedOptions,
@@ -17,6 +18,7 @@ import {
 } from "./command.js";
 import { parseHash } from "./encoding.js";
 import { printableText, type Printable } from "./output.js";
+import { exportLog } from "./log-export.js";
 import { headOrTag } from "./place.js";
 import type { Session } from "./session.js";
 
@@ -32,7 +34,11 @@ export function registerCommit(program: Command): void {
     .option("--expected-commit <hash>", "only while this is the head's newest commit")
     .option("--expected-root <hash>", "only while this is staged: it is the state of the commit");
   leaf(commit, "show <hash>", "one commit", showCommit);
-  withFreshness(leaf(program, "log <head>", "commits of a head or tag:NAME, newest first", showLog))
+  withFreshness(leaf(program, "log <head> [dir]", "commits of a head or tag:NAME, newest first", showLog))
+    .addHelpText(
+      "after",
+      "\nneleus log export DIR writes the transparency log as static tiles (C2SP tlog-tiles), which other tools mirror.",
+    )
     .option("--limit <n>", "at most this many")
     .option("--max-bytes <n>", "end behind the commit with which the bytes of all of them reach this");
 }
@@ -108,6 +114,11 @@ async function showCommit(session: Session, args: readonly string[]): Promise<vo
 }
 
 async function showLog(session: Session, args: readonly string[], options: Options): Promise<void> {
+  const [, directory] = args;
+  if (directory !== undefined) {
+    if (args[0] === "export") return exportLog(session, directory, options);
+    throw new InvalidArgument("log takes one head, or export and a directory", { field: "arguments" });
+  }
   const call = { signal: session.signal, ...freshOption(options), ...pageOptions(options) };
   const commits = (await session.client()).commits.log(headOrTag(args[0] ?? ""), call);
   for await (const commit of commits) await session.output.result(commitMembers(commit), () => commitText(commit));

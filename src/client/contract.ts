@@ -22,7 +22,7 @@ import type {
   Receipt,
   SignedCheckpoint,
 } from "./records.js";
-import type { Commits, Documents, Heads, ProofPlace, Proofs, Tags } from "./sections.js";
+import type { Commits, Documents, Heads, LogEntries, ProofPlace, Proofs, Tags } from "./sections.js";
 import type { CallOptions, FreshOptions, WriteOptions } from "./transport.js";
 import type { TrustState } from "./options.js";
 
@@ -47,6 +47,7 @@ export interface Database extends Documents {
   readonly commits: Commits;
   readonly heads: Heads;
   readonly tags: Tags;
+  readonly logEntries: LogEntries;
   readonly proofs: Proofs;
 
   /** The staged state of a head: writes, and reads at a fresh snapshot each. */

@@ -34,6 +34,7 @@ import { getManifest, listChunks } from "./documents.js";
 import { VerifiedHeadState } from "./head-state.js";
 import { VerifiedHeads } from "./heads.js";
 import { FollowedLog } from "./log.js";
+import { VerifiedLogEntries } from "./log-entries.js";
 import type { DatabaseOptions } from "./options.js";
 import { putBlob } from "./put-blob.js";
 import { putDocument } from "./put-document.js";
@@ -47,7 +48,7 @@ import type {
   ManifestRecord,
   StoredDocument,
 } from "./records.js";
-import type { Commits, Heads, ProofPlace, Proofs, PutDocumentOptions, Tags } from "./sections.js";
+import type { Commits, Heads, LogEntries, ProofPlace, Proofs, PutDocumentOptions, Tags } from "./sections.js";
 import { DEFAULT_MAX_ATTEMPTS, requireMaxAttempts } from "./repetition.js";
 import { takeSnapshot, takeTagSnapshot, type Freshness } from "./snapshot.js";
 import { diffRoots, diffRootsWithValues } from "./state-diff.js";
@@ -128,6 +129,7 @@ class VerifyingDatabase implements Database {
   readonly commits: Commits;
   readonly heads: Heads;
   readonly tags: Tags;
+  readonly logEntries: LogEntries;
   readonly proofs: Proofs;
   readonly #connection: Connection;
   readonly #log: FollowedLog;
@@ -154,6 +156,7 @@ class VerifyingDatabase implements Database {
       commits: this.commits,
       snapshot: (head, call) => this.snapshot(head, call),
     });
+    this.logEntries = new VerifiedLogEntries(connection, this.#log);
     this.proofs = new VerifiedProofs({ connection, log: this.#log, commits: this.commits });
   }
 

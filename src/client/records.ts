@@ -1,5 +1,6 @@
 // What goes in and comes out of a client: arguments, and records whose bytes have been checked against their names.
 import type { BlobHash, CommitHash, Digest, ManifestHash, MapRoot } from "../core/hashes.js";
+import type { LogBeginning } from "../core/log/index.js";
 import type { DocumentManifest, Manifest, ManifestKind } from "../core/object/index.js";
 import type { CallOptions } from "./transport.js";
 
@@ -76,6 +77,19 @@ export interface HeadRecord {
   readonly commitHash: CommitHash | undefined;
   readonly stagedStateRoot: MapRoot;
   readonly stagedLedgerRoot: MapRoot;
+}
+
+/** One leaf of the log (FORMATS §7). */
+export interface LogEntry {
+  readonly index: number;
+  /** Its exact bytes. */
+  readonly bytes: Uint8Array;
+  /** Milliseconds since 1970, by the server's clock; never below that of the leaf before. */
+  readonly timeMs: number;
+  /** Root of the refs map as it was then. Its nodes may be kept no longer. */
+  readonly refsRoot: MapRoot;
+  /** How the log began; of leaf 0 alone. */
+  readonly beginning: LogBeginning | undefined;
 }
 
 /** A tag, and the commit that it names. */

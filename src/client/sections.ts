@@ -9,6 +9,7 @@ import type {
   HashArgument,
   HeadRecord,
   Key,
+  LogEntry,
   ManifestRecord,
   Receipt,
   StoredDocument,
@@ -89,6 +90,22 @@ export interface Tags {
     tag: string,
     options?: WriteOptions & { readonly expectedCommit?: HashArgument | undefined },
   ): Promise<Receipt>;
+}
+
+/** Some leaves of the log. */
+export interface LogEntryRange extends FreshOptions {
+  /** Index of the first; default 0. */
+  readonly start?: number | undefined;
+  /** Index behind the last; default: as many as the log has when it is asked. */
+  readonly end?: number | undefined;
+}
+
+/** Leaves of the log, for monitors and mirrors: each is held against a verified checkpoint before it is handed on. */
+export interface LogEntries {
+  /** @throws InvalidArgument - the log has no such leaf, as the server says */
+  get(index: number, options?: FreshOptions): Promise<LogEntry>;
+  /** Leaves in order, none left out: a stream that ends earlier is `IncompleteProof`. */
+  list(range?: LogEntryRange): AsyncIterable<LogEntry>;
 }
 
 /** An idempotency key needs a head: without one nothing moves. A stream is sent once; bytes, text and files again. */

@@ -1,14 +1,15 @@
 // Tags: listed with the proof that there are no others, made and removed.
 import { equalBytes, toHex } from "../core/bytes.js";
-import { IncompleteProof, InvalidArgument, VerificationFailed } from "../core/errors.js";
+import { InvalidArgument, VerificationFailed } from "../core/errors.js";
 import { commitHash } from "../core/hashes.js";
 import { MapKind, ScanVerifier, type Entry } from "../core/map/index.js";
 import { commitCell, namePrefixProblem, parseRefKey, requireName, tagRange } from "../core/object/index.js";
-import { CommitService, type CommitServiceListTagsResponse } from "../../gen/neleus/v1/commit_pb.js";
+import { CommitService } from "../../gen/neleus/v1/commit_pb.js";
 import { checkArgument, hashBytes } from "./argument.js";
 import { callOptions, type Connection } from "./connection.js";
 import type { TagSnapshot } from "./contract.js";
 import type { FollowedLog, KnownLog } from "./log.js";
+import { OpenedStream } from "./opened-stream.js";
 import { revealBatches, verifying } from "./received.js";
 import type { HashArgument, Receipt, TagRecord } from "./records.js";
 import type { Tags } from "./sections.js";
@@ -35,7 +36,7 @@ export class VerifiedTags implements Tags {
     const { prefix = "" } = options;
     const problem = namePrefixProblem(prefix);
     if (problem !== undefined) throw new InvalidArgument(`prefix: ${problem}`, { field: "prefix" });
-    const parts = new TagParts((known) =>
+    const stream = new OpenedStream((known: KnownLog) =>
       connection.serverStream(
         CommitService.method.listTags,
         { database: connection.database, prefix, ...known },
@@ -44,19 +45,19 @@ export class VerifiedTags implements Tags {
     );
     try {
       const { answer, seen } = await log.read(
-        (known) => parts.begin(known),
+        (known) => stream.begin(known),
         (first) => first.log,
         options,
       );
       const verifier = new ScanVerifier({ kind: MapKind.refs, root: seen.refsRoot }, tagRange(prefix));
-      for (let part: CommitServiceListTagsResponse | undefined = answer; part; part = await parts.next()) {
-        for (const reveals of revealBatches(part.nodes)) {
+      for await (const { nodes } of stream.from(answer)) {
+        for (const reveals of revealBatches(nodes)) {
           for (const entry of verifier.push(reveals)) yield tagRecord(entry);
         }
       }
       verifier.finish();
     } finally {
-      await parts.end();
+      await stream.end();
     }
   }
 
@@ -91,33 +92,6 @@ export class VerifiedTags implements Tags {
     const request = { database: connection.database, tag, ...expected, idempotencyKey };
     const answer = await connection.unary(CommitService.method.deleteTag, request, options);
     return write.receipt(answer.receipt, options);
-  }
-}
-
-/** The messages of one answer: the first is held against the log before the others are asked for. */
-class TagParts {
-  readonly #open: (known: KnownLog) => AsyncGenerator<CommitServiceListTagsResponse, void, undefined>;
-  #parts: AsyncGenerator<CommitServiceListTagsResponse, void, undefined> | undefined;
-
-  constructor(open: (known: KnownLog) => AsyncGenerator<CommitServiceListTagsResponse, void, undefined>) {
-    this.#open = open;
-  }
-
-  /** @throws IncompleteProof - the answer is empty */
-  async begin(known: KnownLog): Promise<CommitServiceListTagsResponse> {
-    this.#parts = this.#open(known);
-    const first = await this.next();
-    if (first === undefined) throw new IncompleteProof("the list of tags ended before it began");
-    return first;
-  }
-
-  async next(): Promise<CommitServiceListTagsResponse | undefined> {
-    const step = await this.#parts?.next();
-    return step === undefined || step.done === true ? undefined : step.value;
-  }
-
-  async end(): Promise<void> {
-    await this.#parts?.return();
   }
 }
 

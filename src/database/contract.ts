@@ -16,6 +16,7 @@
 //   and nodes are not hashed again on the way out.
 // - After `close` everything throws `Unavailable`.
 import type { CommitHash, Digest, ManifestHash, MapRoot } from "../core/hashes.js";
+import type { LeafRange, SizePair, TilePosition } from "../core/log/index.js";
 import type { MapAt, NodeSource, Recorder } from "../core/map/index.js";
 import type { Commit, Manifest } from "../core/object/index.js";
 import type { DatabaseConfig, Store, StoreUsage } from "../store/index.js";
@@ -39,6 +40,18 @@ export interface LogProof {
   /** The newest leaf, index `logSize` − 1: its exact bytes. */
   readonly leaf: Uint8Array;
   readonly inclusion: readonly Digest[];
+}
+
+/** Leaves in a row, with what shows them to be those of a checkpoint. */
+export interface LogEntries {
+  /** Index of the first. */
+  readonly first: number;
+  /** Their exact bytes. */
+  readonly leaves: readonly Uint8Array[];
+  /** Hashes of the complete subtrees of the leaves before them, largest first. */
+  readonly left: readonly Digest[];
+  /** The proof that the checkpoint's tree extends the one that ends with them. */
+  readonly right: readonly Digest[];
 }
 
 /** Where a head stands. */
@@ -121,6 +134,14 @@ export interface View {
   resolve(at: ReadSelector): Promise<ReadPoint>;
   /** `knownSize`: size of the last checkpoint that the caller has seen; absent or 0: none. */
   logProof(known?: { readonly knownSize?: number | undefined }): Promise<LogProof>;
+  /** @throws InvalidArgument - `leaf_index`: the log has no such leaf */
+  logLeaf(index: number): Promise<LoggedLeaf>;
+  /** @throws InvalidArgument - `from_size` or `to_size`: not ascending, or above `logSize` */
+  logConsistency(sizes: SizePair): Promise<readonly Digest[]>;
+  /** Leaves from one index up to another, as many as fit. @throws InvalidArgument - `start` or `end`: not in the log */
+  logEntries(range: LeafRange, limit: { readonly maxBytes: number }): Promise<LogEntries>;
+  /** Hashes of a tile, 32 bytes each (C2SP tlog-tiles). @throws InvalidArgument - `level`, `index` or `width`: none */
+  logTile(tile: TilePosition): Promise<Uint8Array>;
 }
 
 /** A commit or manifest as it is stored: the exact bytes, what they say, and the hash that names them. */

@@ -11,7 +11,7 @@
 // newest leaf, and its log root against the stored hashes, before anything is appended, signed or served on top of it: a
 // damaged hash stops here, since signing over it would look like a fork to every client.
 import { decode, encode } from "../core/codec/index.js";
-import { equalBytes, u64be, utf8 } from "../core/bytes.js";
+import { concatBytes, equalBytes, u64be, utf8 } from "../core/bytes.js";
 import { Corrupt, Malformed, VerificationFailed, assert } from "../core/errors.js";
 import { mapRoot } from "../core/hashes.js";
 import type { Digest, MapRoot } from "../core/hashes.js";
@@ -22,15 +22,19 @@ import {
   logLeafHash,
   proveConsistency,
   proveInclusion,
+  subtreesOf,
+  TILE_HEIGHT,
+  TILE_WIDTH,
+  tileRoot,
   verifyConsistency,
   verifyInclusion,
 } from "../core/log/index.js";
-import type { SubtreePosition } from "../core/log/index.js";
+import type { SizePair, SubtreePosition, TilePosition } from "../core/log/index.js";
 import { MapKind } from "../core/map/index.js";
 import type { Condition, Row, SyncReader } from "../store/contract.js";
 import { fromStore } from "./boundary.js";
 import type { CheckpointSigner } from "./checkpoint-signer.js";
-import type { LogProof, LoggedLeaf } from "./contract.js";
+import type { LogEntries, LogProof, LoggedLeaf } from "./contract.js";
 
 const TAIL_KEY = utf8("tail");
 const TAIL_VERSION = 1;
@@ -166,6 +170,57 @@ export class LogStore {
     });
     const { refsRoot } = fromStore(`leaf ${index} of the log`, () => decodeLogLeaf(leaf, index));
     return { leaf, inclusion, refs: { kind: MapKind.refs, root: refsRoot } };
+  }
+
+  /** From one size to a later one, neither above that of the tail. @throws Corrupt */
+  consistency(tail: Tail, sizes: SizePair): Digest[] {
+    const proof = proveConsistency(sizes, this.#readSubtree);
+    this.#requireProved(tail, () => {
+      const fromRoot = this.#rootAt(tail, sizes.from);
+      verifyConsistency({ ...sizes, fromRoot, toRoot: this.#rootAt(tail, sizes.to), proof });
+    });
+    return proof;
+  }
+
+  /**
+   * Leaves from an index on, as many as there are up to some bytes and 256, with what shows them to be those of the tail:
+   * the frontier before them, and the proof that the tail extends the tree that ends with them. @throws Corrupt
+   */
+  entries(tail: Tail, range: { readonly start: number; readonly end: number }, maxBytes: number): LogEntries {
+    const { start } = range;
+    const left = subtreesOf({ start: 0, end: start }).map(this.#readSubtree);
+    const frontier = this.#frontierAt(start);
+    const leaves: Uint8Array[] = [];
+    let sizeBytes = 0;
+    while (start + leaves.length < range.end && leaves.length < TILE_WIDTH) {
+      const leaf = this.#leaf(start + leaves.length);
+      sizeBytes += leaf.length;
+      if (leaves.length > 0 && sizeBytes > maxBytes) break;
+      leaves.push(leaf);
+      frontier.append(logLeafHash(leaf));
+    }
+    const sizes = { from: start + leaves.length, to: tail.size };
+    const right = proveConsistency(sizes, this.#readSubtree);
+    this.#requireProved(tail, () => {
+      verifyConsistency({ ...sizes, fromRoot: frontier.root(), toRoot: tail.logRoot, proof: right });
+    });
+    return { first: start, leaves, left, right };
+  }
+
+  /** The hashes of a tile, held against the hash above them where it is full. @throws Corrupt */
+  tile({ level, index, width }: TilePosition): Uint8Array {
+    const hashes = Array.from({ length: width }, (_, place) =>
+      this.#readSubtree({ level: TILE_HEIGHT * level, index: index * TILE_WIDTH + place }),
+    );
+    if (width === TILE_WIDTH) {
+      const above = this.#readSubtree({ level: TILE_HEIGHT * (level + 1), index });
+      if (!equalBytes(tileRoot(hashes), above)) throw corruptLog(`the stored hashes of tile ${level}/${index} differ`);
+    }
+    return concatBytes(...hashes);
+  }
+
+  #rootAt(tail: Tail, size: number): Digest {
+    return size === tail.size ? tail.logRoot : this.#frontierAt(size).root();
   }
 
   #requireProved(tail: Tail, verify: () => void): void {

@@ -2,12 +2,24 @@
 import { toHex } from "../core/bytes.js";
 import { InvalidArgument } from "../core/errors.js";
 import { mapRoot } from "../core/hashes.js";
-import type { MapRoot } from "../core/hashes.js";
+import type { Digest, MapRoot } from "../core/hashes.js";
 import { FREE_AFTER_LEAVES } from "../core/limits.js";
+import { requireTile, type LeafRange, type SizePair, type TilePosition } from "../core/log/index.js";
 import { MapKind } from "../core/map/index.js";
 import type { MapAt, NodeSource } from "../core/map/index.js";
 import { requireHashBytes } from "./boundary.js";
-import type { Head, Lease, LogProof, ReadPoint, ReadSelector, StoredCommit, Tag, View } from "./contract.js";
+import type {
+  Head,
+  Lease,
+  LogEntries,
+  LoggedLeaf,
+  LogProof,
+  ReadPoint,
+  ReadSelector,
+  StoredCommit,
+  Tag,
+  View,
+} from "./contract.js";
 import type { Freeing } from "./freeing.js";
 import type { Leases } from "./leases.js";
 import type { LogStore, Tail } from "./log-store.js";
@@ -123,6 +135,30 @@ export class DatabaseView implements View {
     return this.#options.log.proof(this.#tail, { size });
   }
 
+  async logLeaf(index: number): Promise<LoggedLeaf> {
+    if (!isIndexIn(index, this.logSize)) throw notInLog("leaf_index", index, this.logSize);
+    return this.#options.log.leaf(this.#tail, index);
+  }
+
+  async logConsistency(sizes: SizePair): Promise<readonly Digest[]> {
+    const { from, to } = sizes;
+    if (!isIndexIn(to, this.logSize + 1)) throw notInLog("to_size", to, this.logSize);
+    if (!isIndexIn(from, to + 1)) throw notInLog("from_size", from, to);
+    return this.#options.log.consistency(this.#tail, sizes);
+  }
+
+  async logEntries(range: LeafRange, limit: { readonly maxBytes: number }): Promise<LogEntries> {
+    const { start, end } = range;
+    if (!isIndexIn(end, this.logSize + 1)) throw notInLog("end", end, this.logSize);
+    if (!isIndexIn(start, end)) throw notInLog("start", start, end);
+    return this.#options.log.entries(this.#tail, range, limit.maxBytes);
+  }
+
+  async logTile(tile: TilePosition): Promise<Uint8Array> {
+    requireTile(tile, this.logSize);
+    return this.#options.log.tile(tile);
+  }
+
   #requireStateRoot(bytes: Uint8Array): MapAt & { readonly root: MapRoot } {
     const root = mapRoot(requireHashBytes("at.root", bytes));
     const node = this.#options.nodes.find(root);
@@ -135,6 +171,17 @@ export class DatabaseView implements View {
     }
     return { kind: MapKind.state, root };
   }
+}
+
+function isIndexIn(index: number, size: number): boolean {
+  return Number.isSafeInteger(index) && index >= 0 && index < size;
+}
+
+function notInLog(field: string, asked: number, size: number): InvalidArgument {
+  return new InvalidArgument(`${field}: ${asked} is not within the ${size} leaves of the log`, {
+    field,
+    facts: { kind: "log", log_size: String(size) },
+  });
 }
 
 /** What a place that names something else does not have. */

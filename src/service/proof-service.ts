@@ -8,6 +8,8 @@ import {
   type BlobSliceSchema,
   type ChunkProofSchema,
   type ProofServiceGetSnapshotRequest,
+  type ProofServiceListLogEntriesRequest,
+  type ProofServiceListLogEntriesResponseSchema,
   type ProofServiceProveChunkRequest,
   type ProofServiceProveRangeRequest,
   type ProofServiceProveRangeResponseSchema,
@@ -17,7 +19,8 @@ import {
 } from "../../gen/neleus/v1/proof_pb.js";
 import { toHex } from "../core/bytes.js";
 import { Corrupt, NotFound } from "../core/errors.js";
-import { MAX_INLINE_VALUE_BYTES } from "../core/limits.js";
+import { MAX_INLINE_VALUE_BYTES, STREAM_MESSAGE_BYTES } from "../core/limits.js";
+import { tileWidth } from "../core/log/index.js";
 import { get } from "../core/map/index.js";
 import { chunkCell, chunkKey, ledgerKeysOf } from "../core/object/index.js";
 import type { Database, OpenDocument, ReadPoint, View } from "../database/index.js";
@@ -69,6 +72,38 @@ export function proofService(environment: ServiceEnvironment): ServiceImplementa
       return { log: await logProofMessage(database, view, known) };
     },
 
+    async proveInclusion(request, { signal }) {
+      const index = integerField(request.leafIndex, "leaf_index");
+      const known = knownCheckpointField(request);
+      const minLogSize = minLogSizeField(request);
+      const database = await openDatabase(environment, request);
+      const view = await viewOf(database, { minLogSize, signal });
+      const { leaf, inclusion } = await view.logLeaf(index);
+      return { log: await logProofMessage(database, view, known), leaf, inclusion: [...inclusion] };
+    },
+
+    async proveConsistency(request, { signal }) {
+      const from = integerField(request.fromSize, "from_size");
+      const asked = request.toSize === undefined ? undefined : integerField(request.toSize, "to_size");
+      const minLogSize = minLogSizeField(request);
+      const database = await openDatabase(environment, request);
+      const view = await viewOf(database, { minLogSize, signal });
+      const to = asked ?? view.logSize;
+      const hashes = [...(await view.logConsistency({ from, to }))];
+      return { checkpoint: (await view.logProof()).checkpoint, toSize: BigInt(to), hashes };
+    },
+
+    async getTile(request) {
+      const { level } = request;
+      const index = integerField(request.index, "index");
+      const database = await openDatabase(environment, request);
+      const view = await database.view();
+      const width = request.width ?? Math.max(1, tileWidth({ level, index }, view.logSize));
+      return { hashes: await view.logTile({ level, index, width }) };
+    },
+
+    listLogEntries: (request, context) => listLogEntries(environment, request, context),
+
     async proveState(request, context) {
       return { proof: await proveState(environment, request, context) };
     },
@@ -79,6 +114,29 @@ export function proofService(environment: ServiceEnvironment): ServiceImplementa
       return { proof: await proveChunk(environment, request, context) };
     },
   };
+}
+
+async function* listLogEntries(
+  environment: ServiceEnvironment,
+  request: ProofServiceListLogEntriesRequest,
+  { signal }: CallContext,
+): AsyncGenerator<MessageInitShape<typeof ProofServiceListLogEntriesResponseSchema>, void, undefined> {
+  const first = integerField(request.start, "start");
+  const asked = request.end === undefined ? undefined : integerField(request.end, "end");
+  const known = knownCheckpointField(request);
+  const minLogSize = minLogSizeField(request);
+  const database = await openDatabase(environment, request);
+  const view = await viewOf(database, { minLogSize, signal });
+  const end = asked ?? view.logSize;
+  const pace = new Pace(signal);
+  for (let start = first; start === first || start < end;) {
+    const part = await view.logEntries({ start, end }, { maxBytes: STREAM_MESSAGE_BYTES });
+    const log = start === first ? { log: await logProofMessage(database, view, known) } : {};
+    const { leaves, left, right } = part;
+    yield { ...log, first: BigInt(start), leaves: [...leaves], left: [...left], right: [...right] };
+    start += leaves.length;
+    if (pace.isDue) await pace.rest();
+  }
 }
 
 /** What a snapshot is asked of. @throws InvalidArgument - neither head nor tag, or both, or no name */

@@ -2,12 +2,12 @@
 // Method: the program in processes of its own, over one database; what it prints is parsed, never matched loosely.
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
-import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { hashBlob } from "#src/core/blob/index.js";
 import { toHex } from "#src/core/bytes.js";
-import { folder, json, neleus, serve } from "./support.js";
+import { errorOf, folder, json, neleus, serve } from "./support.js";
 
 const HASH = /^[0-9a-f]{64}$/;
 
@@ -60,7 +60,7 @@ test("the main job, embedded", async (context) => {
   assert.match(String(deleted["root"]), HASH);
   const absent = await neleus(cwd, ["state", "get", "main", "user/42/name", "--json"]);
   assert.deepEqual([absent.code, absent.stdout], [4, ""]);
-  assert.equal((JSON.parse(absent.stderr) as { error: { code: string } }).error.code, "NOT_FOUND");
+  assert.equal(errorOf(absent).code, "NOT_FOUND");
 });
 
 test("the same commands against a server, and a large value by itself", async (context) => {
@@ -388,6 +388,25 @@ test("keys that are no text, and completion", async (context) => {
   }
 });
 
+test("the log is exported as tiles, again and again, and never another one into the same folder", async (context) => {
+  const cwd = folder(context);
+  for (const db of ["one", "two"]) await neleus(cwd, ["db", "init", `./${db}`]);
+  const copy = join(cwd, "one-before");
+  cpSync(join(cwd, "one"), copy, { recursive: true });
+  await neleus(cwd, ["state", "set", "main", "k", "-", "--db", "./one"], "v");
+  const exported = json(await neleus(cwd, ["log", "export", "./log", "--db", "./one", "--json"]));
+  assert.deepEqual([exported["size"], exported["written"]], [2, 3]);
+  assert.deepEqual(readdirSync(join(cwd, "log/tile/entries/000.p")), ["2"]);
+  await neleus(cwd, ["state", "set", "main", "k", "-", "--db", "./one"], "w");
+  assert.equal(json(await neleus(cwd, ["log", "export", "./log", "--db", "./one", "--json"]))["size"], 3);
+  const wrong = await neleus(cwd, ["log", "export", "./log", "--db", "./two", "--json"]);
+  assert.equal(errorOf(wrong).code, "FORKED");
+  assert.equal(errorOf(await neleus(cwd, ["log", "export", "./log", "--db", copy, "--json"])).code, "ROLLED_BACK");
+  for (const value of ["x", "y", "z"]) await neleus(cwd, ["state", "set", "main", "k", "-", "--db", copy], value);
+  assert.equal(errorOf(await neleus(cwd, ["log", "export", "./log", "--db", copy, "--json"])).code, "FORKED");
+  assert.equal((await neleus(cwd, ["log", "main", "more", "--db", "./one"])).code, 64);
+});
+
 test("keys counted, and what differs between two states", async (context) => {
   const cwd = folder(context);
   await neleus(cwd, ["db", "init", "./neleus_db"]);
@@ -425,7 +444,7 @@ test("keys counted, and what differs between two states", async (context) => {
   assert.equal((await neleus(cwd, ["state", "diff", "main", "root:12"])).code, 64);
   const wrong = await neleus(cwd, ["state", "diff", "tip:main", "main", "--json"]);
   assert.deepEqual([wrong.code, wrong.stdout], [64, ""]);
-  assert.equal((JSON.parse(wrong.stderr) as { error: { field: string } }).error.field, "before");
+  assert.equal(errorOf(wrong).field, "before");
 });
 
 test("many keys from a file of lines", async (context) => {

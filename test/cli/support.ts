@@ -44,6 +44,11 @@ export function json(run: Run): Record<string, unknown> {
   return JSON.parse(run.stdout) as Record<string, unknown>;
 }
 
+/** The failure that a command with --json printed. */
+export function errorOf(run: Run): { readonly code: string; readonly field?: string } {
+  return (JSON.parse(run.stderr) as { error: { code: string; field?: string } }).error;
+}
+
 /** A server in a process of its own, stopped after the test. */
 export async function serve(
   context: TestContext,

@@ -72,6 +72,8 @@ const EVERYTHING: readonly ((db: Database) => Promise<unknown>)[] = [
   (db) => db.checkpoint(),
   (db) => db.heads.list(),
   (db) => all(db.tags.list()),
+  (db) => all(db.logEntries.list()),
+  (db) => db.logEntries.get(0),
   (db) => db.state("main").get("k"),
   (db) => all(db.commits.log({ head: "main" })),
   (db) => db.proofs.state({ staged: "main" }, "k"),

@@ -30,6 +30,10 @@ async function fill({ database }: Harness): Promise<Map<DescMethod, Message>> {
     const names = Array.from({ length: 200 }, (_, tag) => `${index}/${String(tag).padStart(100, "0")}`);
     await Promise.all(names.map((name) => database.tags.create(name, commit.hash)));
   }
+  // A message holds at most 256 leaves of the log.
+  for (let index = 0; index < 600; index += 1) {
+    await database.states.apply("main", { operations: [{ key: utf8Of("last"), change: { put: utf8Of(`${index}`) } }] });
+  }
   const bytes = patternBytes(1_000_000);
   const { hash } = await database.blobs.put(bytes);
   const medium = Array.from({ length: 10 }, (_, index) => new Uint8Array(100_000).fill(index));
@@ -52,6 +56,7 @@ async function fill({ database }: Harness): Promise<Map<DescMethod, Message>> {
     [CommitService.method.listTags, {}],
     [ManifestService.method.listChunks, { manifest: manifest.hash }],
     [ProofService.method.proveRange, { at: MAIN }],
+    [ProofService.method.listLogEntries, {}],
   ];
   return new Map(requests.map(([method, request]) => [method, create(method.input, request)]));
 }

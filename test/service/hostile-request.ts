@@ -85,6 +85,11 @@ function scalarOf(field: DescField, scalar: ScalarType, known: KnownValues): fc.
       return bytesOf(field, known);
     case ScalarType.BOOL:
       return fc.constantFrom(...Array<boolean>(7).fill(true), false);
+    case ScalarType.UINT32:
+      return fc.oneof(
+        { arbitrary: fc.constantFrom(0, 1, 2), weight: 12 },
+        { arbitrary: fc.nat(2 ** 32 - 1), weight: 1 },
+      );
     case ScalarType.UINT64:
       return integerOf(field);
     default:

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file neleus/v1/proof.proto.
  */
 export const file_neleus_v1_proof: GenFile = /*@__PURE__*/
-  fileDesc("ChVuZWxldXMvdjEvcHJvb2YucHJvdG8SCW5lbGV1cy52MSJ7CgpOb2RlUmV2ZWFsEgwKBGtpbmQYASABKA0SDQoFbGV2ZWwYAiABKA0SDQoFY291bnQYAyABKA0SDQoFdG90YWwYBCABKAQSDwoHaW5kaWNlcxgFIAMoDRIPCgdlbnRyaWVzGAYgAygMEhAKCHNpYmxpbmdzGAcgASgMIpMBCgxSZWFkU2VsZWN0b3ISEAoGc3RhZ2VkGAEgASgJSAASDgoEaGVhZBgCIAEoCUgAEhAKBmNvbW1pdBgDIAEoDEgAEg4KBHJvb3QYBCABKAxIABINCgN0YWcYBSABKAlIABIZCgxtaW5fbG9nX3NpemUYBiABKARIAYgBAUIECgJhdEIPCg1fbWluX2xvZ19zaXplIj4KDFJlYWRQb3NpdGlvbhIMCgRyb290GAEgASgMEg4KBmNvbW1pdBgCIAEoDBIQCghsb2dfc2l6ZRgDIAEoBCJUCghMb2dQcm9vZhISCgpjaGVja3BvaW50GAEgASgJEhMKC2NvbnNpc3RlbmN5GAIgAygMEgwKBGxlYWYYAyABKAwSEQoJaW5jbHVzaW9uGAQgAygMInwKCFNuYXBzaG90EgwKBGhlYWQYASABKAkSIAoDbG9nGAIgASgLMhMubmVsZXVzLnYxLkxvZ1Byb29mEiMKBHJlZnMYAyADKAsyFS5uZWxldXMudjEuTm9kZVJldmVhbBIOCgZjb21taXQYBCABKAwSCwoDdGFnGAUgASgJIjAKB1JlY2VpcHQSEQoJbG9nX2luZGV4GAEgASgEEhIKCmNoZWNrcG9pbnQYAiABKAkiuwEKHlByb29mU2VydmljZUdldFNuYXBzaG90UmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRIMCgRoZWFkGAIgASgJEhgKEGtub3duX2NoZWNrcG9pbnQYAyABKAkSFwoKbWF4X2FnZV9tcxgEIAEoBEgAiAEBEgsKA3RhZxgFIAEoCRIZCgxtaW5fbG9nX3NpemUYBiABKARIAYgBAUINCgtfbWF4X2FnZV9tc0IPCg1fbWluX2xvZ19zaXplIkgKH1Byb29mU2VydmljZUdldFNuYXBzaG90UmVzcG9uc2USJQoIc25hcHNob3QYASABKAsyEy5uZWxldXMudjEuU25hcHNob3QiegogUHJvb2ZTZXJ2aWNlR2V0Q2hlY2twb2ludFJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSGAoQa25vd25fY2hlY2twb2ludBgCIAEoCRIZCgxtaW5fbG9nX3NpemUYAyABKARIAIgBAUIPCg1fbWluX2xvZ19zaXplIkUKIVByb29mU2VydmljZUdldENoZWNrcG9pbnRSZXNwb25zZRIgCgNsb2cYASABKAsyEy5uZWxldXMudjEuTG9nUHJvb2YifQodUHJvb2ZTZXJ2aWNlUHJvdmVTdGF0ZVJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSIwoCYXQYAiABKAsyFy5uZWxldXMudjEuUmVhZFNlbGVjdG9yEgsKA2tleRgDIAEoDBIYChBrbm93bl9jaGVja3BvaW50GAQgASgJIr4BCgpTdGF0ZVByb29mEgwKBHR5cGUYASABKAkSDAoEcm9vdBgCIAEoDBILCgNrZXkYAyABKAwSDwoHcHJlc2VudBgEIAEoCBISCgV2YWx1ZRgFIAEoDEgAiAEBEiQKBW5vZGVzGAYgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwSIgoFY2hhaW4YByABKAsyEy5uZWxldXMudjEuU25hcHNob3QSDgoGc3RhZ2VkGAggASgIQggKBl92YWx1ZSJGCh5Qcm9vZlNlcnZpY2VQcm92ZVN0YXRlUmVzcG9uc2USJAoFcHJvb2YYASABKAsyFS5uZWxldXMudjEuU3RhdGVQcm9vZiKWAQodUHJvb2ZTZXJ2aWNlUHJvdmVSYW5nZVJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSIwoCYXQYAiABKAsyFy5uZWxldXMudjEuUmVhZFNlbGVjdG9yEgwKBGZyb20YAyABKAwSDwoCdG8YBCABKAxIAIgBARIYChBrbm93bl9jaGVja3BvaW50GAUgASgJQgUKA190byKoAQoKUmFuZ2VQcm9vZhIMCgR0eXBlGAEgASgJEgwKBHJvb3QYAiABKAwSDAoEZnJvbRgDIAEoDBIPCgJ0bxgEIAEoDEgAiAEBEiQKBW5vZGVzGAUgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwSIgoFY2hhaW4YBiABKAsyEy5uZWxldXMudjEuU25hcHNob3QSDgoGc3RhZ2VkGAcgASgIQgUKA190byJGCh5Qcm9vZlNlcnZpY2VQcm92ZVJhbmdlUmVzcG9uc2USJAoFcHJvb2YYASABKAsyFS5uZWxldXMudjEuUmFuZ2VQcm9vZiKRAQodUHJvb2ZTZXJ2aWNlUHJvdmVDaHVua1JlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSEAoIbWFuaWZlc3QYAiABKAwSDQoFaW5kZXgYAyABKAQSIwoCYXQYBCABKAsyFy5uZWxldXMudjEuUmVhZFNlbGVjdG9yEhgKEGtub3duX2NoZWNrcG9pbnQYBSABKAkiVAoJQmxvYlNsaWNlEgwKBHNpemUYASABKAQSDQoFc3RhcnQYAiABKAQSCwoDZW5kGAMgASgEEg8KB3BhcmVudHMYBCABKAwSDAoEZGF0YRgFIAEoDCKMAgoKQ2h1bmtQcm9vZhIMCgR0eXBlGAEgASgJEhAKCG1hbmlmZXN0GAIgASgMEg0KBWluZGV4GAMgASgEEiQKBW5vZGVzGAQgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwSIwoFc2xpY2UYBSABKAsyFC5uZWxldXMudjEuQmxvYlNsaWNlEhMKC2xlZGdlcl9yb290GAYgASgMEisKDGxlZGdlcl9ub2RlcxgHIAMoCzIVLm5lbGV1cy52MS5Ob2RlUmV2ZWFsEg4KBmNvbW1pdBgIIAEoDBIiCgVjaGFpbhgJIAEoCzITLm5lbGV1cy52MS5TbmFwc2hvdBIOCgZzdGFnZWQYCiABKAgiRgoeUHJvb2ZTZXJ2aWNlUHJvdmVDaHVua1Jlc3BvbnNlEiQKBXByb29mGAEgASgLMhUubmVsZXVzLnYxLkNodW5rUHJvb2YytQQKDFByb29mU2VydmljZRJqCgtHZXRTbmFwc2hvdBIpLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VHZXRTbmFwc2hvdFJlcXVlc3QaKi5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlR2V0U25hcHNob3RSZXNwb25zZSIEqLwYAhJzCg1HZXRDaGVja3BvaW50EisubmVsZXVzLnYxLlByb29mU2VydmljZUdldENoZWNrcG9pbnRSZXF1ZXN0GiwubmVsZXVzLnYxLlByb29mU2VydmljZUdldENoZWNrcG9pbnRSZXNwb25zZSIHkAIBqLwYAhJqCgpQcm92ZVN0YXRlEigubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlU3RhdGVSZXF1ZXN0GikubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlU3RhdGVSZXNwb25zZSIHkAIBqLwYAhJsCgpQcm92ZVJhbmdlEigubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlUmFuZ2VSZXF1ZXN0GikubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlUmFuZ2VSZXNwb25zZSIHkAIBqLwYAjABEmoKClByb3ZlQ2h1bmsSKC5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlUHJvdmVDaHVua1JlcXVlc3QaKS5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlUHJvdmVDaHVua1Jlc3BvbnNlIgeQAgGovBgCQjMKDWRldi5uZWxldXMudjFQAVogbmVsZXVzLmRldi9nby9uZWxldXMvdjE7bmVsZXVzdjFiBnByb3RvMw", [file_neleus_v1_options]);
+  fileDesc("ChVuZWxldXMvdjEvcHJvb2YucHJvdG8SCW5lbGV1cy52MSJ7CgpOb2RlUmV2ZWFsEgwKBGtpbmQYASABKA0SDQoFbGV2ZWwYAiABKA0SDQoFY291bnQYAyABKA0SDQoFdG90YWwYBCABKAQSDwoHaW5kaWNlcxgFIAMoDRIPCgdlbnRyaWVzGAYgAygMEhAKCHNpYmxpbmdzGAcgASgMIpMBCgxSZWFkU2VsZWN0b3ISEAoGc3RhZ2VkGAEgASgJSAASDgoEaGVhZBgCIAEoCUgAEhAKBmNvbW1pdBgDIAEoDEgAEg4KBHJvb3QYBCABKAxIABINCgN0YWcYBSABKAlIABIZCgxtaW5fbG9nX3NpemUYBiABKARIAYgBAUIECgJhdEIPCg1fbWluX2xvZ19zaXplIj4KDFJlYWRQb3NpdGlvbhIMCgRyb290GAEgASgMEg4KBmNvbW1pdBgCIAEoDBIQCghsb2dfc2l6ZRgDIAEoBCJUCghMb2dQcm9vZhISCgpjaGVja3BvaW50GAEgASgJEhMKC2NvbnNpc3RlbmN5GAIgAygMEgwKBGxlYWYYAyABKAwSEQoJaW5jbHVzaW9uGAQgAygMInwKCFNuYXBzaG90EgwKBGhlYWQYASABKAkSIAoDbG9nGAIgASgLMhMubmVsZXVzLnYxLkxvZ1Byb29mEiMKBHJlZnMYAyADKAsyFS5uZWxldXMudjEuTm9kZVJldmVhbBIOCgZjb21taXQYBCABKAwSCwoDdGFnGAUgASgJIjAKB1JlY2VpcHQSEQoJbG9nX2luZGV4GAEgASgEEhIKCmNoZWNrcG9pbnQYAiABKAkiuwEKHlByb29mU2VydmljZUdldFNuYXBzaG90UmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRIMCgRoZWFkGAIgASgJEhgKEGtub3duX2NoZWNrcG9pbnQYAyABKAkSFwoKbWF4X2FnZV9tcxgEIAEoBEgAiAEBEgsKA3RhZxgFIAEoCRIZCgxtaW5fbG9nX3NpemUYBiABKARIAYgBAUINCgtfbWF4X2FnZV9tc0IPCg1fbWluX2xvZ19zaXplIkgKH1Byb29mU2VydmljZUdldFNuYXBzaG90UmVzcG9uc2USJQoIc25hcHNob3QYASABKAsyEy5uZWxldXMudjEuU25hcHNob3QiegogUHJvb2ZTZXJ2aWNlR2V0Q2hlY2twb2ludFJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSGAoQa25vd25fY2hlY2twb2ludBgCIAEoCRIZCgxtaW5fbG9nX3NpemUYAyABKARIAIgBAUIPCg1fbWluX2xvZ19zaXplIkUKIVByb29mU2VydmljZUdldENoZWNrcG9pbnRSZXNwb25zZRIgCgNsb2cYASABKAsyEy5uZWxldXMudjEuTG9nUHJvb2YijwEKIVByb29mU2VydmljZVByb3ZlSW5jbHVzaW9uUmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRISCgpsZWFmX2luZGV4GAIgASgEEhgKEGtub3duX2NoZWNrcG9pbnQYAyABKAkSGQoMbWluX2xvZ19zaXplGAQgASgESACIAQFCDwoNX21pbl9sb2dfc2l6ZSJnCiJQcm9vZlNlcnZpY2VQcm92ZUluY2x1c2lvblJlc3BvbnNlEiAKA2xvZxgBIAEoCzITLm5lbGV1cy52MS5Mb2dQcm9vZhIMCgRsZWFmGAIgASgMEhEKCWluY2x1c2lvbhgDIAMoDCKYAQojUHJvb2ZTZXJ2aWNlUHJvdmVDb25zaXN0ZW5jeVJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSEQoJZnJvbV9zaXplGAIgASgEEhQKB3RvX3NpemUYAyABKARIAIgBARIZCgxtaW5fbG9nX3NpemUYBCABKARIAYgBAUIKCghfdG9fc2l6ZUIPCg1fbWluX2xvZ19zaXplIlsKJFByb29mU2VydmljZVByb3ZlQ29uc2lzdGVuY3lSZXNwb25zZRISCgpjaGVja3BvaW50GAEgASgJEg8KB3RvX3NpemUYAiABKAQSDgoGaGFzaGVzGAMgAygMImoKGlByb29mU2VydmljZUdldFRpbGVSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEg0KBWxldmVsGAIgASgNEg0KBWluZGV4GAMgASgEEhIKBXdpZHRoGAQgASgNSACIAQFCCAoGX3dpZHRoIi0KG1Byb29mU2VydmljZUdldFRpbGVSZXNwb25zZRIOCgZoYXNoZXMYASABKAwipAEKIVByb29mU2VydmljZUxpc3RMb2dFbnRyaWVzUmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRINCgVzdGFydBgCIAEoBBIQCgNlbmQYAyABKARIAIgBARIYChBrbm93bl9jaGVja3BvaW50GAQgASgJEhkKDG1pbl9sb2dfc2l6ZRgFIAEoBEgBiAEBQgYKBF9lbmRCDwoNX21pbl9sb2dfc2l6ZSKCAQoiUHJvb2ZTZXJ2aWNlTGlzdExvZ0VudHJpZXNSZXNwb25zZRIgCgNsb2cYASABKAsyEy5uZWxldXMudjEuTG9nUHJvb2YSDQoFZmlyc3QYAiABKAQSDgoGbGVhdmVzGAMgAygMEgwKBGxlZnQYBCADKAwSDQoFcmlnaHQYBSADKAwifQodUHJvb2ZTZXJ2aWNlUHJvdmVTdGF0ZVJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSIwoCYXQYAiABKAsyFy5uZWxldXMudjEuUmVhZFNlbGVjdG9yEgsKA2tleRgDIAEoDBIYChBrbm93bl9jaGVja3BvaW50GAQgASgJIr4BCgpTdGF0ZVByb29mEgwKBHR5cGUYASABKAkSDAoEcm9vdBgCIAEoDBILCgNrZXkYAyABKAwSDwoHcHJlc2VudBgEIAEoCBISCgV2YWx1ZRgFIAEoDEgAiAEBEiQKBW5vZGVzGAYgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwSIgoFY2hhaW4YByABKAsyEy5uZWxldXMudjEuU25hcHNob3QSDgoGc3RhZ2VkGAggASgIQggKBl92YWx1ZSJGCh5Qcm9vZlNlcnZpY2VQcm92ZVN0YXRlUmVzcG9uc2USJAoFcHJvb2YYASABKAsyFS5uZWxldXMudjEuU3RhdGVQcm9vZiKWAQodUHJvb2ZTZXJ2aWNlUHJvdmVSYW5nZVJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSIwoCYXQYAiABKAsyFy5uZWxldXMudjEuUmVhZFNlbGVjdG9yEgwKBGZyb20YAyABKAwSDwoCdG8YBCABKAxIAIgBARIYChBrbm93bl9jaGVja3BvaW50GAUgASgJQgUKA190byKoAQoKUmFuZ2VQcm9vZhIMCgR0eXBlGAEgASgJEgwKBHJvb3QYAiABKAwSDAoEZnJvbRgDIAEoDBIPCgJ0bxgEIAEoDEgAiAEBEiQKBW5vZGVzGAUgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwSIgoFY2hhaW4YBiABKAsyEy5uZWxldXMudjEuU25hcHNob3QSDgoGc3RhZ2VkGAcgASgIQgUKA190byJGCh5Qcm9vZlNlcnZpY2VQcm92ZVJhbmdlUmVzcG9uc2USJAoFcHJvb2YYASABKAsyFS5uZWxldXMudjEuUmFuZ2VQcm9vZiKRAQodUHJvb2ZTZXJ2aWNlUHJvdmVDaHVua1JlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSEAoIbWFuaWZlc3QYAiABKAwSDQoFaW5kZXgYAyABKAQSIwoCYXQYBCABKAsyFy5uZWxldXMudjEuUmVhZFNlbGVjdG9yEhgKEGtub3duX2NoZWNrcG9pbnQYBSABKAkiVAoJQmxvYlNsaWNlEgwKBHNpemUYASABKAQSDQoFc3RhcnQYAiABKAQSCwoDZW5kGAMgASgEEg8KB3BhcmVudHMYBCABKAwSDAoEZGF0YRgFIAEoDCKMAgoKQ2h1bmtQcm9vZhIMCgR0eXBlGAEgASgJEhAKCG1hbmlmZXN0GAIgASgMEg0KBWluZGV4GAMgASgEEiQKBW5vZGVzGAQgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwSIwoFc2xpY2UYBSABKAsyFC5uZWxldXMudjEuQmxvYlNsaWNlEhMKC2xlZGdlcl9yb290GAYgASgMEisKDGxlZGdlcl9ub2RlcxgHIAMoCzIVLm5lbGV1cy52MS5Ob2RlUmV2ZWFsEg4KBmNvbW1pdBgIIAEoDBIiCgVjaGFpbhgJIAEoCzITLm5lbGV1cy52MS5TbmFwc2hvdBIOCgZzdGFnZWQYCiABKAgiRgoeUHJvb2ZTZXJ2aWNlUHJvdmVDaHVua1Jlc3BvbnNlEiQKBXByb29mGAEgASgLMhUubmVsZXVzLnYxLkNodW5rUHJvb2YyiAgKDFByb29mU2VydmljZRJqCgtHZXRTbmFwc2hvdBIpLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VHZXRTbmFwc2hvdFJlcXVlc3QaKi5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlR2V0U25hcHNob3RSZXNwb25zZSIEqLwYAhJzCg1HZXRDaGVja3BvaW50EisubmVsZXVzLnYxLlByb29mU2VydmljZUdldENoZWNrcG9pbnRSZXF1ZXN0GiwubmVsZXVzLnYxLlByb29mU2VydmljZUdldENoZWNrcG9pbnRSZXNwb25zZSIHkAIBqLwYAhJ2Cg5Qcm92ZUluY2x1c2lvbhIsLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VQcm92ZUluY2x1c2lvblJlcXVlc3QaLS5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlUHJvdmVJbmNsdXNpb25SZXNwb25zZSIHkAIBqLwYAhJ8ChBQcm92ZUNvbnNpc3RlbmN5Ei4ubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlQ29uc2lzdGVuY3lSZXF1ZXN0Gi8ubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlQ29uc2lzdGVuY3lSZXNwb25zZSIHkAIBqLwYAhJhCgdHZXRUaWxlEiUubmVsZXVzLnYxLlByb29mU2VydmljZUdldFRpbGVSZXF1ZXN0GiYubmVsZXVzLnYxLlByb29mU2VydmljZUdldFRpbGVSZXNwb25zZSIHkAIBqLwYAhJ4Cg5MaXN0TG9nRW50cmllcxIsLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VMaXN0TG9nRW50cmllc1JlcXVlc3QaLS5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlTGlzdExvZ0VudHJpZXNSZXNwb25zZSIHkAIBqLwYAjABEmoKClByb3ZlU3RhdGUSKC5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlUHJvdmVTdGF0ZVJlcXVlc3QaKS5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlUHJvdmVTdGF0ZVJlc3BvbnNlIgeQAgGovBgCEmwKClByb3ZlUmFuZ2USKC5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlUHJvdmVSYW5nZVJlcXVlc3QaKS5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlUHJvdmVSYW5nZVJlc3BvbnNlIgeQAgGovBgCMAESagoKUHJvdmVDaHVuaxIoLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VQcm92ZUNodW5rUmVxdWVzdBopLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VQcm92ZUNodW5rUmVzcG9uc2UiB5ACAai8GAJCMwoNZGV2Lm5lbGV1cy52MVABWiBuZWxldXMuZGV2L2dvL25lbGV1cy92MTtuZWxldXN2MWIGcHJvdG8z", [file_neleus_v1_options]);
 
 /**
  * One partly shown node of an ordered map (FORMATS section 4). A witness is a list of these in the order in which the
@@ -444,6 +444,322 @@ export const ProofServiceGetCheckpointResponseSchema: GenMessage<ProofServiceGet
   messageDesc(file_neleus_v1_proof, 9);
 
 /**
+ * Asks for a leaf of the log.
+ *
+ * @generated from message neleus.v1.ProofServiceProveInclusionRequest
+ */
+export type ProofServiceProveInclusionRequest = Message<"neleus.v1.ProofServiceProveInclusionRequest"> & {
+  /**
+   * Name of the database; empty means "default".
+   *
+   * @generated from field: string database = 1;
+   */
+  database: string;
+
+  /**
+   * Its index, from 0.
+   *
+   * @generated from field: uint64 leaf_index = 2;
+   */
+  leafIndex: bigint;
+
+  /**
+   * The last checkpoint that the caller has seen, as text; empty where it has seen none.
+   *
+   * @generated from field: string known_checkpoint = 3;
+   */
+  knownCheckpoint: string;
+
+  /**
+   * Leaves that the log must have at least: see ReadSelector. Absent: any number.
+   *
+   * @generated from field: optional uint64 min_log_size = 4;
+   */
+  minLogSize?: bigint | undefined;
+};
+
+/**
+ * Describes the message neleus.v1.ProofServiceProveInclusionRequest.
+ * Use `create(ProofServiceProveInclusionRequestSchema)` to create a new message.
+ */
+export const ProofServiceProveInclusionRequestSchema: GenMessage<ProofServiceProveInclusionRequest> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_proof, 10);
+
+/**
+ * A leaf of the log.
+ *
+ * @generated from message neleus.v1.ProofServiceProveInclusionResponse
+ */
+export type ProofServiceProveInclusionResponse = Message<"neleus.v1.ProofServiceProveInclusionResponse"> & {
+  /**
+   * The newest checkpoint.
+   *
+   * @generated from field: neleus.v1.LogProof log = 1;
+   */
+  log?: LogProof | undefined;
+
+  /**
+   * DAG-CBOR of the leaf (FORMATS section 7).
+   *
+   * @generated from field: bytes leaf = 2;
+   */
+  leaf: Uint8Array;
+
+  /**
+   * RFC 6962 inclusion proof of that leaf under the checkpoint, 32 bytes each.
+   *
+   * @generated from field: repeated bytes inclusion = 3;
+   */
+  inclusion: Uint8Array[];
+};
+
+/**
+ * Describes the message neleus.v1.ProofServiceProveInclusionResponse.
+ * Use `create(ProofServiceProveInclusionResponseSchema)` to create a new message.
+ */
+export const ProofServiceProveInclusionResponseSchema: GenMessage<ProofServiceProveInclusionResponse> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_proof, 11);
+
+/**
+ * Asks for the proof that the log only grew.
+ *
+ * @generated from message neleus.v1.ProofServiceProveConsistencyRequest
+ */
+export type ProofServiceProveConsistencyRequest = Message<"neleus.v1.ProofServiceProveConsistencyRequest"> & {
+  /**
+   * Name of the database; empty means "default".
+   *
+   * @generated from field: string database = 1;
+   */
+  database: string;
+
+  /**
+   * The smaller size.
+   *
+   * @generated from field: uint64 from_size = 2;
+   */
+  fromSize: bigint;
+
+  /**
+   * The larger one; absent: the size of the newest checkpoint.
+   *
+   * @generated from field: optional uint64 to_size = 3;
+   */
+  toSize?: bigint | undefined;
+
+  /**
+   * Leaves that the log must have at least: see ReadSelector. Absent: any number.
+   *
+   * @generated from field: optional uint64 min_log_size = 4;
+   */
+  minLogSize?: bigint | undefined;
+};
+
+/**
+ * Describes the message neleus.v1.ProofServiceProveConsistencyRequest.
+ * Use `create(ProofServiceProveConsistencyRequestSchema)` to create a new message.
+ */
+export const ProofServiceProveConsistencyRequestSchema: GenMessage<ProofServiceProveConsistencyRequest> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_proof, 12);
+
+/**
+ * The proof that the log only grew.
+ *
+ * @generated from message neleus.v1.ProofServiceProveConsistencyResponse
+ */
+export type ProofServiceProveConsistencyResponse = Message<"neleus.v1.ProofServiceProveConsistencyResponse"> & {
+  /**
+   * The newest checkpoint, as text.
+   *
+   * @generated from field: string checkpoint = 1;
+   */
+  checkpoint: string;
+
+  /**
+   * The larger size.
+   *
+   * @generated from field: uint64 to_size = 2;
+   */
+  toSize: bigint;
+
+  /**
+   * RFC 6962 consistency proof, 32 bytes each.
+   *
+   * @generated from field: repeated bytes hashes = 3;
+   */
+  hashes: Uint8Array[];
+};
+
+/**
+ * Describes the message neleus.v1.ProofServiceProveConsistencyResponse.
+ * Use `create(ProofServiceProveConsistencyResponseSchema)` to create a new message.
+ */
+export const ProofServiceProveConsistencyResponseSchema: GenMessage<ProofServiceProveConsistencyResponse> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_proof, 13);
+
+/**
+ * Asks for a tile.
+ *
+ * @generated from message neleus.v1.ProofServiceGetTileRequest
+ */
+export type ProofServiceGetTileRequest = Message<"neleus.v1.ProofServiceGetTileRequest"> & {
+  /**
+   * Name of the database; empty means "default".
+   *
+   * @generated from field: string database = 1;
+   */
+  database: string;
+
+  /**
+   * Level of the tile, 0 to 6: 0 is that of the leaves.
+   *
+   * @generated from field: uint32 level = 2;
+   */
+  level: number;
+
+  /**
+   * Number of the tile on its level, from 0.
+   *
+   * @generated from field: uint64 index = 3;
+   */
+  index: bigint;
+
+  /**
+   * Hashes asked for, 1 to 256; absent: all that there are.
+   *
+   * @generated from field: optional uint32 width = 4;
+   */
+  width?: number | undefined;
+};
+
+/**
+ * Describes the message neleus.v1.ProofServiceGetTileRequest.
+ * Use `create(ProofServiceGetTileRequestSchema)` to create a new message.
+ */
+export const ProofServiceGetTileRequestSchema: GenMessage<ProofServiceGetTileRequest> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_proof, 14);
+
+/**
+ * A tile.
+ *
+ * @generated from message neleus.v1.ProofServiceGetTileResponse
+ */
+export type ProofServiceGetTileResponse = Message<"neleus.v1.ProofServiceGetTileResponse"> & {
+  /**
+   * Its hashes, 32 bytes each, one after the other.
+   *
+   * @generated from field: bytes hashes = 1;
+   */
+  hashes: Uint8Array;
+};
+
+/**
+ * Describes the message neleus.v1.ProofServiceGetTileResponse.
+ * Use `create(ProofServiceGetTileResponseSchema)` to create a new message.
+ */
+export const ProofServiceGetTileResponseSchema: GenMessage<ProofServiceGetTileResponse> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_proof, 15);
+
+/**
+ * Asks for leaves of the log.
+ *
+ * @generated from message neleus.v1.ProofServiceListLogEntriesRequest
+ */
+export type ProofServiceListLogEntriesRequest = Message<"neleus.v1.ProofServiceListLogEntriesRequest"> & {
+  /**
+   * Name of the database; empty means "default".
+   *
+   * @generated from field: string database = 1;
+   */
+  database: string;
+
+  /**
+   * Index of the first leaf.
+   *
+   * @generated from field: uint64 start = 2;
+   */
+  start: bigint;
+
+  /**
+   * Index behind the last leaf; absent: the size of the newest checkpoint.
+   *
+   * @generated from field: optional uint64 end = 3;
+   */
+  end?: bigint | undefined;
+
+  /**
+   * The last checkpoint that the caller has seen, as text; empty where it has seen none.
+   *
+   * @generated from field: string known_checkpoint = 4;
+   */
+  knownCheckpoint: string;
+
+  /**
+   * Leaves that the log must have at least: see ReadSelector. Absent: any number.
+   *
+   * @generated from field: optional uint64 min_log_size = 5;
+   */
+  minLogSize?: bigint | undefined;
+};
+
+/**
+ * Describes the message neleus.v1.ProofServiceListLogEntriesRequest.
+ * Use `create(ProofServiceListLogEntriesRequestSchema)` to create a new message.
+ */
+export const ProofServiceListLogEntriesRequestSchema: GenMessage<ProofServiceListLogEntriesRequest> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_proof, 16);
+
+/**
+ * Some leaves of the log.
+ *
+ * @generated from message neleus.v1.ProofServiceListLogEntriesResponse
+ */
+export type ProofServiceListLogEntriesResponse = Message<"neleus.v1.ProofServiceListLogEntriesResponse"> & {
+  /**
+   * The checkpoint that all messages are held against. In the first message only.
+   *
+   * @generated from field: neleus.v1.LogProof log = 1;
+   */
+  log?: LogProof | undefined;
+
+  /**
+   * Index of the first leaf in this message.
+   *
+   * @generated from field: uint64 first = 2;
+   */
+  first: bigint;
+
+  /**
+   * DAG-CBOR of at most 256 leaves (FORMATS section 7).
+   *
+   * @generated from field: repeated bytes leaves = 3;
+   */
+  leaves: Uint8Array[];
+
+  /**
+   * Hashes of the complete subtrees that the leaves before them make up, largest first, 32 bytes each. With the leaves they
+   * lead to the root of the log as it ends with them.
+   *
+   * @generated from field: repeated bytes left = 4;
+   */
+  left: Uint8Array[];
+
+  /**
+   * RFC 6962 consistency proof from there to the checkpoint, 32 bytes each; empty where they end it.
+   *
+   * @generated from field: repeated bytes right = 5;
+   */
+  right: Uint8Array[];
+};
+
+/**
+ * Describes the message neleus.v1.ProofServiceListLogEntriesResponse.
+ * Use `create(ProofServiceListLogEntriesResponseSchema)` to create a new message.
+ */
+export const ProofServiceListLogEntriesResponseSchema: GenMessage<ProofServiceListLogEntriesResponse> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_proof, 17);
+
+/**
  * Asks for a proof of one key.
  *
  * @generated from message neleus.v1.ProofServiceProveStateRequest
@@ -483,7 +799,7 @@ export type ProofServiceProveStateRequest = Message<"neleus.v1.ProofServiceProve
  * Use `create(ProofServiceProveStateRequestSchema)` to create a new message.
  */
 export const ProofServiceProveStateRequestSchema: GenMessage<ProofServiceProveStateRequest> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 10);
+  messageDesc(file_neleus_v1_proof, 18);
 
 /**
  * A self-contained proof of one key.
@@ -553,7 +869,7 @@ export type StateProof = Message<"neleus.v1.StateProof"> & {
  * Use `create(StateProofSchema)` to create a new message.
  */
 export const StateProofSchema: GenMessage<StateProof> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 11);
+  messageDesc(file_neleus_v1_proof, 19);
 
 /**
  * A proof of one key.
@@ -574,7 +890,7 @@ export type ProofServiceProveStateResponse = Message<"neleus.v1.ProofServiceProv
  * Use `create(ProofServiceProveStateResponseSchema)` to create a new message.
  */
 export const ProofServiceProveStateResponseSchema: GenMessage<ProofServiceProveStateResponse> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 12);
+  messageDesc(file_neleus_v1_proof, 20);
 
 /**
  * Asks for a proof of a range of keys.
@@ -623,7 +939,7 @@ export type ProofServiceProveRangeRequest = Message<"neleus.v1.ProofServiceProve
  * Use `create(ProofServiceProveRangeRequestSchema)` to create a new message.
  */
 export const ProofServiceProveRangeRequestSchema: GenMessage<ProofServiceProveRangeRequest> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 13);
+  messageDesc(file_neleus_v1_proof, 21);
 
 /**
  * A self-contained proof of a range: what ProveRange streams, put together.
@@ -686,7 +1002,7 @@ export type RangeProof = Message<"neleus.v1.RangeProof"> & {
  * Use `create(RangeProofSchema)` to create a new message.
  */
 export const RangeProofSchema: GenMessage<RangeProof> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 14);
+  messageDesc(file_neleus_v1_proof, 22);
 
 /**
  * A part of a range proof. The first message holds everything but nodes; the others hold nodes alone. Put together
@@ -708,7 +1024,7 @@ export type ProofServiceProveRangeResponse = Message<"neleus.v1.ProofServiceProv
  * Use `create(ProofServiceProveRangeResponseSchema)` to create a new message.
  */
 export const ProofServiceProveRangeResponseSchema: GenMessage<ProofServiceProveRangeResponse> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 15);
+  messageDesc(file_neleus_v1_proof, 23);
 
 /**
  * Asks for a proof of one chunk of a document.
@@ -757,7 +1073,7 @@ export type ProofServiceProveChunkRequest = Message<"neleus.v1.ProofServiceProve
  * Use `create(ProofServiceProveChunkRequestSchema)` to create a new message.
  */
 export const ProofServiceProveChunkRequestSchema: GenMessage<ProofServiceProveChunkRequest> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 16);
+  messageDesc(file_neleus_v1_proof, 24);
 
 /**
  * A verified slice of a blob (FORMATS section 5).
@@ -806,7 +1122,7 @@ export type BlobSlice = Message<"neleus.v1.BlobSlice"> & {
  * Use `create(BlobSliceSchema)` to create a new message.
  */
 export const BlobSliceSchema: GenMessage<BlobSlice> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 17);
+  messageDesc(file_neleus_v1_proof, 25);
 
 /**
  * A self-contained proof of one chunk.
@@ -890,7 +1206,7 @@ export type ChunkProof = Message<"neleus.v1.ChunkProof"> & {
  * Use `create(ChunkProofSchema)` to create a new message.
  */
 export const ChunkProofSchema: GenMessage<ChunkProof> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 18);
+  messageDesc(file_neleus_v1_proof, 26);
 
 /**
  * A proof of one chunk.
@@ -911,7 +1227,7 @@ export type ProofServiceProveChunkResponse = Message<"neleus.v1.ProofServiceProv
  * Use `create(ProofServiceProveChunkResponseSchema)` to create a new message.
  */
 export const ProofServiceProveChunkResponseSchema: GenMessage<ProofServiceProveChunkResponse> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 19);
+  messageDesc(file_neleus_v1_proof, 27);
 
 /**
  * Serves proofs on their own. Reads elsewhere carry their proofs with the data.
@@ -943,6 +1259,56 @@ export const ProofService: GenService<{
     methodKind: "unary";
     input: typeof ProofServiceGetCheckpointRequestSchema;
     output: typeof ProofServiceGetCheckpointResponseSchema;
+  },
+  /**
+   * One leaf of the log, with the proof that the newest checkpoint contains it.
+   *
+   * NOT_FOUND: no such database. INVALID_ARGUMENT: the log has no such leaf, or the known checkpoint does not parse.
+   *
+   * @generated from rpc neleus.v1.ProofService.ProveInclusion
+   */
+  proveInclusion: {
+    methodKind: "unary";
+    input: typeof ProofServiceProveInclusionRequestSchema;
+    output: typeof ProofServiceProveInclusionResponseSchema;
+  },
+  /**
+   * The proof that the log of one size extends that of a smaller one (RFC 6962, section 2.1.2): for monitors and witnesses,
+   * which hold the roots of both. Clients get theirs with each answer.
+   *
+   * NOT_FOUND: no such database. INVALID_ARGUMENT: the sizes do not ascend, or the log is not that large.
+   *
+   * @generated from rpc neleus.v1.ProofService.ProveConsistency
+   */
+  proveConsistency: {
+    methodKind: "unary";
+    input: typeof ProofServiceProveConsistencyRequestSchema;
+    output: typeof ProofServiceProveConsistencyResponseSchema;
+  },
+  /**
+   * The hashes of a tile (C2SP tlog-tiles).
+   *
+   * NOT_FOUND: no such database. INVALID_ARGUMENT: no tile of the log as it is.
+   *
+   * @generated from rpc neleus.v1.ProofService.GetTile
+   */
+  getTile: {
+    methodKind: "unary";
+    input: typeof ProofServiceGetTileRequestSchema;
+    output: typeof ProofServiceGetTileResponseSchema;
+  },
+  /**
+   * Leaves of the log in order. Each message proves its own to be those of the checkpoint.
+   *
+   * NOT_FOUND: no such database. INVALID_ARGUMENT: the range is empty or not in the log, or the known checkpoint does not
+   * parse.
+   *
+   * @generated from rpc neleus.v1.ProofService.ListLogEntries
+   */
+  listLogEntries: {
+    methodKind: "server_streaming";
+    input: typeof ProofServiceListLogEntriesRequestSchema;
+    output: typeof ProofServiceListLogEntriesResponseSchema;
   },
   /**
    * A self-contained proof that a key is present with a value, or absent.

@@ -10,6 +10,18 @@ export type { Origin } from "./origin.js";
 export { proveConsistency, proveInclusion, verifyConsistency, verifyInclusion } from "./proof.js";
 export type { ConsistencyClaim, InclusionClaim, LeafPosition, SizePair } from "./proof.js";
 export {
+  encodeEntryBundle,
+  MAX_TILE_LEVEL,
+  requireTile,
+  TILE_HEIGHT,
+  TILE_WIDTH,
+  TileBuilder,
+  tilePath,
+  tileRoot,
+  tileWidth,
+} from "./tile.js";
+export type { BuiltTile, TilePosition } from "./tile.js";
+export {
   EMPTY_LOG_ROOT,
   Frontier,
   logLeafHash,

@@ -215,6 +215,21 @@ export function defineAnswerTrials(thoroughness: Thoroughness): void {
       harmless: NOTHING,
     }));
 
+    trial("a leaf of the log", () => ({
+      run: async (db) => (await db.logEntries.get(2)).bytes,
+      isStateless: false,
+      harmless: NOTHING,
+    }));
+    trial("leaves of the log", () => ({
+      run: async (db) => (await all(db.logEntries.list())).map(({ bytes }) => bytes),
+      isStateless: false,
+      harmless: NOTHING,
+    }));
+    trial("some leaves of the log", () => ({
+      run: async (db) => (await all(db.logEntries.list({ start: 3, end: 7 }))).map(({ bytes }) => bytes),
+      isStateless: false,
+      harmless: NOTHING,
+    }));
     trial("a manifest", () => ({ run: async (db) => (await db.manifest(document)).bytes, harmless: NOTHING }));
     trial("a list of chunks", () => ({
       run: async (db) => (await all(db.chunks(document))).map(({ index, hash, offset }) => [index, hash, offset]),
