@@ -6,9 +6,8 @@
 // `Database.diff` between the two roots shows to be right or wrong.
 import { hashBlobs } from "../core/blob/index.js";
 import { compareBytes, equalBytes, toHex } from "../core/bytes.js";
-import { assert, InvalidArgument, VerificationFailed } from "../core/errors.js";
+import { assert, VerificationFailed } from "../core/errors.js";
 import { mapRoot, type MapRoot } from "../core/hashes.js";
-import { DATA_MESSAGE_BYTES, MAX_INLINE_VALUE_BYTES } from "../core/limits.js";
 import { emptyMap, MapBuilder, MapKind } from "../core/map/index.js";
 import { stateCell } from "../core/object/index.js";
 import {
@@ -19,17 +18,16 @@ import {
 } from "../../gen/neleus/v1/state_pb.js";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { loggedRootOf } from "./applied.js";
-import { hashBytes, keyBytes, textOrBytes } from "./argument.js";
+import { hashBytes } from "./argument.js";
 import type { Connection } from "./connection.js";
 import type { Loaded, LoadEntry, LoadOptions } from "./contract.js";
+import { LoadMessage } from "./load-message.js";
 import type { FollowedLog } from "./log.js";
 import { receivedHash, receivedInteger } from "./received.js";
 import type { CallOptions } from "./transport.js";
 
 type RequestInit = MessageInitShape<typeof StateServiceLoadRequestSchema>;
 
-/** Entries of one message, at most. */
-const MESSAGE_ENTRIES = 4_096;
 const EMPTY_ROOT = emptyMap(MapKind.state).digest;
 
 /** See `HeadState.load`. */
@@ -103,9 +101,7 @@ class OutgoingLoad {
   #failure: { readonly error: unknown } | undefined;
   #count = 0;
   /** The message that is being filled. */
-  #keys: Uint8Array[] = [];
-  #values: Uint8Array[] = [];
-  #messageBytes = 0;
+  #message = new LoadMessage();
   #previous: Uint8Array | undefined;
   /** Builds along while keys ascend; undefined once they have not. */
   #builder: MapBuilder | undefined;
@@ -136,7 +132,7 @@ class OutgoingLoad {
       this.#failure = { error };
       throw error;
     }
-    if (this.#keys.length > 0) yield this.#takeMessage();
+    if (!this.#message.isEmpty) yield this.#takeMessage();
     this.#onProgress?.(this.#count);
     yield { part: { case: "finish", value: { count: BigInt(this.#count) } } };
   }
@@ -167,24 +163,29 @@ class OutgoingLoad {
     });
   }
 
-  /** Takes the next entry; a message where there are enough without it, or with it. @throws InvalidArgument */
+  /** Takes the next entry; a message where there is no room for it in that. @throws InvalidArgument */
   #push(entry: LoadEntry): RequestInit | undefined {
-    const { key, value } = this.#checked(entry);
-    const entryBytes = key.length + value.length;
-    const isOver = this.#keys.length > 0 && this.#messageBytes + entryBytes > DATA_MESSAGE_BYTES;
-    const before = isOver ? this.#takeMessage() : undefined;
-    this.#keys.push(key);
-    this.#values.push(value);
-    this.#messageBytes += entryBytes;
+    const hasRoom = this.#message.add(entry, this.#count);
+    const full = hasRoom ? undefined : this.#takeMessage();
+    if (!hasRoom) this.#message.add(entry, this.#count);
     this.#count += 1;
-    return before ?? (this.#keys.length < MESSAGE_ENTRIES ? undefined : this.#takeMessage());
+    this.#follow(this.#message.keys.at(-1));
+    return full;
+  }
+
+  /** Keys that do not ascend make a map that is not built here. */
+  #follow(key: Uint8Array | undefined): void {
+    if (!this.#isAscending || key === undefined) return;
+    if (this.#previous !== undefined && compareBytes(this.#previous, key) >= 0) {
+      this.#isAscending = false;
+      this.#builder = undefined;
+    }
+    this.#previous = key;
   }
 
   #takeMessage(): RequestInit {
-    const [keys, values] = [this.#keys, this.#values];
-    this.#keys = [];
-    this.#values = [];
-    this.#messageBytes = 0;
+    const { keys, values } = this.#message;
+    this.#message = new LoadMessage();
     this.#build(keys, values);
     this.#onProgress?.(this.#count);
     return { part: { case: "entries", value: { keys, values } } };
@@ -199,23 +200,5 @@ class OutgoingLoad {
       assert(hash !== undefined, "a hash for each value");
       this.#builder.add(key, stateCell.encode({ hash, size: values[index]?.length ?? 0 }));
     }
-  }
-
-  #checked(entry: LoadEntry): { readonly key: Uint8Array; readonly value: Uint8Array } {
-    const field = `entries[${this.#count}]`;
-    const key = keyBytes(entry.key, `${field}.key`);
-    const value = textOrBytes(entry.value, `${field}.value`);
-    if (value.length > MAX_INLINE_VALUE_BYTES) {
-      throw new InvalidArgument(`${field}.value: at most ${MAX_INLINE_VALUE_BYTES} bytes, not ${value.length}`, {
-        field: `${field}.value`,
-        hint: "put larger values one by one",
-      });
-    }
-    if (this.#previous !== undefined && compareBytes(this.#previous, key) >= 0) {
-      this.#isAscending = false;
-      this.#builder = undefined;
-    }
-    this.#previous = key;
-    return { key, value };
   }
 }

@@ -67,8 +67,11 @@ export const MAX_LOADS = 8;
 export const LOAD_RUN_BYTES = 4 * MiB;
 /** Bytes that are read ahead, of all sorted runs of a load together, where they are not very many. */
 export const LOAD_READ_BYTES = 4 * MiB;
-/** Rows of a load, in bytes, that are written in one batch. */
-export const LOAD_BATCH_BYTES = 4 * MiB;
+/**
+ * Rows of a load, in bytes, that are written in one batch. What waits for a batch outlives two collections of young garbage,
+ * and weighs several times as much as its bytes where rows are small.
+ */
+export const LOAD_BATCH_BYTES = MiB;
 /**
  * Keys in a row of a load at which no node may end, which must be held to be cut. Of keys that were not made so, one in
  * sixteen ends a node.

@@ -1,11 +1,11 @@
 // The client process of memory.test.ts: does one piece of work against a server and prints its own peak in bytes.
 //
 //   node memory-client.js ADDRESS blob BYTES        uploads a blob of that size and downloads it, verified
-//   node memory-client.js ADDRESS load KEYS         writes so many keys
+//   node memory-client.js ADDRESS load KEYS         loads so many keys, ascending
 //   node memory-client.js ADDRESS scan KEYS         scans the first so many
 import assert from "node:assert/strict";
 import { connect } from "#src/client/remote.js";
-import type { Database } from "#src/client/contract.js";
+import type { Database, LoadEntry } from "#src/client/contract.js";
 import { peakBytes } from "../system/server-process.js";
 
 const [address = "", kind = "", amountText = ""] = process.argv.slice(2);
@@ -28,13 +28,14 @@ async function blob(db: Database, sizeBytes: number): Promise<void> {
 }
 
 async function load(db: Database, keys: number): Promise<void> {
-  for (let first = 0; first < keys; first += 10_000) {
-    const operations = Array.from({ length: 10_000 }, (_, index) => {
-      const number = String(first + index).padStart(10, "0");
-      return { key: `keys/${number}`, value: number };
-    });
-    await db.state("main").apply(operations);
+  function* entries(): Generator<LoadEntry> {
+    for (let index = 0; index < keys; index += 1) {
+      const number = String(index).padStart(10, "0");
+      yield { key: `keys/${number}`, value: number.repeat(10) };
+    }
   }
+  const loaded = await db.state("main").load(entries());
+  assert.deepEqual([loaded.keys, loaded.isRootComputed], [keys, true]);
 }
 
 async function scan(db: Database, limit: number): Promise<void> {
