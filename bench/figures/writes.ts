@@ -7,6 +7,7 @@ import { inTurns, rateOf, shown, type Bench, type BenchContext, type Figure } fr
 import { freshPlace, loadedDatabase, VALUE_BYTES } from "../databases.js";
 import { load, serveDatabase, serveEcho } from "../processes.js";
 
+const WARM_UP_SECONDS = 8;
 /** Bytes of the rows of one write at 100,000 keys: value, nodes of state and refs, leaf, its hashes, tail. */
 const ROW_BYTES = [VALUE_BYTES, 900, 2_200, 1_600, 300, 60, 64, 150];
 
@@ -28,6 +29,17 @@ export const writes: Bench = {
       return perSecond;
     };
     try {
+      // The engine (V8) compiles what runs often: some thousand calls, which an echo has behind it in the first second and
+      // one writer only after half a minute.
+      context.progress("warming up");
+      await load({
+        address: ours.address,
+        mode: "set",
+        inFlight: 16,
+        seconds: WARM_UP_SECONDS,
+        keys,
+        bytes: VALUE_BYTES,
+      });
       context.progress("1 writer, beside an echo and a bare transaction");
       const one = await inTurns(
         context.rounds,
