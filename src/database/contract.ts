@@ -4,7 +4,7 @@
 // What holds throughout:
 // - A write that moves a ref resolves once it is durable, atomic and in the log, and says where (`Receipt`). A write
 //   that fails has changed nothing, unless it is Unavailable with the fact `outcome: applied`: then only its receipt,
-//   which is signed after the flush, could not be made.
+//   with its signed checkpoint, could not be made.
 // - Reads go through a `View`: refs, roots and log as they were at one instant. What hangs on them never changes, but what
 //   was staged is freed some time after it was replaced (docs/decisions/0003): a read of more than one turn of the event
 //   loop takes a `Lease` first, and one that comes too late is `Pruned`. What a commit names is kept.
