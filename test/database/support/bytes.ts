@@ -16,6 +16,7 @@ export function patternBytes(length: number, seed = 1): Uint8Array {
 /** All parts of a stream as one array. */
 export async function collect(parts: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   const all: Uint8Array[] = [];
-  for await (const part of parts) all.push(part);
+  // Copied at once: a part is lent until the next is asked for.
+  for await (const part of parts) all.push(new Uint8Array(part));
   return new Uint8Array(Buffer.concat(all));
 }
