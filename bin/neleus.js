@@ -2,7 +2,6 @@
 // Runs the compiled program. In a source checkout it compiles first where dist/ is absent or older than the sources; an
 // installed package holds dist/ and no sources, and starts at once. dist/cli/ is the same program in a few files, which
 // starts in half the time; where it is older than what was compiled, the modules themselves run.
-import { spawnSync } from "node:child_process";
 import {
   closeSync,
   existsSync,
@@ -40,7 +39,9 @@ function isStale() {
   return newestChangeMs(join(root, "src")) > builtMs || newestChangeMs(join(root, "gen")) > builtMs;
 }
 
-function build() {
+async function build() {
+  // Only here: loading it takes some milliseconds of every start.
+  const { spawnSync } = await import("node:child_process");
   if (!existsSync(compiler)) {
     console.error("neleus: dist/ is missing or stale and the compiler is not installed; run: npm ci");
     process.exit(70);
@@ -80,7 +81,7 @@ function isAbandoned(lock) {
 }
 
 /** Only one process compiles; others wait for it. A lock left by a dead process is taken over. */
-function buildOnce() {
+async function buildOnce() {
   const lock = join(root, ".build-lock");
   for (;;) {
     try {
@@ -95,13 +96,13 @@ function buildOnce() {
     }
   }
   try {
-    if (isStale()) build();
+    if (isStale()) await build();
   } finally {
     rmSync(lock, { force: true });
   }
 }
 
 // A package has no sources beside dist/: nothing to compare, nothing to build.
-if (existsSync(join(root, "tsconfig.json")) && isStale()) buildOnce();
+if (existsSync(join(root, "tsconfig.json")) && isStale()) await buildOnce();
 const { main } = await import(pathToFileURL(hasBundle() ? bundle : program).href);
 await main(process.argv.slice(2));
