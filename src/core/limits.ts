@@ -141,6 +141,11 @@ export const SLOW_PEER_TIMEOUT_MS = 60_000;
 export const MIN_PROGRESS_BYTES = 64 * KiB;
 /** Bytes of one answer that wait for the peer to take them; then the handler is asked for no more. */
 export const SEND_BUFFER_BYTES = MiB;
+/**
+ * Bytes of all answers of a server together that wait for their peers; beyond it an answer is sent a message at a time, the
+ * next when the peer has taken the one before.
+ */
+export const SEND_BUDGET_BYTES = 64 * MiB;
 /** Bytes of one request stream that wait for the handler to take them; then the peer is asked for no more. */
 export const RECEIVE_BUFFER_BYTES = MiB;
 /**

@@ -95,11 +95,11 @@ class MethodAdapter {
   }
 
   #serverStreaming(handler: ServerStreamingHandler): handleServerStreamingCall<Buffer, Buffer> {
-    const { limits, requests } = this.#environment;
+    const { limits, requests, sendBudget } = this.#environment;
     return (call) => {
       requests.received(call);
       const body = async (open: OpenCall): Promise<void> => {
-        const responses = new ResponseStream({ call, open, bufferBytes: limits.sendBufferBytes, limits });
+        const responses = new ResponseStream({ call, open, budget: sendBudget, limits });
         // Leaving this loop by a throw closes the handler's iterator.
         try {
           for await (const message of handler(decodeRequest(this.#method.input, call.request), open)) {

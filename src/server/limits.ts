@@ -9,6 +9,7 @@ import {
   MAX_MESSAGE_BYTES,
   MIN_PROGRESS_BYTES,
   RECEIVE_BUFFER_BYTES,
+  SEND_BUDGET_BYTES,
   SEND_BUFFER_BYTES,
   SLOW_PEER_TIMEOUT_MS,
 } from "../core/limits.js";
@@ -24,6 +25,8 @@ export interface ServerLimits {
   readonly windowBytes: number;
   /** Bytes of one answer that may wait for the peer before the handler is asked for more. */
   readonly sendBufferBytes: number;
+  /** Bytes of all answers together that may wait; beyond it each is sent a message at a time. */
+  readonly sendBudgetBytes: number;
   /** Bytes of one request stream that may wait for the handler before the peer is asked for more. */
   readonly receiveBufferBytes: number;
   /**
@@ -50,6 +53,7 @@ export const DEFAULT_SERVER_LIMITS: ServerLimits = {
   maxConnections: MAX_CONNECTIONS,
   windowBytes: HTTP2_WINDOW_BYTES,
   sendBufferBytes: SEND_BUFFER_BYTES,
+  sendBudgetBytes: SEND_BUDGET_BYTES,
   receiveBufferBytes: RECEIVE_BUFFER_BYTES,
   slowPeerTimeoutMs: SLOW_PEER_TIMEOUT_MS,
   minProgressBytes: MIN_PROGRESS_BYTES,

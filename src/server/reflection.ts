@@ -105,13 +105,13 @@ async function answerAll(parts: {
   readonly environment: CallEnvironment;
 }): Promise<void> {
   const { call, open, registration } = parts;
-  const { limits, requests } = parts.environment;
+  const { limits, requests, sendBudget } = parts.environment;
   const { slowPeerTimeoutMs } = limits;
   requests.received(call);
   const decode = (bytes: Buffer): unknown => decodeQuestion(registration.definition, bytes);
   // A question is a few bytes, and each is answered: any is progress.
   const questions = new RequestStream({ call, open, decode, limits: { slowPeerTimeoutMs, minProgressBytes: 1 } });
-  const responses = new ResponseStream({ call, open, bufferBytes: limits.sendBufferBytes, limits });
+  const responses = new ResponseStream({ call, open, budget: sendBudget, limits });
   // The library sees a call that hands it questions and takes its answers, both within one turn.
   const answers: unknown[] = [];
   const facade = Object.assign(new EventEmitter(), {

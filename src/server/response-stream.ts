@@ -7,29 +7,35 @@ import type { Writable } from "node:stream";
 import { MESSAGE_OVERHEAD_BYTES } from "../wire/receive-budget.js";
 import type { Allocate } from "../wire/nested-message.js";
 import { MessageFrames } from "./message-frames.js";
-import type { OpenCall } from "./open-calls.js";
+import type { OpenCall, SurfaceCall } from "./open-calls.js";
 import { PeerProgress, type ProgressLimits } from "./peer-progress.js";
+import type { SendBudget } from "./send-budget.js";
 import { takenTooSlowly } from "./too-slow.js";
 
 export class ResponseStream {
   readonly #call: Pick<Writable, "write">;
   readonly #open: OpenCall;
+  readonly #budget: SendBudget;
   readonly #bufferBytes: number;
   readonly #progress: PeerProgress;
   #waitingBytes = 0;
+  #isDropped = false;
   #onTaken: (() => void) | undefined;
   readonly #frames: MessageFrames;
 
   constructor(options: {
-    readonly call: Pick<Writable, "write">;
+    readonly call: Pick<Writable, "write"> & SurfaceCall;
     readonly open: OpenCall;
-    readonly bufferBytes: number;
-    readonly limits: ProgressLimits;
+    readonly budget: SendBudget;
+    readonly limits: ProgressLimits & { readonly sendBufferBytes: number };
   }) {
     this.#call = options.call;
     this.#frames = new MessageFrames(options.call);
     this.#open = options.open;
-    this.#bufferBytes = options.bufferBytes;
+    this.#budget = options.budget;
+    this.#bufferBytes = options.limits.sendBufferBytes;
+    // Emitted at every end of a call, when nothing of it is left; what was not taken is dropped without a callback.
+    options.call.once("cancelled", () => this.#drop());
     const { limits, open } = options;
     this.#progress = new PeerProgress(limits, (how) => open.abort(takenTooSlowly(how, limits)));
   }
@@ -53,14 +59,26 @@ export class ResponseStream {
     this.#open.signal.throwIfAborted();
     const costBytes = bytes.length + MESSAGE_OVERHEAD_BYTES;
     this.#waitingBytes += costBytes;
+    this.#budget.add(costBytes);
     const frame = this.#frames.frameOf(bytes);
     this.#call.write(frame, () => {
+      if (this.#isDropped) return;
       this.#waitingBytes -= costBytes;
+      this.#budget.add(-costBytes);
       this.#frames.giveBack(frame);
       this.#progress.moved(costBytes);
       this.#onTaken?.();
     });
-    return this.#waitingBytes < this.#bufferBytes ? undefined : this.#room(this.#bufferBytes);
+    const bufferBytes = this.#budget.isSpent ? 1 : this.#bufferBytes;
+    return this.#waitingBytes < bufferBytes ? undefined : this.#room(bufferBytes);
+  }
+
+  /** Nothing waits any more: the call is over. */
+  #drop(): void {
+    if (this.#isDropped) return;
+    this.#isDropped = true;
+    this.#budget.add(-this.#waitingBytes);
+    this.#waitingBytes = 0;
   }
 
   /** Waits until all messages have gone: grpc-js may drop what waits when a status follows. Ends with the call. */

@@ -6,6 +6,7 @@ import type { ServerLimits } from "./limits.js";
 import { errorFields, type Logger } from "./logger.js";
 import type { OpenCall, OpenCalls, SurfaceCall } from "./open-calls.js";
 import type { RequestWatch } from "./request-watch.js";
+import type { SendBudget } from "./send-budget.js";
 import { wireStatus, type WireStatus } from "./status.js";
 
 /** What every call needs. */
@@ -13,6 +14,8 @@ export interface CallEnvironment {
   readonly calls: OpenCalls;
   /** Of those that are no calls yet. */
   readonly requests: RequestWatch;
+  /** What all answers may hold back together. */
+  readonly sendBudget: SendBudget;
   readonly limits: ServerLimits;
   readonly logger: Logger;
 }

@@ -24,6 +24,7 @@ import { OpenCalls } from "./open-calls.js";
 import { receiveBudget } from "./receive-budget.js";
 import { addReflection } from "./reflection.js";
 import { RequestWatch } from "./request-watch.js";
+import { SendBudget } from "./send-budget.js";
 
 export interface ServerOptions {
   readonly services: readonly ServiceBinding[];
@@ -73,7 +74,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const health = new HealthService(options.services.map((binding) => binding.descriptor.typeName));
   const grpc = createGrpcServer(limits, logger);
   const requests = new RequestWatch(limits);
-  const environment = { calls, requests, limits, logger };
+  const sendBudget = new SendBudget(limits.sendBudgetBytes);
+  const environment = { calls, requests, sendBudget, limits, logger };
   const bindings = [...options.services, health.binding()];
   for (const binding of bindings) addService(grpc, binding, environment);
   addReflection(grpc, bindings, environment);
