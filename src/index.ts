@@ -4,6 +4,7 @@ import type { Database } from "./client/contract.js";
 import type { EmbeddedOptions } from "./client/embedded/index.js";
 
 export { fileContent } from "./client/file-content.js";
+export { defaultTrustFile, fileTrustStore } from "./client/file-trust-store.js";
 export { connect, type ConnectOptions } from "./client/remote.js";
 export type { EmbeddedOptions } from "./client/embedded/index.js";
 export type { CallOptions } from "./client/transport.js";
@@ -11,6 +12,7 @@ export type * from "./client/contract.js";
 export type * from "./client/options.js";
 export type * from "./client/records.js";
 export type * from "./client/sections.js";
+export type { TrustPlace, TrustRecord, TrustStore } from "./client/trust/index.js";
 export {
   AlreadyExists,
   Conflict,

@@ -26,9 +26,10 @@ export const starting: Bench = {
       await database.close();
     }
     const key = Buffer.from(numberedKey(1)).toString();
+    const env = { ...process.env, NELEUS_TRUST_FILE: join(context.scratch, "trust.json") };
     const timed = async (command: readonly string[]): Promise<number> => {
       const startedMs = performance.now();
-      await run(process.execPath, command);
+      await run(process.execPath, command, { env });
       return performance.now() - startedMs;
     };
     const started = await inTurns(

@@ -3,6 +3,7 @@
 import type { Command, CommanderError } from "commander";
 import { InvalidArgument } from "../core/errors.js";
 import { parseCount, parseHash } from "./encoding.js";
+import { writeEvidence } from "./evidence.js";
 import { inOptions } from "./option-names.js";
 import { reportError } from "./output.js";
 import { Session, type Globals } from "./session.js";
@@ -68,6 +69,8 @@ async function runInSession(globals: Globals, run: (session: Session) => Promise
     session = new Session(globals, interrupt.signal);
     await run(session);
   } catch (error) {
+    const evidence = await writeEvidence(error, Date.now());
+    if (evidence !== undefined) session?.output.notice(`neleus: what was signed is kept in ${evidence}`);
     process.exitCode = interrupt.signal.aborted
       ? 130
       : reportError(inOptions(error), { json: globals.json === true, notices: session?.output.takeNotices() });

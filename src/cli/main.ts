@@ -13,6 +13,7 @@ import { registerProof } from "./proof.js";
 import { registerServe } from "./serve.js";
 import { registerState } from "./state.js";
 import { registerTag } from "./tag.js";
+import { registerTrust } from "./trust.js";
 
 /** The whole command tree. */
 export function createProgram(): Command {
@@ -35,6 +36,7 @@ export function createProgram(): Command {
   registerCommit(program);
   registerHead(program);
   registerTag(program);
+  registerTrust(program);
   registerProof(program);
   registerCompletion(program);
   leaf(program, "version", "print the version", async (session) => {

@@ -1,6 +1,8 @@
 // One run of one command: its global options, its output, and the database that it opens when first asked for.
 import type { Database } from "../client/contract.js";
-import { InvalidArgument } from "../core/errors.js";
+import { fileTrustStore } from "../client/file-trust-store.js";
+import type { TrustStore } from "../client/trust/index.js";
+import { InvalidArgument, Unavailable } from "../core/errors.js";
 import { KEY_ENCODINGS, readInput, type KeyEncoding } from "./encoding.js";
 import { Output } from "./output.js";
 
@@ -58,6 +60,16 @@ export class Session {
     return this.globals.server !== undefined;
   }
 
+  /** Where the server is, as it is remembered; undefined without --server. @throws InvalidArgument - no address */
+  async serverPlace(): Promise<{ readonly address: string; readonly database: string } | undefined> {
+    const { server, database = "default" } = this.globals;
+    if (server === undefined) return undefined;
+    const { grpcTransport } = await import("../client/grpc-transport.js");
+    const transport = grpcTransport({ address: server });
+    await transport.close();
+    return { address: transport.address, database };
+  }
+
   /** The directory, for a command that works on files and not through a server. @throws InvalidArgument */
   localDirectory(command: string): string {
     if (this.isRemote)
@@ -81,6 +93,7 @@ export class Session {
     const common = {
       ...(globals.database === undefined ? {} : { database: globals.database }),
       ...(globals.key === undefined ? {} : { verifierKey: globals.key }),
+      trustStore: forgiving(fileTrustStore(), (error) => this.output.notice(`neleus: ${error.message}; ${error.hint}`)),
     };
     if (globals.server === undefined) {
       const { open } = await import("../client/embedded/index.js");
@@ -95,10 +108,28 @@ export class Session {
       certificateAuthorities,
       onTrustOnFirstUse: ({ verifierKey }) => {
         this.output.notice(
-          `neleus: trusting the key that ${globals.server ?? ""} shows, for this command only: ${verifierKey}\n` +
-            "        check it with whoever runs the server and pin it with --key",
+          `neleus: trusting the key that ${globals.server ?? ""} shows, from now on: ${verifierKey}\n` +
+            "        check it with whoever runs the server, then pin it: neleus trust pin",
         );
       },
     });
   }
+}
+
+/** What was done is done, also where it cannot be remembered: that is told, and no failure. Reading it must succeed. */
+function forgiving(store: TrustStore, notice: (error: Unavailable) => void): TrustStore {
+  let isTold = false;
+  return {
+    load: (place) => store.load(place),
+    list: () => store.list(),
+    async update(place, change) {
+      try {
+        await store.update(place, change);
+      } catch (error) {
+        if (!(error instanceof Unavailable)) throw error;
+        if (!isTold) notice(error);
+        isTold = true;
+      }
+    },
+  };
 }

@@ -55,7 +55,7 @@ import { diffRoots, diffRootsWithValues } from "./state-diff.js";
 import { VerifiedStateView } from "./state-view.js";
 import { VerifiedTags } from "./tags.js";
 import type { CallOptions, FreshOptions, Transport, WriteOptions } from "./transport.js";
-import { LogKey, LogTrust, type SignatureCheckMaker } from "./trust/index.js";
+import { LogKey, LogTrust, RememberedTrust, type SignatureCheckMaker, type TrustPlace } from "./trust/index.js";
 
 const DEFAULT_DATABASE = "default";
 const DEFAULT_CLOCK_TOLERANCE_MS = 10_000;
@@ -82,36 +82,71 @@ export async function openOver(
     const name = options.database ?? DEFAULT_DATABASE;
     const maxAttempts = requireMaxAttempts(options.maxAttempts ?? DEFAULT_MAX_ATTEMPTS);
     // Made once: whether there is a server at all, the caller wants to know at once.
-    const trust = await establishTrust(new Connection(transport, name), options, platform);
-    return new VerifyingDatabase(new Connection(transport, name, { maxAttempts }), trust, options);
+    const established = await establishTrust(new Connection(transport, name), options, platform);
+    return new VerifyingDatabase(new Connection(transport, name, { maxAttempts }), established, options);
   } catch (error) {
     await transport.close();
     throw error;
   }
 }
 
-async function establishTrust(connection: Connection, options: DatabaseOptions, platform: Platform): Promise<LogTrust> {
-  const { makeSignatureCheck } = platform;
-  const pinned = options.verifierKey === undefined ? undefined : LogKey.parse(options.verifierKey, makeSignatureCheck);
-  if (pinned === undefined && options.checkpoint !== undefined) {
-    throw new InvalidArgument("checkpoint: means nothing without the verifier key that signed it", {
-      field: "checkpoint",
-    });
-  }
-  const { verifierKey } = await getCapabilities(connection);
-  if (verifierKey === pinned?.text) return new LogTrust(pinned, options);
-  const presented = presentedKey(verifierKey, makeSignatureCheck);
-  if (pinned !== undefined) throw pinned.mismatch(presented);
-  return trustOnFirstUse(connection, presented, options);
+/** Whom a new client trusts, and where that is remembered. */
+interface Established {
+  readonly trust: LogTrust;
+  readonly remembered: RememberedTrust | undefined;
 }
 
-function trustOnFirstUse(connection: Connection, key: LogKey, options: DatabaseOptions): LogTrust {
-  const trust = new LogTrust(key, options);
-  const { database, transport } = connection;
-  const { text: verifierKey, origin } = key;
-  options.onTrustOnFirstUse?.({ address: transport.address, database, origin, verifierKey });
-  options.onTrustChanged?.(trust.state);
-  return trust;
+async function establishTrust(
+  connection: Connection,
+  options: DatabaseOptions,
+  platform: Platform,
+): Promise<Established> {
+  const { makeSignatureCheck } = platform;
+  const { verifierKey: given, checkpoint, trustStore: store } = options;
+  if (checkpoint !== undefined && (given === undefined || store !== undefined)) {
+    const why = store === undefined ? "means nothing without the verifier key that signed it" : "is the trust store's";
+    throw new InvalidArgument(`checkpoint: ${why}`, { field: "checkpoint" });
+  }
+  // Looked at before the server is asked, so that a malformed one is told whatever the server says.
+  const asked = given === undefined ? undefined : LogKey.parse(given, makeSignatureCheck);
+  const { verifierKey } = await getCapabilities(connection);
+  const presented = verifierKey === given && asked ? asked : presentedKey(verifierKey, makeSignatureCheck);
+  const place = placeOf(connection, presented);
+  const record = await store?.load(place);
+  const pinned = asked ?? (record && LogKey.parse(record.verifierKey, makeSignatureCheck));
+  if (pinned !== undefined && pinned.text !== presented.text) throw pinned.mismatch(presented);
+  // What was seen under another key than the one that is pinned now says nothing of this log.
+  const seen = record?.verifierKey === presented.text ? record.checkpoints : [];
+  const checkpoints = checkpoint === undefined ? seen : [checkpoint];
+  let remembered: RememberedTrust | undefined;
+  const trust = new LogTrust(pinned ?? presented, {
+    checkpoints,
+    onTrustChanged: (state) => {
+      options.onTrustChanged?.(state);
+      remembered?.changed();
+    },
+  });
+  if (store !== undefined) {
+    const clock = options.clock ?? Date.now;
+    const isPinned = given !== undefined;
+    const isKnown = record?.verifierKey === presented.text && (record.isPinned || !isPinned);
+    remembered = new RememberedTrust({ store, place, clock, isPinned, isKnown, loaded: seen, trust });
+  }
+  if (pinned === undefined) {
+    options.onTrustOnFirstUse?.({ ...firstUseOf(connection), origin: presented.origin, verifierKey: presented.text });
+    options.onTrustChanged?.(trust.state);
+  }
+  await remembered?.save();
+  return { trust, remembered };
+}
+
+function firstUseOf({ transport, database }: Connection): { readonly address: string; readonly database: string } {
+  return { address: transport.address, database };
+}
+
+/** A server is known by its address: another database behind it is a surprise. A directory may well hold another one. */
+function placeOf(connection: Connection, presented: LogKey): TrustPlace {
+  return connection.transport.isInProcess === true ? { databaseId: presented.databaseId } : firstUseOf(connection);
 }
 
 /** The key that a server presents. @throws VerificationFailed - it is none */
@@ -134,9 +169,11 @@ class VerifyingDatabase implements Database {
   readonly #connection: Connection;
   readonly #log: FollowedLog;
   readonly #freshness: Freshness;
+  readonly #remembered: RememberedTrust | undefined;
 
-  constructor(connection: Connection, trust: LogTrust, options: DatabaseOptions) {
+  constructor(connection: Connection, { trust, remembered }: Established, options: DatabaseOptions) {
     this.#connection = connection;
+    this.#remembered = remembered;
     this.#log = new FollowedLog(connection, trust);
     this.#freshness = {
       clock: options.clock ?? Date.now,
@@ -260,5 +297,6 @@ class VerifyingDatabase implements Database {
 
   async close(): Promise<void> {
     await this.#connection.transport.close();
+    await this.#remembered?.close();
   }
 }

@@ -5,6 +5,7 @@
 //
 // `connect` imports no engine and no store; both give the same contract.
 import type { CallOptions } from "./transport.js";
+import type { TrustStore } from "./trust/trust-store.js";
 
 /** What a client must remember between runs to notice a rollback: keep it where the server cannot write. */
 export interface TrustState {
@@ -29,6 +30,11 @@ export interface TrustOptions {
   readonly checkpoint?: string | undefined;
   /** Default: a process warning for a remote server, nothing for a directory of one's own. */
   readonly onTrustOnFirstUse?: ((notice: FirstUseNotice) => void) | undefined;
+  /**
+   * Remembers the key and how far the log was seen, from one run to the next: so that a key is trusted once and for all, and a
+   * server that rolls back in between is found out. `verifierKey` beside it pins; `checkpoint` must not be given as well.
+   */
+  readonly trustStore?: TrustStore | undefined;
   /** Called when the pinned key or the newest checkpoint shown to be consistent has changed. Keep what it is given. */
   readonly onTrustChanged?: ((state: TrustState) => void) | undefined;
 }

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import test from "node:test";
 import { hashBlob } from "#src/core/blob/index.js";
 import { toHex } from "#src/core/bytes.js";
-import { errorOf, folder, json, neleus, serve } from "./support.js";
+import { errorOf, folder, json, neleus, serve, trustFolder } from "./support.js";
 
 const HASH = /^[0-9a-f]{64}$/;
 
@@ -517,4 +517,37 @@ test("a write run again with its idempotency key has one effect and the same res
   assert.equal(error["code"], "ALREADY_EXISTS");
   const wrong = await neleus(cwd, [...put, "--idempotency-key", "key"]);
   assert.deepEqual([wrong.code, /--idempotency-key/.test(wrong.stderr)], [64, true], wrong.stderr);
+});
+
+test("a server's key is trusted once, pinned, forgotten; and a rollback is refused with its evidence written down", async (context) => {
+  const cwd = folder(context);
+  const { key } = json(await neleus(cwd, ["db", "init", "./one", "--json"])) as { key: string };
+  cpSync(join(cwd, "one"), join(cwd, "before"), { recursive: true });
+  const socket = join(cwd, "s");
+  const server = await serve(context, cwd, ["--db", "./one", "--listen", `unix:${socket}`]);
+  const remote = ["--server", `unix:${socket}`, "--json"];
+  const first = await neleus(cwd, ["state", "set", "main", "k", "-", ...remote], "1");
+  assert.match(first.stderr, /trusting the key .* from now on/);
+  assert.equal((await neleus(cwd, ["state", "get", "main", "k", ...remote])).stderr, "");
+  const record = json(await neleus(cwd, ["trust", "list", "--json"]));
+  assert.deepEqual([record["key"], record["pinned"], record["size"]], [key, false, 2]);
+  assert.equal(json(await neleus(cwd, ["trust", "pin", key, ...remote]))["pinned"], true);
+  assert.equal(json(await neleus(cwd, ["trust", "list", "--json"]))["pinned"], true);
+  await server.stop();
+
+  await serve(context, cwd, ["--db", "./before", "--listen", `unix:${socket}`]);
+  const refused = await neleus(cwd, ["state", "get", "main", "k", ...remote]);
+  assert.deepEqual([refused.code, errorOf(refused).code], [10, "ROLLED_BACK"]);
+  const [evidence = ""] = readdirSync(join(trustFolder(cwd), "evidence"));
+  const kept = JSON.parse(readFileSync(join(trustFolder(cwd), "evidence", evidence), "utf8")) as Record<
+    string,
+    unknown
+  >;
+  assert.equal(kept["code"], "ROLLED_BACK");
+  for (const note of Object.values(kept["evidence"] as Record<string, string>)) assert.match(note, /^neleus\//);
+  assert.equal((await neleus(cwd, ["trust", "forget", ...remote])).code, 0);
+  assert.equal((await neleus(cwd, ["trust", "forget", ...remote])).code, 4);
+  assert.equal((await neleus(cwd, ["state", "get", "main", "k", ...remote])).code, 4);
+  assert.equal((await neleus(cwd, ["trust", "pin", "nonsense", ...remote])).code, 64);
+  assert.equal((await neleus(cwd, ["trust", "forget"])).code, 64);
 });

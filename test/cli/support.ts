@@ -14,10 +14,16 @@ export interface Run {
 
 const program = join(process.cwd(), "bin", "neleus.js");
 
+/** Where commands that run in a folder remember whom they trust: beside it, so that it holds only what they were told to make. */
+export function trustFolder(cwd: string): string {
+  return `${cwd}.trust`;
+}
+
 /** Runs one command in a folder. */
 export function neleus(cwd: string, args: readonly string[], input: string | Uint8Array = ""): Promise<Run> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [program, ...args], { cwd, stdio: ["pipe", "pipe", "pipe"] });
+    const env = { ...process.env, NELEUS_TRUST_FILE: join(trustFolder(cwd), "trust.json") };
+    const child = spawn(process.execPath, [program, ...args], { cwd, env, stdio: ["pipe", "pipe", "pipe"] });
     const stdout: Buffer[] = [];
     const stderr: Buffer[] = [];
     child.stdout.on("data", (data: Buffer) => stdout.push(data));
@@ -36,7 +42,9 @@ export function neleus(cwd: string, args: readonly string[], input: string | Uin
 /** A fresh folder, removed after the test. */
 export function folder(context: TestContext): string {
   const path = mkdtempSync(join(tmpdir(), "neleus-cli-"));
-  context.after(() => rmSync(path, { recursive: true, force: true }));
+  context.after(() => {
+    for (const made of [path, trustFolder(path)]) rmSync(made, { recursive: true, force: true });
+  });
   return path;
 }
 
@@ -54,21 +62,22 @@ export async function serve(
   context: TestContext,
   cwd: string,
   args: readonly string[] = [],
-): Promise<{ address: string }> {
+): Promise<{ readonly address: string; readonly stop: () => Promise<void> }> {
   const child = spawn(process.execPath, [program, "serve", "--listen", "127.0.0.1:0", ...args], {
     cwd,
     stdio: ["ignore", "pipe", "inherit"],
   });
-  context.after(async () => {
+  const stop = async (): Promise<void> => {
     const ended = new Promise((resolve) => child.once("exit", resolve));
     if (child.exitCode === null && child.kill("SIGTERM")) await ended;
-  });
+  };
+  context.after(stop);
   return new Promise((resolve, reject) => {
     let text = "";
     child.once("exit", (code) => reject(new Error(`the server ended with ${String(code)}`)));
     child.stdout.on("data", (data: Buffer) => {
       text += data.toString();
-      if (text.includes("\n")) resolve(JSON.parse(text) as { address: string });
+      if (text.includes("\n")) resolve({ ...(JSON.parse(text) as { address: string }), stop });
     });
   });
 }

@@ -81,6 +81,7 @@ async function makeFixture(folder: string): Promise<void> {
   const exported = await run(process.execPath, {
     args: [join(process.cwd(), "bin/neleus.js"), "log", "export", join(folder, "log"), "--db", path, "--json"],
     cwd: folder,
+    env: { NELEUS_TRUST_FILE: join(folder, "trust.json") },
   });
   assert.equal(exported.code, 0, exported.stderr);
 }

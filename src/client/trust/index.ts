@@ -2,4 +2,6 @@
 export { sameTree } from "./frontier.js";
 export { LogKey, type SignatureCheck, type SignatureCheckMaker } from "./log-key.js";
 export { LogTrust, requireExtension, requireNotBehind, type ProvedCheckpoint } from "./log-trust.js";
+export { RememberedTrust } from "./remembered-trust.js";
+export type { TrustPlace, TrustRecord, TrustStore } from "./trust-store.js";
 export { openLeaf, openNewestLeaf, type OpenedLeaf } from "./newest-leaf.js";

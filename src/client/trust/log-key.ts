@@ -60,6 +60,11 @@ export class LogKey {
     }
   }
 
+  /** Id of the database, in lower-case hex. */
+  get databaseId(): string {
+    return toHex(this.#origin.databaseId);
+  }
+
   /** Origin of the log: the name of the key. */
   get origin(): string {
     return this.#key.name;

@@ -26,14 +26,17 @@ export class LogTrust implements Trust {
   #settled: SignedCheckpoint | undefined;
 
   /**
-   * @throws InvalidArgument - the checkpoint is not signed by the key
+   * @param options - `checkpoints`: those that earlier runs saw; one, or several that are not yet shown to be of one history
+   * @throws InvalidArgument - a checkpoint is not signed by the key @throws Forked - two of one size differ
    */
-  constructor(key: LogKey, options: Pick<TrustOptions, "checkpoint" | "onTrustChanged"> = {}) {
+  constructor(
+    key: LogKey,
+    options: Pick<TrustOptions, "onTrustChanged"> & { readonly checkpoints?: readonly string[] | undefined } = {},
+  ) {
     this.key = key;
-    if (options.checkpoint !== undefined) {
-      this.#settled = ownCheckpoint(this.key, options.checkpoint);
-      this.#frontier.add(this.#settled);
-    }
+    for (const note of options.checkpoints ?? []) this.#frontier.add(ownCheckpoint(this.key, note));
+    const [first, ...others] = this.#frontier.checkpoints;
+    if (others.length === 0) this.#settled = first;
     this.#onTrustChanged = options.onTrustChanged;
   }
 

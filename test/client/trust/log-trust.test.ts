@@ -14,7 +14,9 @@ import { Forked, InvalidArgument, NewEpoch, RolledBack, Unavailable, Verificatio
 import { checkpointTransport, ModelLog, ORIGIN, statedSize } from "../support/model-log.js";
 
 function trustIn(log: ModelLog, checkpoint?: string): LogTrust {
-  return new LogTrust(LogKey.parse(log.verifierKey, nativeSignatureCheck), { checkpoint });
+  return new LogTrust(LogKey.parse(log.verifierKey, nativeSignatureCheck), {
+    checkpoints: checkpoint === undefined ? [] : [checkpoint],
+  });
 }
 
 function receipt(log: ModelLog, size = log.leaves.length): Receipt {
