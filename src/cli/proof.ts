@@ -1,12 +1,18 @@
 // neleus proof, verify and checkpoint: proofs to hand to others, and checking them with no server at hand.
 import type { Command } from "commander";
 import { toJson } from "@bufbuild/protobuf";
-import { ChunkProofSchema, RangeProofSchema, StateProofSchema } from "../../gen/neleus/v1/proof_pb.js";
+import {
+  ChunkProofSchema,
+  ManifestProofSchema,
+  RangeProofSchema,
+  RefProofSchema,
+  StateProofSchema,
+} from "../../gen/neleus/v1/proof_pb.js";
 import type { ProofPlace } from "../client/sections.js";
 import { parseProof, verifyProof, type ProofReport } from "../client/verify/index.js";
 import { toHex } from "../core/bytes.js";
 import { InvalidArgument, NotAnchored } from "../core/errors.js";
-import { freshOption, group, leaf, textOption, withFreshness } from "./command.js";
+import { freshOption, group, leaf, requiredOption, textOption, withFreshness } from "./command.js";
 import { formatTime } from "./commit.js";
 import { decodeText, parseHash, parseKey, readInput } from "./encoding.js";
 import { headOrTag } from "./place.js";
@@ -26,6 +32,13 @@ export function registerProof(program: Command): void {
   places(leaf(proof, "chunk <manifest> <index>", "that a chunk stands at an index of a document", proveChunk)).option(
     "--head <head>",
     "also that the document is in this head's ledger",
+  );
+  places(leaf(proof, "manifest <manifest>", "that a manifest is in a ledger", proveManifest)).requiredOption(
+    "--head <head>",
+    "whose ledger",
+  );
+  withFreshness(
+    leaf(proof, "commit <head>", "the newest commit of a head, or that there is no such head", proveCommit),
   );
   leaf(program, "verify <file>", "check a proof (- for stdin) with no server and no database", verify)
     .option("--root <hex>", "the root that you trust")
@@ -83,6 +96,20 @@ async function proveChunk(session: Session, args: readonly string[], options: Op
     { signal: session.signal, ...freshOption(options) },
   );
   await printProof(session, toJson(ChunkProofSchema, proof, { alwaysEmitImplicit: true }));
+}
+
+async function proveManifest(session: Session, args: readonly string[], options: Options): Promise<void> {
+  const manifest = parseHash(args[0] ?? "", "manifest");
+  const where = place(requiredOption(options, "head"), options);
+  const call = { signal: session.signal, ...freshOption(options) };
+  const proof = await (await session.client()).proofs.manifest(manifest, where, call);
+  await printProof(session, toJson(ManifestProofSchema, proof, { alwaysEmitImplicit: true }));
+}
+
+async function proveCommit(session: Session, args: readonly string[], options: Options): Promise<void> {
+  const call = { signal: session.signal, ...freshOption(options) };
+  const proof = await (await session.client()).proofs.ref(headOrTag(args[0] ?? ""), call);
+  await printProof(session, toJson(RefProofSchema, proof, { alwaysEmitImplicit: true }));
 }
 
 /** An argument, and no option: the error must not name one. @throws InvalidArgument */

@@ -348,10 +348,7 @@ export interface CommitRequest {
   /** Milliseconds since 1970; absent: the server's clock. */
   readonly timeMs?: number | undefined;
   readonly meta?: Readonly<Record<string, string>> | undefined;
-  /**
-   * Manifests to add to the ledger of this commit. Each is shown to be in it, unless it is of a document without chunks:
-   * that it is there is then the server's word.
-   */
+  /** Manifests to add to the ledger of this commit. Each is shown to be in it. */
   readonly manifests?: readonly HashArgument[] | undefined;
   /** The head's commit must be this (null: there must be none), or nothing happens: `Conflict`. */
   readonly expectedCommit?: HashArgument | null | undefined;

@@ -6,7 +6,7 @@
 // others may stage meanwhile; and what else the ledger holds.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { equalBytes, toHex } from "../core/bytes.js";
-import { NeleusError, VerificationFailed, type ErrorCode } from "../core/errors.js";
+import { NotFound, VerificationFailed } from "../core/errors.js";
 import { manifestHash, type CommitHash, type ManifestHash } from "../core/hashes.js";
 import { parseOrigin } from "../core/log/index.js";
 import { decodeCommit, requireName, type Commit } from "../core/object/index.js";
@@ -20,13 +20,11 @@ import {
   textArgument,
   textsByName,
 } from "./argument.js";
-import { chunkCount } from "./chunk-place.js";
 import { isInChain } from "./commits.js";
 import { callOptions, type Connection } from "./connection.js";
 import type { Committed, CommitRequest, Snapshot } from "./contract.js";
-import { getManifest } from "./documents.js";
 import type { FollowedLog } from "./log.js";
-import { isDocument, receivedCommit } from "./object.js";
+import { receivedCommit } from "./object.js";
 import { verifying } from "./received.js";
 import type { CommitRecord } from "./records.js";
 import type { Commits, Proofs } from "./sections.js";
@@ -154,23 +152,16 @@ async function requireInLedger(
   }
 }
 
-/** What a server answers that does not prove a manifest to be in a ledger: it may be right, if there is no chunk to prove. */
-const REFUSALS: ReadonlySet<ErrorCode> = new Set(["NOT_FOUND", "INVALID_ARGUMENT", "UNSUPPORTED"]);
-
-/** The proof of a document's first chunk goes up to the ledger of the commit. */
 async function requireManifest(
-  { connection, proofs }: CommitContext,
+  { proofs }: CommitContext,
   wanted: { readonly commit: CommitRecord; readonly manifest: ManifestHash },
   options: CallOptions,
 ): Promise<void> {
   const { commit, manifest } = wanted;
   try {
-    await proofs.chunk({ manifest, index: 0, place: { commit: commit.hash } }, options);
+    await proofs.manifest(manifest, { commit: commit.hash }, options);
   } catch (cause) {
-    if (!(cause instanceof NeleusError) || !REFUSALS.has(cause.code)) throw cause;
-    // What is no document, or has no chunk, has no such proof.
-    const record = await getManifest(connection, manifest, options);
-    if (!isDocument(record) || chunkCount(record) === 0) return;
+    if (!(cause instanceof NotFound)) throw cause;
     const message = `the ledger of the commit ${toHex(commit.hash)} is not shown to hold ${toHex(manifest)}`;
     throw new VerificationFailed(
       message,

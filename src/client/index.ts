@@ -78,9 +78,11 @@ export {
   type Anchors,
   type ChunkClaim,
   type KeyClaim,
+  type ManifestClaim,
   type Proof,
   type ProofClaim,
   type ProofReport,
   type RangeClaim,
+  type RefClaim,
   type StateClaim,
 } from "./verify/index.js";

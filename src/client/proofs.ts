@@ -6,7 +6,9 @@ import { requireName } from "../core/object/index.js";
 import {
   ProofService,
   type ChunkProof,
+  type ManifestProof,
   type RangeProof,
+  type RefProof,
   type Snapshot,
   type StateProof,
 } from "../../gen/neleus/v1/proof_pb.js";
@@ -45,6 +47,12 @@ function placeOf(place: ProofPlace): Place {
   if ("root" in place) return trustedPlace("root", place.root);
   if ("tag" in place) return namedPlace("tag", place.tag);
   return "staged" in place ? namedPlace("staged", place.staged) : namedPlace("head", place.head);
+}
+
+/** @throws InvalidArgument - a state root: it has no ledger */
+function ledgerPlace(place: ProofPlace): Place {
+  if (!("root" in place)) return placeOf(place);
+  throw new InvalidArgument("place: a state root has no ledger to look in", { field: "place" });
 }
 
 function trustedPlace(kind: "commit" | "root", hash: HashArgument): Place {
@@ -110,10 +118,7 @@ export class VerifiedProofs implements Proofs {
     options: FreshOptions = {},
   ): Promise<ChunkProof> {
     const { connection } = this.#context;
-    const place = chunk.place === undefined ? undefined : placeOf(chunk.place);
-    if (place?.at.case === "root") {
-      throw new InvalidArgument("place: a state root has no ledger to find the document in", { field: "place" });
-    }
+    const place = chunk.place === undefined ? undefined : ledgerPlace(chunk.place);
     const manifest = manifestHash(hashBytes(chunk.manifest, "manifest"));
     const index = countArgument(chunk.index, "index");
     const request = { database: connection.database, manifest, index: BigInt(index) };
@@ -128,6 +133,40 @@ export class VerifiedProofs implements Proofs {
     );
     if (place !== undefined) this.#requireLedger(place, proof);
     return proof;
+  }
+
+  async manifest(manifest: HashArgument, where: ProofPlace, options: FreshOptions = {}): Promise<ManifestProof> {
+    const { connection } = this.#context;
+    const place = ledgerPlace(where);
+    const hash = manifestHash(hashBytes(manifest, "manifest"));
+    const request = { database: connection.database, manifest: hash };
+    const proof = await this.#verified(place, options, async ({ knownCheckpoint, ...least }) => {
+      const message = { ...request, at: { at: place.at, ...least }, knownCheckpoint };
+      return receivedPart((await connection.unary(ProofService.method.proveManifest, message, options)).proof, "proof");
+    });
+    requireClaim(claimOf(proof), (claim) => claim.kind === "manifest" && equalBytes(claim.manifest, hash));
+    this.#requireLedger(place, proof);
+    return proof;
+  }
+
+  async ref(of: { readonly head: string } | { readonly tag: string }, options: FreshOptions = {}): Promise<RefProof> {
+    const { connection, log } = this.#context;
+    const [kind, name] = "tag" in of ? (["tag", of.tag] as const) : (["head", of.head] as const);
+    checkArgument(kind, () => requireName(name));
+    const request = { database: connection.database, [kind]: name };
+    const { answer } = await log.read(
+      async (known) => {
+        const message = { ...request, ...known };
+        return receivedPart((await connection.unary(ProofService.method.proveRef, message, options)).proof, "proof");
+      },
+      ({ chain }) => chain?.log,
+      options,
+    );
+    requireClaim(
+      claimOf(answer),
+      (claim) => claim.kind === "ref" && claim.ref.kind === kind && claim.ref.name === name,
+    );
+    return answer;
   }
 
   /** Fetches a proof; where it must hold a chain, that is held against the pinned key and all that was seen before. */
@@ -176,8 +215,8 @@ export class VerifiedProofs implements Proofs {
     return this.#context.commits.get(commitHash(hash), options);
   }
 
-  /** A chunk's proof must reach the ledger of the place; with a commit it holds that commit. */
-  #requireLedger(place: Place, proof: ChunkProof): void {
+  /** The proof must reach the ledger of the place; with a commit it holds that commit. */
+  #requireLedger(place: Place, proof: ChunkProof | ManifestProof): void {
     if (proof.ledgerRoot.length === 0) throw new IncompleteProof("the proof ends below the ledger that was asked for");
     if (place.trusted === undefined) return;
     const { trusted } = place;

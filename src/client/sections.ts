@@ -1,5 +1,5 @@
 // The parts of the client's contract that are about records: commits, heads, documents and their chunks, proofs.
-import type { ChunkProof, RangeProof, StateProof } from "../../gen/neleus/v1/proof_pb.js";
+import type { ChunkProof, ManifestProof, RangeProof, RefProof, StateProof } from "../../gen/neleus/v1/proof_pb.js";
 import type {
   Chunk,
   Chunking,
@@ -158,6 +158,10 @@ export interface Proofs {
     range?: { readonly prefix?: Key | undefined; readonly from?: Key | undefined; readonly to?: Key | undefined },
     options?: FreshOptions,
   ): Promise<RangeProof>;
+  /** That a manifest is in the ledger of a place, which is not a bare root. */
+  manifest(manifest: HashArgument, place: ProofPlace, options?: FreshOptions): Promise<ManifestProof>;
+  /** Where a head or tag is, or that there is none of that name. */
+  ref(of: { readonly head: string } | { readonly tag: string }, options?: FreshOptions): Promise<RefProof>;
   /** Without a place the proof ends at the document's manifest. */
   chunk(
     chunk: { readonly manifest: HashArgument; readonly index: number; readonly place?: ProofPlace | undefined },

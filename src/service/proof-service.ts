@@ -7,27 +7,28 @@ import {
   ProofService,
   type BlobSliceSchema,
   type ChunkProofSchema,
-  type ProofServiceGetSnapshotRequest,
-  type ProofServiceListLogEntriesRequest,
-  type ProofServiceListLogEntriesResponseSchema,
+  type ManifestProofSchema,
   type ProofServiceProveChunkRequest,
+  type ProofServiceProveManifestRequest,
   type ProofServiceProveRangeRequest,
   type ProofServiceProveRangeResponseSchema,
   type ProofServiceProveStateRequest,
+  type ReadSelector,
   type SnapshotSchema,
   type StateProofSchema,
 } from "../../gen/neleus/v1/proof_pb.js";
 import { toHex } from "../core/bytes.js";
 import { Corrupt, NotFound } from "../core/errors.js";
-import { MAX_INLINE_VALUE_BYTES, STREAM_MESSAGE_BYTES } from "../core/limits.js";
+import { MAX_INLINE_VALUE_BYTES } from "../core/limits.js";
 import { tileWidth } from "../core/log/index.js";
 import { get } from "../core/map/index.js";
 import { chunkCell, chunkKey, ledgerKeysOf } from "../core/object/index.js";
-import type { Database, OpenDocument, ReadPoint, View } from "../database/index.js";
+import type { Database, OpenDocument, ReadPoint, StoredManifest, View } from "../database/index.js";
 import { wholeSlice } from "./blob-service.js";
 import { openDatabase, type ServiceEnvironment } from "./environment.js";
 import type { CallContext, ServiceImplementation } from "./implementation.js";
 import { inlineValue, storedCell } from "./inline-value.js";
+import { listLogEntries } from "./log-entries.js";
 import { endedBy, Pace } from "./pace.js";
 import { rangeField, rangeStream } from "./range-stream.js";
 import { minLogSizeField, resolveAt, selectorField, viewOf, type CheckedSelector } from "./read-selector.js";
@@ -44,6 +45,8 @@ import {
 export const STATE_PROOF_TYPE = "neleus.state-proof.v1";
 export const RANGE_PROOF_TYPE = "neleus.range-proof.v1";
 export const CHUNK_PROOF_TYPE = "neleus.chunk-proof.v1";
+export const MANIFEST_PROOF_TYPE = "neleus.manifest-proof.v1";
+export const REF_PROOF_TYPE = "neleus.ref-proof.v1";
 
 export function proofService(environment: ServiceEnvironment): ServiceImplementation<typeof ProofService> {
   return {
@@ -110,37 +113,41 @@ export function proofService(environment: ServiceEnvironment): ServiceImplementa
 
     proveRange: (request, context) => proveRange(environment, request, context),
 
+    async proveManifest(request, context) {
+      return { proof: await proveManifest(environment, request, context) };
+    },
+
+    async proveRef(request, { signal }) {
+      const named = namedField(request);
+      const known = knownCheckpointField(request);
+      const minLogSize = minLogSizeField(request);
+      const database = await openDatabase(environment, request);
+      const view = await viewOf(database, { minLogSize, signal });
+      const of = await findNamedOrUnused(view, named);
+      const chain = await snapshotMessage({ database, view, of, known });
+      return { proof: { type: REF_PROOF_TYPE, present: !("unused" in of), chain } };
+    },
+
     async proveChunk(request, context) {
       return { proof: await proveChunk(environment, request, context) };
     },
   };
 }
 
-async function* listLogEntries(
-  environment: ServiceEnvironment,
-  request: ProofServiceListLogEntriesRequest,
-  { signal }: CallContext,
-): AsyncGenerator<MessageInitShape<typeof ProofServiceListLogEntriesResponseSchema>, void, undefined> {
-  const first = integerField(request.start, "start");
-  const asked = request.end === undefined ? undefined : integerField(request.end, "end");
-  const known = knownCheckpointField(request);
-  const minLogSize = minLogSizeField(request);
-  const database = await openDatabase(environment, request);
-  const view = await viewOf(database, { minLogSize, signal });
-  const end = asked ?? view.logSize;
-  const pace = new Pace(signal);
-  for (let start = first; start === first || start < end;) {
-    const part = await view.logEntries({ start, end }, { maxBytes: STREAM_MESSAGE_BYTES });
-    const log = start === first ? { log: await logProofMessage(database, view, known) } : {};
-    const { leaves, left, right } = part;
-    yield { ...log, first: BigInt(start), leaves: [...leaves], left: [...left], right: [...right] };
-    start += leaves.length;
-    if (pace.isDue) await pace.rest();
+async function findNamedOrUnused(
+  view: View,
+  named: { head: string } | { tag: string },
+): Promise<SnapshotOptions["of"]> {
+  try {
+    return await findNamed(view, named);
+  } catch (error) {
+    if (error instanceof NotFound) return { unused: named };
+    throw error;
   }
 }
 
 /** What a snapshot is asked of. @throws InvalidArgument - neither head nor tag, or both, or no name */
-function namedField({ head, tag }: ProofServiceGetSnapshotRequest): { head: string } | { tag: string } {
+function namedField({ head, tag }: { head: string; tag: string }): { head: string } | { tag: string } {
   if (tag === "") return { head: headField(head, "head") };
   if (head !== "") throw invalid("tag", "a head is named as well", "name one of them");
   return { tag: tagField(tag, "tag") };
@@ -222,6 +229,42 @@ async function* proveRange(
   }
 }
 
+async function proveManifest(
+  environment: ServiceEnvironment,
+  request: ProofServiceProveManifestRequest,
+  { signal }: CallContext,
+): Promise<MessageInitShape<typeof ManifestProofSchema>> {
+  const hash = manifestHashField(request.manifest, "manifest");
+  const at = ledgerSelectorField(request.at);
+  const known = knownCheckpointField(request);
+  const database = await openDatabase(environment, request);
+  const view = await viewOf(database, { ...at, signal });
+  const manifest = await forField("manifest", database.manifests.get(hash));
+  const placed = await placedInLedger({ database, view, at, known }, manifest);
+  return { type: MANIFEST_PROOF_TYPE, manifest: manifest.bytes, ...placed };
+}
+
+/** A place that has a ledger. @throws InvalidArgument - none is named, or a bare root */
+function ledgerSelectorField(at: ReadSelector | undefined): CheckedSelector {
+  const checked = selectorField(at, "at");
+  if (!("root" in checked.selector)) return checked;
+  throw invalid("at.root", "a bare state root has no ledger to look in", "name staged, head, tag or commit");
+}
+
+/** That a manifest is in the ledger of a place, and what lies above that. */
+async function placedInLedger(
+  options: Omit<ChainOptions, "point">,
+  manifest: StoredManifest,
+): Promise<
+  Pick<MessageInitShape<typeof ManifestProofSchema>, "ledgerRoot" | "ledgerNodes" | "commit" | "chain" | "staged">
+> {
+  const { view, at } = options;
+  const point = await resolveAt(view, at);
+  const above = await chainAbove({ ...options, point });
+  const commit = above.chain === undefined && point.commit !== undefined ? { commit: point.commit.bytes } : {};
+  return { ...ledgerWitness(manifest, point), ...commit, ...above };
+}
+
 async function proveChunk(
   environment: ServiceEnvironment,
   request: ProofServiceProveChunkRequest,
@@ -229,14 +272,7 @@ async function proveChunk(
 ): Promise<MessageInitShape<typeof ChunkProofSchema>> {
   const hash = manifestHashField(request.manifest, "manifest");
   const index = integerField(request.index, "index");
-  const at = request.at === undefined ? undefined : selectorField(request.at, "at");
-  if (at !== undefined && "root" in at.selector) {
-    throw invalid(
-      "at.root",
-      "a bare state root has no ledger to find the document in",
-      "name staged, head, tag or commit",
-    );
-  }
+  const at = request.at === undefined ? undefined : ledgerSelectorField(request.at);
   const known = knownCheckpointField(request);
   const database = await openDatabase(environment, request);
   const view = await viewOf(database, { minLogSize: at?.minLogSize, signal });
@@ -244,10 +280,7 @@ async function proveChunk(
   const chunk = await chunkWitness(database, document, index);
   const proof = { type: CHUNK_PROOF_TYPE, manifest: document.manifest.bytes, index: BigInt(index), ...chunk };
   if (at === undefined) return proof;
-  const point = await resolveAt(view, at);
-  const above = await chainAbove({ database, view, point, at, known });
-  const commit = above.chain === undefined && point.commit !== undefined ? { commit: point.commit.bytes } : {};
-  return { ...proof, ...ledgerWitness(document, point), ...commit, ...above };
+  return { ...proof, ...(await placedInLedger({ database, view, at, known }, document.manifest)) };
 }
 
 /** That the chunk stands in the list, and its bytes as a slice of the document's blob. */
@@ -287,18 +320,17 @@ async function sliceMessage(
   }
 }
 
-/** That the document is in the ledger of the point. @throws NotFound - it is not */
+/** That the manifest is in the ledger of the point. @throws NotFound - it is not */
 function ledgerWitness(
-  document: OpenDocument,
+  { hash, object }: StoredManifest,
   point: ReadPoint,
-): Pick<MessageInitShape<typeof ChunkProofSchema>, "ledgerRoot" | "ledgerNodes"> {
+): Pick<MessageInitShape<typeof ManifestProofSchema>, "ledgerRoot" | "ledgerNodes"> {
   const { ledger } = point;
-  const { hash, object } = document.manifest;
   const [key] = ledgerKeysOf(object, hash);
-  if (ledger === undefined || key === undefined) throw invalid("at", "has no ledger to find the document in");
+  if (ledger === undefined || key === undefined) throw invalid("at", "has no ledger to look in");
   const { answer: cell, nodes } = readWithWitness(point, get(ledger, key));
   if (cell === undefined) {
-    throw new NotFound(`the document ${toHex(hash)} is not in that ledger`, {
+    throw new NotFound(`the manifest ${toHex(hash)} is not in that ledger`, {
       field: "manifest",
       facts: { kind: "manifest", hash: toHex(hash), ledger_root: toHex(ledger.root) },
     });

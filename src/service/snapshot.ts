@@ -6,7 +6,7 @@ import { get, getMany } from "../core/map/index.js";
 import { headKey, stagedKey, tagKey } from "../core/object/index.js";
 import type { Database, Head, LogProof, Tag, View } from "../database/index.js";
 import { checkField, textField } from "./request.js";
-import { readWithWitness } from "./reveal-message.js";
+import { readWithWitness, type NodeRevealInit } from "./reveal-message.js";
 
 /** The last checkpoint that a caller has seen, as far as it matters here: its signature is the caller's to check. */
 export interface KnownCheckpoint {
@@ -41,30 +41,41 @@ export async function logProofMessage(
   };
 }
 
+/** A name that nothing has. */
+export interface Unused {
+  readonly unused: { readonly head: string } | { readonly tag: string };
+}
+
 export interface SnapshotOptions {
   readonly database: Database;
   readonly view: View;
   /** As the view has it. */
-  readonly of: { readonly head: Head } | { readonly tag: Tag };
+  readonly of: { readonly head: Head } | { readonly tag: Tag } | Unused;
   readonly known: KnownCheckpoint | undefined;
 }
 
-/** The chain above one head or tag. Errors as of `View.logProof` and `Commits.get`. */
+/** The chain above one head or tag, or that there is none. Errors as of `View.logProof` and `Commits.get`. */
 export async function snapshotMessage(options: SnapshotOptions): Promise<MessageInitShape<typeof SnapshotSchema>> {
   const { database, view, of, known } = options;
   const log = await logProofMessage(database, view, known);
   const commitBytes = async (hash: Uint8Array): Promise<Uint8Array> => (await database.commits.get(hash)).bytes;
+  if ("unused" in of) return { ...of.unused, log, refs: refsOf(view, of.unused) };
   if ("tag" in of) {
-    const { name, commit } = of.tag;
-    const { nodes } = readWithWitness(view, get(view.refs, tagKey(name)));
-    return { tag: name, log, refs: nodes, commit: await commitBytes(commit) };
+    const { name: tag, commit } = of.tag;
+    return { tag, log, refs: refsOf(view, { tag }), commit: await commitBytes(commit) };
   }
-  const { name, commit } = of.head;
+  const { name: head, commit } = of.head;
+  const bytes = commit === undefined ? new Uint8Array(0) : await commitBytes(commit);
+  return { head, log, refs: refsOf(view, { head }), commit: bytes };
+}
+
+/** The witness of what the refs have under a name. */
+function refsOf(view: View, named: Unused["unused"]): NodeRevealInit[] {
+  if ("tag" in named) return readWithWitness(view, get(view.refs, tagKey(named.tag))).nodes;
   // Read strictly ascending: "heads/…" is below "states/…".
-  const keys = [headKey(name), stagedKey(name)];
-  const { nodes } = readWithWitness(
+  const keys = [headKey(named.head), stagedKey(named.head)];
+  return readWithWitness(
     view,
     getMany(view.refs, keys, () => undefined),
-  );
-  return { head: name, log, refs: nodes, commit: commit === undefined ? new Uint8Array(0) : await commitBytes(commit) };
+  ).nodes;
 }

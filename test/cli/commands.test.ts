@@ -407,6 +407,40 @@ test("the log is exported as tiles, again and again, and never another one into 
   assert.equal((await neleus(cwd, ["log", "main", "more", "--db", "./one"])).code, 64);
 });
 
+test("a manifest and a head are proved to others", async (context) => {
+  const cwd = folder(context);
+  const { key } = json(await neleus(cwd, ["db", "init", "./neleus_db", "--json"])) as { key: string };
+  writeFileSync(join(cwd, "d.txt"), "text");
+  const put = [
+    "manifest",
+    "put-doc",
+    "--source",
+    "s",
+    "--file",
+    "d.txt",
+    "--chunk-size",
+    "10",
+    "--head",
+    "main",
+    "--json",
+  ];
+  const { manifest } = json(await neleus(cwd, put)) as { manifest: string };
+  const proofs = [
+    ["manifest", manifest, "--head", "main"],
+    ["commit", "main"],
+    ["commit", "nobody"],
+  ];
+  for (const [index, args] of proofs.entries()) {
+    const file = join(cwd, `${index}.json`);
+    writeFileSync(file, (await neleus(cwd, ["proof", ...args])).stdout);
+    const report = json(await neleus(cwd, ["verify", file, "--key", key, "--json"]));
+    assert.equal(report["verdict"], "shown", args.join(" "));
+    assert.equal((await neleus(cwd, ["verify", file])).code, 3);
+  }
+  const absent = await neleus(cwd, ["proof", "manifest", manifest, "--head", "main", "--committed"]);
+  assert.equal(absent.code, 4);
+});
+
 test("keys counted, and what differs between two states", async (context) => {
   const cwd = folder(context);
   await neleus(cwd, ["db", "init", "./neleus_db"]);

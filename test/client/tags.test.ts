@@ -3,7 +3,7 @@
 // Method: write, then read back by every way there is; a proof is checked with no database at hand.
 import assert from "node:assert/strict";
 import { equals, fromJsonString, toJsonString } from "@bufbuild/protobuf";
-import { StateProofSchema } from "#gen/neleus/v1/proof_pb.js";
+import { ManifestProofSchema, RefProofSchema, StateProofSchema } from "#gen/neleus/v1/proof_pb.js";
 import { toHex } from "#src/core/bytes.js";
 import { AlreadyExists, Conflict, InvalidArgument, NotFound, RolledBack } from "#src/core/errors.js";
 import { parseProof, verifyProof } from "#src/client/verify/index.js";
@@ -62,6 +62,36 @@ onEachTransport("tags are listed completely, read and proved", async ({ client }
   assert.equal(verifyProof(range, { root: second }).verdict, "shown");
   const chunk = await db.proofs.chunk({ manifest: document.hash, index: 3, place: { tag: "rel/1" } });
   assert.equal(verifyProof(chunk, { verifierKey }).verdict, "shown");
+
+  const filed = await db.proofs.manifest(document.hash, { tag: "rel/1" });
+  const filedReport = verifyProof(parseProof(toJsonString(ManifestProofSchema, filed)), { verifierKey });
+  assert.equal(filedReport.verdict, "shown");
+  assert.equal(filedReport.claim.kind === "manifest" && filedReport.claim.manifestKind, "document");
+  for (const place of [{ staged: "main" }, { head: "main" }, { commit: second }]) {
+    await db.proofs.manifest(document.hash, place);
+  }
+  await assert.rejects(db.proofs.manifest(document.hash, { root: view.stateRoot }), InvalidArgument);
+  await assert.rejects(db.proofs.manifest(new Uint8Array(32), { head: "main" }), NotFound);
+
+  const refs = [
+    await db.proofs.ref({ head: "main" }),
+    await db.proofs.ref({ tag: "rel/1" }),
+    await db.proofs.ref({ head: "nobody" }),
+    await db.proofs.ref({ tag: "nothing" }),
+  ].map((proof) => verifyProof(parseProof(toJsonString(RefProofSchema, proof)), { verifierKey }));
+  assert.deepEqual(
+    refs.map(({ verdict, claim }) => {
+      assert.ok(claim.kind === "ref");
+      return [verdict, claim.isPresent, claim.commit?.message];
+    }),
+    [
+      ["shown", true, "second"],
+      ["shown", true, "first"],
+      ["shown", false, undefined],
+      ["shown", false, undefined],
+    ],
+  );
+  await assert.rejects(db.proofs.ref({ head: "../x" }), InvalidArgument);
 
   await assert.rejects(db.tags.create("zz", first), AlreadyExists);
   await assert.rejects(db.tags.create("x", new Uint8Array(32)), NotFound);

@@ -163,10 +163,10 @@ scene("manifests that the server leaves out of the ledger", async ({ liar, db, o
   );
   const [one, two, empty] = documents.map(({ hash }) => hash);
   const manifests = [one!, two!, one!, empty!];
-  // All of them, with the empty one, which has no chunk to be proved by.
+  // All of them, with the empty one, which has no chunk.
   await db.commit("main", { ...WORDS, manifests });
   await db.heads.create("bare");
-  for (const kept of [[], [one!], [two!, empty!]]) {
+  for (const kept of [[], [one!], [two!, empty!], [one!, two!]]) {
     liar.lies.set(CREATE, (request, pass) => pass({ ...request, manifests: kept }));
     await assert.rejects(db.commit("bare", { ...WORDS, manifests }), (error) => {
       assert.ok(error instanceof VerificationFailed, String(error));
@@ -178,11 +178,11 @@ scene("manifests that the server leaves out of the ledger", async ({ liar, db, o
   }
   // A proof for another commit's ledger, which does hold it.
   const { commit: full } = await other.commit("main", WORDS);
-  liar.lies.set(ProofService.method.proveChunk.name, (request, pass) =>
+  liar.lies.set(ProofService.method.proveManifest.name, (request, pass) =>
     pass({ ...request, at: { at: { case: "commit", value: full.hash } } }),
   );
   await assert.rejects(db.commit("bare", { ...WORDS, manifests: [one!] }), VerificationFailed);
-  liar.lies.set(ProofService.method.proveChunk.name, () => Promise.reject(new NotFound("no such chunk")));
+  liar.lies.set(ProofService.method.proveManifest.name, () => Promise.reject(new NotFound("no such manifest")));
   await assert.rejects(db.commit("bare", { ...WORDS, manifests: [two!] }), VerificationFailed);
 });
 

@@ -73,6 +73,7 @@ const EVERYTHING: readonly ((db: Database) => Promise<unknown>)[] = [
   (db) => db.heads.list(),
   (db) => all(db.tags.list()),
   (db) => all(db.logEntries.list()),
+  (db) => db.proofs.ref({ head: "main" }),
   (db) => db.logEntries.get(0),
   (db) => db.state("main").get("k"),
   (db) => all(db.commits.log({ head: "main" })),

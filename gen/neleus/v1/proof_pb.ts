@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file neleus/v1/proof.proto.
  */
 export const file_neleus_v1_proof: GenFile = /*@__PURE__*/
-  fileDesc("ChVuZWxldXMvdjEvcHJvb2YucHJvdG8SCW5lbGV1cy52MSJ7CgpOb2RlUmV2ZWFsEgwKBGtpbmQYASABKA0SDQoFbGV2ZWwYAiABKA0SDQoFY291bnQYAyABKA0SDQoFdG90YWwYBCABKAQSDwoHaW5kaWNlcxgFIAMoDRIPCgdlbnRyaWVzGAYgAygMEhAKCHNpYmxpbmdzGAcgASgMIpMBCgxSZWFkU2VsZWN0b3ISEAoGc3RhZ2VkGAEgASgJSAASDgoEaGVhZBgCIAEoCUgAEhAKBmNvbW1pdBgDIAEoDEgAEg4KBHJvb3QYBCABKAxIABINCgN0YWcYBSABKAlIABIZCgxtaW5fbG9nX3NpemUYBiABKARIAYgBAUIECgJhdEIPCg1fbWluX2xvZ19zaXplIj4KDFJlYWRQb3NpdGlvbhIMCgRyb290GAEgASgMEg4KBmNvbW1pdBgCIAEoDBIQCghsb2dfc2l6ZRgDIAEoBCJUCghMb2dQcm9vZhISCgpjaGVja3BvaW50GAEgASgJEhMKC2NvbnNpc3RlbmN5GAIgAygMEgwKBGxlYWYYAyABKAwSEQoJaW5jbHVzaW9uGAQgAygMInwKCFNuYXBzaG90EgwKBGhlYWQYASABKAkSIAoDbG9nGAIgASgLMhMubmVsZXVzLnYxLkxvZ1Byb29mEiMKBHJlZnMYAyADKAsyFS5uZWxldXMudjEuTm9kZVJldmVhbBIOCgZjb21taXQYBCABKAwSCwoDdGFnGAUgASgJIjAKB1JlY2VpcHQSEQoJbG9nX2luZGV4GAEgASgEEhIKCmNoZWNrcG9pbnQYAiABKAkiuwEKHlByb29mU2VydmljZUdldFNuYXBzaG90UmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRIMCgRoZWFkGAIgASgJEhgKEGtub3duX2NoZWNrcG9pbnQYAyABKAkSFwoKbWF4X2FnZV9tcxgEIAEoBEgAiAEBEgsKA3RhZxgFIAEoCRIZCgxtaW5fbG9nX3NpemUYBiABKARIAYgBAUINCgtfbWF4X2FnZV9tc0IPCg1fbWluX2xvZ19zaXplIkgKH1Byb29mU2VydmljZUdldFNuYXBzaG90UmVzcG9uc2USJQoIc25hcHNob3QYASABKAsyEy5uZWxldXMudjEuU25hcHNob3QiegogUHJvb2ZTZXJ2aWNlR2V0Q2hlY2twb2ludFJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSGAoQa25vd25fY2hlY2twb2ludBgCIAEoCRIZCgxtaW5fbG9nX3NpemUYAyABKARIAIgBAUIPCg1fbWluX2xvZ19zaXplIkUKIVByb29mU2VydmljZUdldENoZWNrcG9pbnRSZXNwb25zZRIgCgNsb2cYASABKAsyEy5uZWxldXMudjEuTG9nUHJvb2YijwEKIVByb29mU2VydmljZVByb3ZlSW5jbHVzaW9uUmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRISCgpsZWFmX2luZGV4GAIgASgEEhgKEGtub3duX2NoZWNrcG9pbnQYAyABKAkSGQoMbWluX2xvZ19zaXplGAQgASgESACIAQFCDwoNX21pbl9sb2dfc2l6ZSJnCiJQcm9vZlNlcnZpY2VQcm92ZUluY2x1c2lvblJlc3BvbnNlEiAKA2xvZxgBIAEoCzITLm5lbGV1cy52MS5Mb2dQcm9vZhIMCgRsZWFmGAIgASgMEhEKCWluY2x1c2lvbhgDIAMoDCKYAQojUHJvb2ZTZXJ2aWNlUHJvdmVDb25zaXN0ZW5jeVJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSEQoJZnJvbV9zaXplGAIgASgEEhQKB3RvX3NpemUYAyABKARIAIgBARIZCgxtaW5fbG9nX3NpemUYBCABKARIAYgBAUIKCghfdG9fc2l6ZUIPCg1fbWluX2xvZ19zaXplIlsKJFByb29mU2VydmljZVByb3ZlQ29uc2lzdGVuY3lSZXNwb25zZRISCgpjaGVja3BvaW50GAEgASgJEg8KB3RvX3NpemUYAiABKAQSDgoGaGFzaGVzGAMgAygMImoKGlByb29mU2VydmljZUdldFRpbGVSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEg0KBWxldmVsGAIgASgNEg0KBWluZGV4GAMgASgEEhIKBXdpZHRoGAQgASgNSACIAQFCCAoGX3dpZHRoIi0KG1Byb29mU2VydmljZUdldFRpbGVSZXNwb25zZRIOCgZoYXNoZXMYASABKAwipAEKIVByb29mU2VydmljZUxpc3RMb2dFbnRyaWVzUmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRINCgVzdGFydBgCIAEoBBIQCgNlbmQYAyABKARIAIgBARIYChBrbm93bl9jaGVja3BvaW50GAQgASgJEhkKDG1pbl9sb2dfc2l6ZRgFIAEoBEgBiAEBQgYKBF9lbmRCDwoNX21pbl9sb2dfc2l6ZSKCAQoiUHJvb2ZTZXJ2aWNlTGlzdExvZ0VudHJpZXNSZXNwb25zZRIgCgNsb2cYASABKAsyEy5uZWxldXMudjEuTG9nUHJvb2YSDQoFZmlyc3QYAiABKAQSDgoGbGVhdmVzGAMgAygMEgwKBGxlZnQYBCADKAwSDQoFcmlnaHQYBSADKAwifQodUHJvb2ZTZXJ2aWNlUHJvdmVTdGF0ZVJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSIwoCYXQYAiABKAsyFy5uZWxldXMudjEuUmVhZFNlbGVjdG9yEgsKA2tleRgDIAEoDBIYChBrbm93bl9jaGVja3BvaW50GAQgASgJIr4BCgpTdGF0ZVByb29mEgwKBHR5cGUYASABKAkSDAoEcm9vdBgCIAEoDBILCgNrZXkYAyABKAwSDwoHcHJlc2VudBgEIAEoCBISCgV2YWx1ZRgFIAEoDEgAiAEBEiQKBW5vZGVzGAYgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwSIgoFY2hhaW4YByABKAsyEy5uZWxldXMudjEuU25hcHNob3QSDgoGc3RhZ2VkGAggASgIQggKBl92YWx1ZSJGCh5Qcm9vZlNlcnZpY2VQcm92ZVN0YXRlUmVzcG9uc2USJAoFcHJvb2YYASABKAsyFS5uZWxldXMudjEuU3RhdGVQcm9vZiKWAQodUHJvb2ZTZXJ2aWNlUHJvdmVSYW5nZVJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSIwoCYXQYAiABKAsyFy5uZWxldXMudjEuUmVhZFNlbGVjdG9yEgwKBGZyb20YAyABKAwSDwoCdG8YBCABKAxIAIgBARIYChBrbm93bl9jaGVja3BvaW50GAUgASgJQgUKA190byKoAQoKUmFuZ2VQcm9vZhIMCgR0eXBlGAEgASgJEgwKBHJvb3QYAiABKAwSDAoEZnJvbRgDIAEoDBIPCgJ0bxgEIAEoDEgAiAEBEiQKBW5vZGVzGAUgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwSIgoFY2hhaW4YBiABKAsyEy5uZWxldXMudjEuU25hcHNob3QSDgoGc3RhZ2VkGAcgASgIQgUKA190byJGCh5Qcm9vZlNlcnZpY2VQcm92ZVJhbmdlUmVzcG9uc2USJAoFcHJvb2YYASABKAsyFS5uZWxldXMudjEuUmFuZ2VQcm9vZiKRAQodUHJvb2ZTZXJ2aWNlUHJvdmVDaHVua1JlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSEAoIbWFuaWZlc3QYAiABKAwSDQoFaW5kZXgYAyABKAQSIwoCYXQYBCABKAsyFy5uZWxldXMudjEuUmVhZFNlbGVjdG9yEhgKEGtub3duX2NoZWNrcG9pbnQYBSABKAkiVAoJQmxvYlNsaWNlEgwKBHNpemUYASABKAQSDQoFc3RhcnQYAiABKAQSCwoDZW5kGAMgASgEEg8KB3BhcmVudHMYBCABKAwSDAoEZGF0YRgFIAEoDCKMAgoKQ2h1bmtQcm9vZhIMCgR0eXBlGAEgASgJEhAKCG1hbmlmZXN0GAIgASgMEg0KBWluZGV4GAMgASgEEiQKBW5vZGVzGAQgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwSIwoFc2xpY2UYBSABKAsyFC5uZWxldXMudjEuQmxvYlNsaWNlEhMKC2xlZGdlcl9yb290GAYgASgMEisKDGxlZGdlcl9ub2RlcxgHIAMoCzIVLm5lbGV1cy52MS5Ob2RlUmV2ZWFsEg4KBmNvbW1pdBgIIAEoDBIiCgVjaGFpbhgJIAEoCzITLm5lbGV1cy52MS5TbmFwc2hvdBIOCgZzdGFnZWQYCiABKAgiRgoeUHJvb2ZTZXJ2aWNlUHJvdmVDaHVua1Jlc3BvbnNlEiQKBXByb29mGAEgASgLMhUubmVsZXVzLnYxLkNodW5rUHJvb2YyiAgKDFByb29mU2VydmljZRJqCgtHZXRTbmFwc2hvdBIpLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VHZXRTbmFwc2hvdFJlcXVlc3QaKi5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlR2V0U25hcHNob3RSZXNwb25zZSIEqLwYAhJzCg1HZXRDaGVja3BvaW50EisubmVsZXVzLnYxLlByb29mU2VydmljZUdldENoZWNrcG9pbnRSZXF1ZXN0GiwubmVsZXVzLnYxLlByb29mU2VydmljZUdldENoZWNrcG9pbnRSZXNwb25zZSIHkAIBqLwYAhJ2Cg5Qcm92ZUluY2x1c2lvbhIsLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VQcm92ZUluY2x1c2lvblJlcXVlc3QaLS5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlUHJvdmVJbmNsdXNpb25SZXNwb25zZSIHkAIBqLwYAhJ8ChBQcm92ZUNvbnNpc3RlbmN5Ei4ubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlQ29uc2lzdGVuY3lSZXF1ZXN0Gi8ubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlQ29uc2lzdGVuY3lSZXNwb25zZSIHkAIBqLwYAhJhCgdHZXRUaWxlEiUubmVsZXVzLnYxLlByb29mU2VydmljZUdldFRpbGVSZXF1ZXN0GiYubmVsZXVzLnYxLlByb29mU2VydmljZUdldFRpbGVSZXNwb25zZSIHkAIBqLwYAhJ4Cg5MaXN0TG9nRW50cmllcxIsLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VMaXN0TG9nRW50cmllc1JlcXVlc3QaLS5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlTGlzdExvZ0VudHJpZXNSZXNwb25zZSIHkAIBqLwYAjABEmoKClByb3ZlU3RhdGUSKC5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlUHJvdmVTdGF0ZVJlcXVlc3QaKS5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlUHJvdmVTdGF0ZVJlc3BvbnNlIgeQAgGovBgCEmwKClByb3ZlUmFuZ2USKC5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlUHJvdmVSYW5nZVJlcXVlc3QaKS5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlUHJvdmVSYW5nZVJlc3BvbnNlIgeQAgGovBgCMAESagoKUHJvdmVDaHVuaxIoLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VQcm92ZUNodW5rUmVxdWVzdBopLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VQcm92ZUNodW5rUmVzcG9uc2UiB5ACAai8GAJCMwoNZGV2Lm5lbGV1cy52MVABWiBuZWxldXMuZGV2L2dvL25lbGV1cy92MTtuZWxldXN2MWIGcHJvdG8z", [file_neleus_v1_options]);
+  fileDesc("ChVuZWxldXMvdjEvcHJvb2YucHJvdG8SCW5lbGV1cy52MSJ7CgpOb2RlUmV2ZWFsEgwKBGtpbmQYASABKA0SDQoFbGV2ZWwYAiABKA0SDQoFY291bnQYAyABKA0SDQoFdG90YWwYBCABKAQSDwoHaW5kaWNlcxgFIAMoDRIPCgdlbnRyaWVzGAYgAygMEhAKCHNpYmxpbmdzGAcgASgMIpMBCgxSZWFkU2VsZWN0b3ISEAoGc3RhZ2VkGAEgASgJSAASDgoEaGVhZBgCIAEoCUgAEhAKBmNvbW1pdBgDIAEoDEgAEg4KBHJvb3QYBCABKAxIABINCgN0YWcYBSABKAlIABIZCgxtaW5fbG9nX3NpemUYBiABKARIAYgBAUIECgJhdEIPCg1fbWluX2xvZ19zaXplIj4KDFJlYWRQb3NpdGlvbhIMCgRyb290GAEgASgMEg4KBmNvbW1pdBgCIAEoDBIQCghsb2dfc2l6ZRgDIAEoBCJUCghMb2dQcm9vZhISCgpjaGVja3BvaW50GAEgASgJEhMKC2NvbnNpc3RlbmN5GAIgAygMEgwKBGxlYWYYAyABKAwSEQoJaW5jbHVzaW9uGAQgAygMInwKCFNuYXBzaG90EgwKBGhlYWQYASABKAkSIAoDbG9nGAIgASgLMhMubmVsZXVzLnYxLkxvZ1Byb29mEiMKBHJlZnMYAyADKAsyFS5uZWxldXMudjEuTm9kZVJldmVhbBIOCgZjb21taXQYBCABKAwSCwoDdGFnGAUgASgJIjAKB1JlY2VpcHQSEQoJbG9nX2luZGV4GAEgASgEEhIKCmNoZWNrcG9pbnQYAiABKAkiuwEKHlByb29mU2VydmljZUdldFNuYXBzaG90UmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRIMCgRoZWFkGAIgASgJEhgKEGtub3duX2NoZWNrcG9pbnQYAyABKAkSFwoKbWF4X2FnZV9tcxgEIAEoBEgAiAEBEgsKA3RhZxgFIAEoCRIZCgxtaW5fbG9nX3NpemUYBiABKARIAYgBAUINCgtfbWF4X2FnZV9tc0IPCg1fbWluX2xvZ19zaXplIkgKH1Byb29mU2VydmljZUdldFNuYXBzaG90UmVzcG9uc2USJQoIc25hcHNob3QYASABKAsyEy5uZWxldXMudjEuU25hcHNob3QiegogUHJvb2ZTZXJ2aWNlR2V0Q2hlY2twb2ludFJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSGAoQa25vd25fY2hlY2twb2ludBgCIAEoCRIZCgxtaW5fbG9nX3NpemUYAyABKARIAIgBAUIPCg1fbWluX2xvZ19zaXplIkUKIVByb29mU2VydmljZUdldENoZWNrcG9pbnRSZXNwb25zZRIgCgNsb2cYASABKAsyEy5uZWxldXMudjEuTG9nUHJvb2YijwEKIVByb29mU2VydmljZVByb3ZlSW5jbHVzaW9uUmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRISCgpsZWFmX2luZGV4GAIgASgEEhgKEGtub3duX2NoZWNrcG9pbnQYAyABKAkSGQoMbWluX2xvZ19zaXplGAQgASgESACIAQFCDwoNX21pbl9sb2dfc2l6ZSJnCiJQcm9vZlNlcnZpY2VQcm92ZUluY2x1c2lvblJlc3BvbnNlEiAKA2xvZxgBIAEoCzITLm5lbGV1cy52MS5Mb2dQcm9vZhIMCgRsZWFmGAIgASgMEhEKCWluY2x1c2lvbhgDIAMoDCKYAQojUHJvb2ZTZXJ2aWNlUHJvdmVDb25zaXN0ZW5jeVJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSEQoJZnJvbV9zaXplGAIgASgEEhQKB3RvX3NpemUYAyABKARIAIgBARIZCgxtaW5fbG9nX3NpemUYBCABKARIAYgBAUIKCghfdG9fc2l6ZUIPCg1fbWluX2xvZ19zaXplIlsKJFByb29mU2VydmljZVByb3ZlQ29uc2lzdGVuY3lSZXNwb25zZRISCgpjaGVja3BvaW50GAEgASgJEg8KB3RvX3NpemUYAiABKAQSDgoGaGFzaGVzGAMgAygMImoKGlByb29mU2VydmljZUdldFRpbGVSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEg0KBWxldmVsGAIgASgNEg0KBWluZGV4GAMgASgEEhIKBXdpZHRoGAQgASgNSACIAQFCCAoGX3dpZHRoIi0KG1Byb29mU2VydmljZUdldFRpbGVSZXNwb25zZRIOCgZoYXNoZXMYASABKAwipAEKIVByb29mU2VydmljZUxpc3RMb2dFbnRyaWVzUmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRINCgVzdGFydBgCIAEoBBIQCgNlbmQYAyABKARIAIgBARIYChBrbm93bl9jaGVja3BvaW50GAQgASgJEhkKDG1pbl9sb2dfc2l6ZRgFIAEoBEgBiAEBQgYKBF9lbmRCDwoNX21pbl9sb2dfc2l6ZSKCAQoiUHJvb2ZTZXJ2aWNlTGlzdExvZ0VudHJpZXNSZXNwb25zZRIgCgNsb2cYASABKAsyEy5uZWxldXMudjEuTG9nUHJvb2YSDQoFZmlyc3QYAiABKAQSDgoGbGVhdmVzGAMgAygMEgwKBGxlZnQYBCADKAwSDQoFcmlnaHQYBSADKAwifQodUHJvb2ZTZXJ2aWNlUHJvdmVTdGF0ZVJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSIwoCYXQYAiABKAsyFy5uZWxldXMudjEuUmVhZFNlbGVjdG9yEgsKA2tleRgDIAEoDBIYChBrbm93bl9jaGVja3BvaW50GAQgASgJIr4BCgpTdGF0ZVByb29mEgwKBHR5cGUYASABKAkSDAoEcm9vdBgCIAEoDBILCgNrZXkYAyABKAwSDwoHcHJlc2VudBgEIAEoCBISCgV2YWx1ZRgFIAEoDEgAiAEBEiQKBW5vZGVzGAYgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwSIgoFY2hhaW4YByABKAsyEy5uZWxldXMudjEuU25hcHNob3QSDgoGc3RhZ2VkGAggASgIQggKBl92YWx1ZSJGCh5Qcm9vZlNlcnZpY2VQcm92ZVN0YXRlUmVzcG9uc2USJAoFcHJvb2YYASABKAsyFS5uZWxldXMudjEuU3RhdGVQcm9vZiKWAQodUHJvb2ZTZXJ2aWNlUHJvdmVSYW5nZVJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSIwoCYXQYAiABKAsyFy5uZWxldXMudjEuUmVhZFNlbGVjdG9yEgwKBGZyb20YAyABKAwSDwoCdG8YBCABKAxIAIgBARIYChBrbm93bl9jaGVja3BvaW50GAUgASgJQgUKA190byKoAQoKUmFuZ2VQcm9vZhIMCgR0eXBlGAEgASgJEgwKBHJvb3QYAiABKAwSDAoEZnJvbRgDIAEoDBIPCgJ0bxgEIAEoDEgAiAEBEiQKBW5vZGVzGAUgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwSIgoFY2hhaW4YBiABKAsyEy5uZWxldXMudjEuU25hcHNob3QSDgoGc3RhZ2VkGAcgASgIQgUKA190byJGCh5Qcm9vZlNlcnZpY2VQcm92ZVJhbmdlUmVzcG9uc2USJAoFcHJvb2YYASABKAsyFS5uZWxldXMudjEuUmFuZ2VQcm9vZiKRAQodUHJvb2ZTZXJ2aWNlUHJvdmVDaHVua1JlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSEAoIbWFuaWZlc3QYAiABKAwSDQoFaW5kZXgYAyABKAQSIwoCYXQYBCABKAsyFy5uZWxldXMudjEuUmVhZFNlbGVjdG9yEhgKEGtub3duX2NoZWNrcG9pbnQYBSABKAkiVAoJQmxvYlNsaWNlEgwKBHNpemUYASABKAQSDQoFc3RhcnQYAiABKAQSCwoDZW5kGAMgASgEEg8KB3BhcmVudHMYBCABKAwSDAoEZGF0YRgFIAEoDCKMAgoKQ2h1bmtQcm9vZhIMCgR0eXBlGAEgASgJEhAKCG1hbmlmZXN0GAIgASgMEg0KBWluZGV4GAMgASgEEiQKBW5vZGVzGAQgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwSIwoFc2xpY2UYBSABKAsyFC5uZWxldXMudjEuQmxvYlNsaWNlEhMKC2xlZGdlcl9yb290GAYgASgMEisKDGxlZGdlcl9ub2RlcxgHIAMoCzIVLm5lbGV1cy52MS5Ob2RlUmV2ZWFsEg4KBmNvbW1pdBgIIAEoDBIiCgVjaGFpbhgJIAEoCzITLm5lbGV1cy52MS5TbmFwc2hvdBIOCgZzdGFnZWQYCiABKAgiRgoeUHJvb2ZTZXJ2aWNlUHJvdmVDaHVua1Jlc3BvbnNlEiQKBXByb29mGAEgASgLMhUubmVsZXVzLnYxLkNodW5rUHJvb2YihQEKIFByb29mU2VydmljZVByb3ZlTWFuaWZlc3RSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEhAKCG1hbmlmZXN0GAIgASgMEiMKAmF0GAMgASgLMhcubmVsZXVzLnYxLlJlYWRTZWxlY3RvchIYChBrbm93bl9jaGVja3BvaW50GAQgASgJIrUBCg1NYW5pZmVzdFByb29mEgwKBHR5cGUYASABKAkSEAoIbWFuaWZlc3QYAiABKAwSEwoLbGVkZ2VyX3Jvb3QYAyABKAwSKwoMbGVkZ2VyX25vZGVzGAQgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwSDgoGY29tbWl0GAUgASgMEiIKBWNoYWluGAYgASgLMhMubmVsZXVzLnYxLlNuYXBzaG90Eg4KBnN0YWdlZBgHIAEoCCJMCiFQcm9vZlNlcnZpY2VQcm92ZU1hbmlmZXN0UmVzcG9uc2USJwoFcHJvb2YYASABKAsyGC5uZWxldXMudjEuTWFuaWZlc3RQcm9vZiKQAQobUHJvb2ZTZXJ2aWNlUHJvdmVSZWZSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEgwKBGhlYWQYAiABKAkSCwoDdGFnGAMgASgJEhgKEGtub3duX2NoZWNrcG9pbnQYBCABKAkSGQoMbWluX2xvZ19zaXplGAUgASgESACIAQFCDwoNX21pbl9sb2dfc2l6ZSJNCghSZWZQcm9vZhIMCgR0eXBlGAEgASgJEg8KB3ByZXNlbnQYAiABKAgSIgoFY2hhaW4YAyABKAsyEy5uZWxldXMudjEuU25hcHNob3QiQgocUHJvb2ZTZXJ2aWNlUHJvdmVSZWZSZXNwb25zZRIiCgVwcm9vZhgBIAEoCzITLm5lbGV1cy52MS5SZWZQcm9vZjLjCQoMUHJvb2ZTZXJ2aWNlEmoKC0dldFNuYXBzaG90EikubmVsZXVzLnYxLlByb29mU2VydmljZUdldFNuYXBzaG90UmVxdWVzdBoqLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VHZXRTbmFwc2hvdFJlc3BvbnNlIgSovBgCEnMKDUdldENoZWNrcG9pbnQSKy5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlR2V0Q2hlY2twb2ludFJlcXVlc3QaLC5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlR2V0Q2hlY2twb2ludFJlc3BvbnNlIgeQAgGovBgCEnYKDlByb3ZlSW5jbHVzaW9uEiwubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlSW5jbHVzaW9uUmVxdWVzdBotLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VQcm92ZUluY2x1c2lvblJlc3BvbnNlIgeQAgGovBgCEnwKEFByb3ZlQ29uc2lzdGVuY3kSLi5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlUHJvdmVDb25zaXN0ZW5jeVJlcXVlc3QaLy5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlUHJvdmVDb25zaXN0ZW5jeVJlc3BvbnNlIgeQAgGovBgCEmEKB0dldFRpbGUSJS5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlR2V0VGlsZVJlcXVlc3QaJi5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlR2V0VGlsZVJlc3BvbnNlIgeQAgGovBgCEngKDkxpc3RMb2dFbnRyaWVzEiwubmVsZXVzLnYxLlByb29mU2VydmljZUxpc3RMb2dFbnRyaWVzUmVxdWVzdBotLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VMaXN0TG9nRW50cmllc1Jlc3BvbnNlIgeQAgGovBgCMAESagoKUHJvdmVTdGF0ZRIoLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VQcm92ZVN0YXRlUmVxdWVzdBopLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VQcm92ZVN0YXRlUmVzcG9uc2UiB5ACAai8GAISbAoKUHJvdmVSYW5nZRIoLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VQcm92ZVJhbmdlUmVxdWVzdBopLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VQcm92ZVJhbmdlUmVzcG9uc2UiB5ACAai8GAIwARJzCg1Qcm92ZU1hbmlmZXN0EisubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlTWFuaWZlc3RSZXF1ZXN0GiwubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlTWFuaWZlc3RSZXNwb25zZSIHkAIBqLwYAhJkCghQcm92ZVJlZhImLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VQcm92ZVJlZlJlcXVlc3QaJy5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlUHJvdmVSZWZSZXNwb25zZSIHkAIBqLwYAhJqCgpQcm92ZUNodW5rEigubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlQ2h1bmtSZXF1ZXN0GikubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlQ2h1bmtSZXNwb25zZSIHkAIBqLwYAkIzCg1kZXYubmVsZXVzLnYxUAFaIG5lbGV1cy5kZXYvZ28vbmVsZXVzL3YxO25lbGV1c3YxYgZwcm90bzM", [file_neleus_v1_options]);
 
 /**
  * One partly shown node of an ordered map (FORMATS section 4). A witness is a list of these in the order in which the
@@ -1230,6 +1230,237 @@ export const ProofServiceProveChunkResponseSchema: GenMessage<ProofServiceProveC
   messageDesc(file_neleus_v1_proof, 27);
 
 /**
+ * Asks for a proof of one manifest.
+ *
+ * @generated from message neleus.v1.ProofServiceProveManifestRequest
+ */
+export type ProofServiceProveManifestRequest = Message<"neleus.v1.ProofServiceProveManifestRequest"> & {
+  /**
+   * Name of the database; empty means "default".
+   *
+   * @generated from field: string database = 1;
+   */
+  database: string;
+
+  /**
+   * Hash of the manifest, 32 bytes.
+   *
+   * @generated from field: bytes manifest = 2;
+   */
+  manifest: Uint8Array;
+
+  /**
+   * Where it is to be found in the ledger: staged, head, tag or commit.
+   *
+   * @generated from field: neleus.v1.ReadSelector at = 3;
+   */
+  at?: ReadSelector | undefined;
+
+  /**
+   * The last checkpoint that the caller has seen, as text; empty where it has seen none.
+   *
+   * @generated from field: string known_checkpoint = 4;
+   */
+  knownCheckpoint: string;
+};
+
+/**
+ * Describes the message neleus.v1.ProofServiceProveManifestRequest.
+ * Use `create(ProofServiceProveManifestRequestSchema)` to create a new message.
+ */
+export const ProofServiceProveManifestRequestSchema: GenMessage<ProofServiceProveManifestRequest> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_proof, 28);
+
+/**
+ * A self-contained proof of one manifest.
+ *
+ * @generated from message neleus.v1.ManifestProof
+ */
+export type ManifestProof = Message<"neleus.v1.ManifestProof"> & {
+  /**
+   * Always "neleus.manifest-proof.v1".
+   *
+   * @generated from field: string type = 1;
+   */
+  type: string;
+
+  /**
+   * DAG-CBOR of the manifest, as received.
+   *
+   * @generated from field: bytes manifest = 2;
+   */
+  manifest: Uint8Array;
+
+  /**
+   * Root of the ledger that holds it, 32 bytes.
+   *
+   * @generated from field: bytes ledger_root = 3;
+   */
+  ledgerRoot: Uint8Array;
+
+  /**
+   * Witness over that ledger (kind 3) for the manifest's key; of a run, for the first of its two.
+   *
+   * @generated from field: repeated neleus.v1.NodeReveal ledger_nodes = 4;
+   */
+  ledgerNodes: NodeReveal[];
+
+  /**
+   * DAG-CBOR of the commit that holds the ledger root, where a commit was asked for by its hash.
+   *
+   * @generated from field: bytes commit = 5;
+   */
+  commit: Uint8Array;
+
+  /**
+   * Above the ledger root, where a head or tag was asked for.
+   *
+   * @generated from field: neleus.v1.Snapshot chain = 6;
+   */
+  chain?: Snapshot | undefined;
+
+  /**
+   * True where the ledger is the head's staged one, false where it is its commit's. Only with a chain.
+   *
+   * @generated from field: bool staged = 7;
+   */
+  staged: boolean;
+};
+
+/**
+ * Describes the message neleus.v1.ManifestProof.
+ * Use `create(ManifestProofSchema)` to create a new message.
+ */
+export const ManifestProofSchema: GenMessage<ManifestProof> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_proof, 29);
+
+/**
+ * A proof of one manifest.
+ *
+ * @generated from message neleus.v1.ProofServiceProveManifestResponse
+ */
+export type ProofServiceProveManifestResponse = Message<"neleus.v1.ProofServiceProveManifestResponse"> & {
+  /**
+   * The proof.
+   *
+   * @generated from field: neleus.v1.ManifestProof proof = 1;
+   */
+  proof?: ManifestProof | undefined;
+};
+
+/**
+ * Describes the message neleus.v1.ProofServiceProveManifestResponse.
+ * Use `create(ProofServiceProveManifestResponseSchema)` to create a new message.
+ */
+export const ProofServiceProveManifestResponseSchema: GenMessage<ProofServiceProveManifestResponse> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_proof, 30);
+
+/**
+ * Asks what the refs say of a name.
+ *
+ * @generated from message neleus.v1.ProofServiceProveRefRequest
+ */
+export type ProofServiceProveRefRequest = Message<"neleus.v1.ProofServiceProveRefRequest"> & {
+  /**
+   * Name of the database; empty means "default".
+   *
+   * @generated from field: string database = 1;
+   */
+  database: string;
+
+  /**
+   * Name of the head; empty where a tag is named.
+   *
+   * @generated from field: string head = 2;
+   */
+  head: string;
+
+  /**
+   * Name of the tag; empty where a head is named.
+   *
+   * @generated from field: string tag = 3;
+   */
+  tag: string;
+
+  /**
+   * The last checkpoint that the caller has seen, as text; empty where it has seen none.
+   *
+   * @generated from field: string known_checkpoint = 4;
+   */
+  knownCheckpoint: string;
+
+  /**
+   * Leaves that the log must have at least: see ReadSelector. Absent: any number.
+   *
+   * @generated from field: optional uint64 min_log_size = 5;
+   */
+  minLogSize?: bigint | undefined;
+};
+
+/**
+ * Describes the message neleus.v1.ProofServiceProveRefRequest.
+ * Use `create(ProofServiceProveRefRequestSchema)` to create a new message.
+ */
+export const ProofServiceProveRefRequestSchema: GenMessage<ProofServiceProveRefRequest> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_proof, 31);
+
+/**
+ * A self-contained proof of what the refs say of a name.
+ *
+ * @generated from message neleus.v1.RefProof
+ */
+export type RefProof = Message<"neleus.v1.RefProof"> & {
+  /**
+   * Always "neleus.ref-proof.v1".
+   *
+   * @generated from field: string type = 1;
+   */
+  type: string;
+
+  /**
+   * True where there is a head or tag of that name. The witness decides; a proof that disagrees with it is refused.
+   *
+   * @generated from field: bool present = 2;
+   */
+  present: boolean;
+
+  /**
+   * From the checkpoint down to the refs, and the commit where there is one.
+   *
+   * @generated from field: neleus.v1.Snapshot chain = 3;
+   */
+  chain?: Snapshot | undefined;
+};
+
+/**
+ * Describes the message neleus.v1.RefProof.
+ * Use `create(RefProofSchema)` to create a new message.
+ */
+export const RefProofSchema: GenMessage<RefProof> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_proof, 32);
+
+/**
+ * A proof of what the refs say of a name.
+ *
+ * @generated from message neleus.v1.ProofServiceProveRefResponse
+ */
+export type ProofServiceProveRefResponse = Message<"neleus.v1.ProofServiceProveRefResponse"> & {
+  /**
+   * The proof.
+   *
+   * @generated from field: neleus.v1.RefProof proof = 1;
+   */
+  proof?: RefProof | undefined;
+};
+
+/**
+ * Describes the message neleus.v1.ProofServiceProveRefResponse.
+ * Use `create(ProofServiceProveRefResponseSchema)` to create a new message.
+ */
+export const ProofServiceProveRefResponseSchema: GenMessage<ProofServiceProveRefResponse> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_proof, 33);
+
+/**
  * Serves proofs on their own. Reads elsewhere carry their proofs with the data.
  *
  * @generated from service neleus.v1.ProofService
@@ -1334,6 +1565,31 @@ export const ProofService: GenService<{
     methodKind: "server_streaming";
     input: typeof ProofServiceProveRangeRequestSchema;
     output: typeof ProofServiceProveRangeResponseSchema;
+  },
+  /**
+   * A self-contained proof that a manifest of any kind is in the ledger of a head, tag or commit.
+   *
+   * NOT_FOUND: no such database, head, tag, commit or manifest, or it is not in the ledger named.
+   *
+   * @generated from rpc neleus.v1.ProofService.ProveManifest
+   */
+  proveManifest: {
+    methodKind: "unary";
+    input: typeof ProofServiceProveManifestRequestSchema;
+    output: typeof ProofServiceProveManifestResponseSchema;
+  },
+  /**
+   * A self-contained proof of what the refs say of a head or tag: the commit that it is at, or that there is none of that
+   * name, which is an answer and not an error.
+   *
+   * NOT_FOUND: no such database. INVALID_ARGUMENT: the known checkpoint does not parse.
+   *
+   * @generated from rpc neleus.v1.ProofService.ProveRef
+   */
+  proveRef: {
+    methodKind: "unary";
+    input: typeof ProofServiceProveRefRequestSchema;
+    output: typeof ProofServiceProveRefResponseSchema;
   },
   /**
    * A self-contained proof that a chunk stands at an index of a document's chunk list, that its bytes are that slice

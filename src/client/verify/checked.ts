@@ -53,15 +53,23 @@ export interface CheckedChain {
  * @throws Unsupported - a version that this program does not know
  */
 export function checkedChain(snapshot: Snapshot): CheckedChain {
+  const { roots, ...chain } = checkedRef(snapshot);
+  if (roots === undefined) throw new VerificationFailed(`the proof is of ${chain.name}, which does not exist`);
+  return { ...chain, ...roots };
+}
+
+/** The same of a name that there may be nothing of. */
+export function checkedRef(
+  snapshot: Snapshot,
+): Pick<CheckedChain, "log" | "name" | "shown"> & Pick<NamedRoots, "roots"> {
   const proof = receivedPart(snapshot.log, "log proof");
   const claimed = verifying("the checkpoint", () => parseCheckpointUnverified(proof.checkpoint));
   const { timeMs, refsRoot } = openNewestLeaf(claimed, proof);
   const { name, roots } = snapshot.tag === "" ? headRoots(refsRoot, snapshot) : tagRoots(refsRoot, snapshot);
-  if (roots === undefined) throw new VerificationFailed(`the proof is of ${name}, which does not exist`);
   return {
     log: { proof, claimed, timeMs },
     name,
-    ...roots,
+    roots,
     shown: [
       `The refs of the log's newest leaf, written ${shownTime(timeMs)} by the server's clock, have this for ${name}.`,
       `That leaf is the last of ${claimed.size} in the log ${claimed.origin}, whose root the checkpoint states.`,

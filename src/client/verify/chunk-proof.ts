@@ -5,14 +5,15 @@ import { equalBytes, toHex } from "../../core/bytes.js";
 import { VerificationFailed } from "../../core/errors.js";
 import { MAX_BLOB_BYTES } from "../../core/limits.js";
 import { get, MapKind } from "../../core/map/index.js";
-import { chunkCell, chunkKey, ledgerCell, ledgerKeysOf, type ChunkCell } from "../../core/object/index.js";
+import { chunkCell, chunkKey, type ChunkCell } from "../../core/object/index.js";
 import type { BlobSlice, ChunkProof } from "../../../gen/neleus/v1/proof_pb.js";
 import { requireChunkPlace } from "../chunk-place.js";
-import { isDocument, receivedCommit, receivedManifest } from "../object.js";
-import { receivedHash, receivedInteger, verifying, verifyNodes, wrongHash } from "../received.js";
+import { isDocument, receivedManifest } from "../object.js";
+import { receivedInteger, verifying, verifyNodes, wrongHash } from "../received.js";
 import type { DocumentRecord } from "../records.js";
-import type { CheckedProof, Hold } from "./checked.js";
-import { NOTHING_ABOVE, requireType, rootChain, type Above } from "./state-proof.js";
+import type { CheckedProof } from "./checked.js";
+import { checkLedgerPart } from "./ledger-part.js";
+import { NOTHING_ABOVE, requireType, type Above } from "./state-proof.js";
 
 export const CHUNK_PROOF_TYPE = "neleus.chunk-proof.v1";
 
@@ -21,7 +22,6 @@ const OPEN_MANIFEST =
   "That the manifest in the proof, with its source and blob, is the right one: the root given is of the chunk list, which any manifest can name.";
 const OPEN_LEDGER =
   "That the ledger in the proof is one to rely on: the root given is below it, so it says nothing of where the document was recorded.";
-const OPEN_COMMIT = "That the commit in the proof is one to rely on: the root given is that of its ledger.";
 
 /**
  * @throws VerificationFailed, IncompleteProof - a part is wrong or missing
@@ -101,43 +101,10 @@ function chunkBytes(
   return bytes;
 }
 
-/** From the manifest up: the ledger that holds it, and what holds that. */
+/** From the manifest up, where a ledger is named. */
 function ledgerPart(proof: ChunkProof, document: DocumentRecord): Above {
-  const hasCommit = proof.commit.length > 0;
-  if (proof.ledgerRoot.length === 0) {
-    const hasMore = proof.ledgerNodes.length > 0 || hasCommit || proof.chain !== undefined || proof.staged;
-    if (hasMore) throw new VerificationFailed("the proof names no ledger, and holds parts that belong to one");
-    return NOTHING_ABOVE;
-  }
-  const root = receivedHash(proof.ledgerRoot, "the ledger root");
-  requireInLedger(root, proof, document);
-  const shown = [`The ledger ${toHex(root)} holds that document.`];
-  const holds: Hold[] = [{ what: "ledger root", digest: root, leavesOpen: hasCommit ? [OPEN_COMMIT] : [] }];
-  if (proof.chain !== undefined) {
-    if (hasCommit) throw new VerificationFailed("the proof holds a commit beside its chain");
-    const above = rootChain(proof, { what: "ledger", root, of: ({ ledgerRoot }) => ledgerRoot });
-    return { shown: [...shown, ...above.shown], holds: [...holds, ...above.holds], log: above.log };
-  }
-  if (proof.staged) throw new VerificationFailed("the proof says that its ledger is staged, and names no head");
-  if (!hasCommit) return { shown, holds, log: undefined };
-  const commit = receivedCommit(proof.commit);
-  if (!equalBytes(commit.ledgerRoot, root)) throw new VerificationFailed("the commit in the proof has another ledger");
-  return {
-    shown: [...shown, `That ledger is the one of commit ${toHex(commit.hash)}.`],
-    holds: [...holds, { what: "commit hash", digest: commit.hash, leavesOpen: [] }],
-    log: undefined,
-  };
-}
-
-function requireInLedger(root: Uint8Array, proof: ChunkProof, document: DocumentRecord): void {
-  const [key] = ledgerKeysOf(document.object, document.hash);
-  const map = { kind: MapKind.ledger, root };
-  const bytes = key === undefined ? undefined : verifyNodes(get(map, key), proof.ledgerNodes);
-  if (bytes === undefined) throw new VerificationFailed("the ledger in the proof does not hold the document");
-  const { size } = verifying("the cell of the document", () => ledgerCell.decode(bytes));
-  if (size !== document.bytes.length) {
-    throw new VerificationFailed(
-      `the ledger says that the manifest has ${size} bytes; it has ${document.bytes.length}`,
-    );
-  }
+  if (proof.ledgerRoot.length > 0) return checkLedgerPart(proof, document);
+  const hasMore = proof.ledgerNodes.length > 0 || proof.commit.length > 0 || proof.chain !== undefined || proof.staged;
+  if (hasMore) throw new VerificationFailed("the proof names no ledger, and holds parts that belong to one");
+  return NOTHING_ABOVE;
 }

@@ -5,10 +5,14 @@ import { IncompleteProof, InvalidArgument, NeleusError, Unsupported, Verificatio
 import { parseCheckpointUnverified, verifyConsistency, type Checkpoint } from "../../core/log/index.js";
 import {
   ChunkProofSchema,
+  ManifestProofSchema,
   RangeProofSchema,
+  RefProofSchema,
   StateProofSchema,
   type ChunkProof,
+  type ManifestProof,
   type RangeProof,
+  type RefProof,
   type StateProof,
 } from "../../../gen/neleus/v1/proof_pb.js";
 import { checkArgument, hashBytes } from "../argument.js";
@@ -16,12 +20,14 @@ import { forked } from "../trust/frontier.js";
 import { LogKey } from "../trust/index.js";
 import type { CheckedLog, CheckedProof, Hold } from "./checked.js";
 import { CHUNK_PROOF_TYPE, checkChunkProof } from "./chunk-proof.js";
+import { checkManifestProof, MANIFEST_PROOF_TYPE } from "./manifest-proof.js";
 import { checkRangeProof, RANGE_PROOF_TYPE } from "./range-proof.js";
+import { checkRefProof, REF_PROOF_TYPE } from "./ref-proof.js";
 import type { Anchors, ProofReport } from "./report.js";
 import { checkStateProof, STATE_PROOF_TYPE } from "./state-proof.js";
 
 /** Any proof that stands on its own. */
-export type Proof = StateProof | RangeProof | ChunkProof;
+export type Proof = StateProof | RangeProof | ChunkProof | ManifestProof | RefProof;
 
 /**
  * A proof from its canonical protobuf JSON, as `neleus proof` prints it.
@@ -34,6 +40,8 @@ export function parseProof(json: string): Proof {
   if (type === STATE_PROOF_TYPE) return readForm(() => fromJson(StateProofSchema, value));
   if (type === RANGE_PROOF_TYPE) return readForm(() => fromJson(RangeProofSchema, value));
   if (type === CHUNK_PROOF_TYPE) return readForm(() => fromJson(ChunkProofSchema, value));
+  if (type === MANIFEST_PROOF_TYPE) return readForm(() => fromJson(ManifestProofSchema, value));
+  if (type === REF_PROOF_TYPE) return readForm(() => fromJson(RefProofSchema, value));
   if (typeof type !== "string") throw new VerificationFailed("this is no proof: it has no type");
   throw new Unsupported(`a proof of type ${JSON.stringify(type.slice(0, 64))} is not known to this program`);
 }
@@ -77,6 +85,10 @@ export function checkProof(proof: Proof): CheckedProof {
       return checkRangeProof(proof);
     case "neleus.v1.ChunkProof":
       return checkChunkProof(proof);
+    case "neleus.v1.ManifestProof":
+      return checkManifestProof(proof);
+    case "neleus.v1.RefProof":
+      return checkRefProof(proof);
   }
 }
 

@@ -2,7 +2,8 @@
 //
 // A proof that is wrong or does not show what it says is no report but an error: VerificationFailed, IncompleteProof.
 import type { BlobHash, ManifestHash } from "../../core/hashes.js";
-import type { HashArgument } from "../records.js";
+import type { ManifestKind } from "../../core/object/index.js";
+import type { CommitRecord, HashArgument } from "../records.js";
 
 /** What the caller trusts already, to hold a proof against. Any of them, or none. */
 export interface Anchors {
@@ -18,7 +19,7 @@ export interface Anchors {
 }
 
 /** What a proof is about, for programs. */
-export type ProofClaim = StateClaim | RangeClaim | ChunkClaim;
+export type ProofClaim = StateClaim | RangeClaim | ChunkClaim | ManifestClaim | RefClaim;
 
 /** A key and what the map holds under it. */
 export interface KeyClaim {
@@ -57,6 +58,24 @@ export interface ChunkClaim {
   readonly offset: number;
   /** The chunk's bytes, where the proof holds them. */
   readonly bytes: Uint8Array | undefined;
+}
+
+/** That a ledger holds a manifest. */
+export interface ManifestClaim {
+  readonly kind: "manifest";
+  readonly manifest: ManifestHash;
+  readonly manifestKind: ManifestKind;
+  /** Its exact bytes. */
+  readonly bytes: Uint8Array;
+}
+
+/** What the refs have under a name. */
+export interface RefClaim {
+  readonly kind: "ref";
+  readonly ref: { readonly kind: "head" | "tag"; readonly name: string };
+  readonly isPresent: boolean;
+  /** Undefined where there is no such head or tag, and of a head without a commit. */
+  readonly commit: CommitRecord | undefined;
 }
 
 export interface ProofReport {

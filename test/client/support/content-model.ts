@@ -1,7 +1,7 @@
 // The content of a database as it was written, by the roots that it was given: decides whether a claim is true, without
 // any tree or proof.
 import assert from "node:assert/strict";
-import type { ChunkProof, RangeProof, StateProof } from "#gen/neleus/v1/proof_pb.js";
+import type { ChunkProof, ManifestProof, RangeProof, StateProof } from "#gen/neleus/v1/proof_pb.js";
 import type { ChunkClaim, Proof, ProofClaim, RangeClaim, StateClaim } from "#src/client/verify/index.js";
 import { hashBlob } from "#src/core/blob/index.js";
 import { toHex } from "#src/core/bytes.js";
@@ -11,6 +11,7 @@ export class ContentModel {
   readonly #states = new Map<string, readonly (readonly [string, string])[]>();
   readonly #documents = new Map<string, { readonly bytes: Uint8Array; readonly chunkBytes: number }>();
   readonly #ledgers = new Map<string, ReadonlySet<string>>();
+  readonly #heads = new Map<string, string>();
 
   addState(root: Uint8Array, content: Iterable<readonly [string, string]>): void {
     this.#states.set(toHex(root), [...content]);
@@ -24,9 +25,27 @@ export class ContentModel {
     this.#ledgers.set(toHex(root), new Set(manifests.map(toHex)));
   }
 
+  /** The commit that a head is at. Of other names there is none. */
+  addHead(name: string, commit: Uint8Array): void {
+    this.#heads.set(name, toHex(commit));
+  }
+
   requireTrue(proof: Proof, claim: ProofClaim, label: string): void {
-    if (claim.kind === "chunk") this.#requireChunk(proof as ChunkProof, claim, label);
-    else this.#requireKeys((proof as StateProof | RangeProof).root, claim, label);
+    switch (claim.kind) {
+      case "chunk":
+        this.#requireChunk(proof as ChunkProof, claim, label);
+        return;
+      case "manifest":
+        assert.ok(this.#ledgers.get(toHex((proof as ManifestProof).ledgerRoot))?.has(toHex(claim.manifest)), label);
+        return;
+      case "ref":
+        assert.equal(claim.commit && toHex(claim.commit.hash), this.#heads.get(claim.ref.name), label);
+        assert.deepEqual([claim.ref.kind, claim.isPresent], ["head", this.#heads.has(claim.ref.name)], label);
+        return;
+      case "state":
+      case "range":
+        this.#requireKeys((proof as StateProof | RangeProof).root, claim, label);
+    }
   }
 
   #requireKeys(root: Uint8Array, claim: StateClaim | RangeClaim, label: string): void {

@@ -265,6 +265,25 @@ export function defineAnswerTrials(thoroughness: Thoroughness): void {
       harmless: /^0\.proof\.slice$/,
     }));
 
+    trial("a proof of a manifest", () => ({
+      run: async (db) => {
+        const proof = await db.proofs.manifest(document, { staged: "main" });
+        return [proof.ledgerRoot, proof.manifest];
+      },
+      isStateless: false,
+      harmless: NOTHING,
+    }));
+    for (const of of [{ head: "main" }, { tag: "v1" }, { head: "nobody" }]) {
+      trial(`a proof of ${JSON.stringify(of)}`, () => ({
+        run: async (db) => {
+          const { present, chain } = await db.proofs.ref(of);
+          return [present, chain?.commit];
+        },
+        isStateless: false,
+        harmless: NOTHING,
+      }));
+    }
+
     const receipt = ({ checkpoint }: Receipt): unknown => [checkpoint.size, checkpoint.root];
     /** The number of the leaf is the server's word, and a receipt's checkpoint is owed its proof: tried by itself. */
     const WORD = /^0\.receipt\.logIndex$/;
@@ -311,7 +330,7 @@ export function defineAnswerTrials(thoroughness: Thoroughness): void {
     trial("that a commit's ledger holds a document", () => ({
       run: making,
       isStateless: false,
-      harmless: /^0\.proof\.slice$/,
+      harmless: NOTHING,
       call: 4,
     }));
     trial("a head that is made", () => ({
