@@ -12,8 +12,8 @@ export async function writeEvidence(error: unknown, nowMs: number): Promise<stri
   if (!(error instanceof Forked || error instanceof RolledBack) || error.evidence === undefined) return undefined;
   const { code, message, facts, evidence } = error;
   const name = `${new Date(nowMs).toISOString().replaceAll(":", "")}-${code.toLowerCase()}.json`;
-  const path = join(dirname(defaultTrustFile()), "evidence", name);
   try {
+    const path = join(dirname(defaultTrustFile()), "evidence", name);
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     await writeFile(path, `${JSON.stringify({ code, message, facts, evidence }, undefined, 2)}\n`, { flag: "wx" });
     return path;

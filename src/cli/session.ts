@@ -88,12 +88,24 @@ export class Session {
     this.#client = undefined;
   }
 
+  /** What is remembered from run to run; undefined where there is no place for it, which is told. */
+  #trustStore(): TrustStore | undefined {
+    const tell = (error: Unavailable): void => this.output.notice(`neleus: ${error.message}; ${error.hint}`);
+    try {
+      return forgiving(fileTrustStore(), tell);
+    } catch (error) {
+      if (!(error instanceof Unavailable)) throw error;
+      tell(error);
+      return undefined;
+    }
+  }
+
   async #open(): Promise<Database> {
     const { globals } = this;
     const common = {
       ...(globals.database === undefined ? {} : { database: globals.database }),
       ...(globals.key === undefined ? {} : { verifierKey: globals.key }),
-      trustStore: forgiving(fileTrustStore(), (error) => this.output.notice(`neleus: ${error.message}; ${error.hint}`)),
+      trustStore: this.#trustStore(),
     };
     if (globals.server === undefined) {
       const { open } = await import("../client/embedded/index.js");

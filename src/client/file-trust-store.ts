@@ -16,13 +16,25 @@ const LOCK_WAIT_MS = 15_000;
 /** Largest trust file that is read: some ten thousand databases. */
 const MAX_FILE_BYTES = 16 * 1024 * 1024;
 
-/** `$NELEUS_TRUST_FILE`, else `trust.json` in the user's configuration folder for neleus. */
-export function defaultTrustFile(environment: NodeJS.ProcessEnv = process.env): string {
+/**
+ * `$NELEUS_TRUST_FILE`, else `trust.json` in the user's configuration folder for neleus.
+ * @throws Unavailable - the user has no home directory to look in, as in some containers
+ */
+export function defaultTrustFile(environment: NodeJS.ProcessEnv = process.env, home: () => string = homedir): string {
   const { NELEUS_TRUST_FILE: named, XDG_CONFIG_HOME: xdg, APPDATA: roaming } = environment;
   if (named !== undefined && named !== "") return named;
   if (platform() === "win32" && roaming !== undefined) return join(roaming, "neleus", "trust.json");
-  if (platform() === "darwin") return join(homedir(), "Library", "Application Support", "neleus", "trust.json");
-  return join(xdg === undefined || xdg === "" ? join(homedir(), ".config") : xdg, "neleus", "trust.json");
+  if (platform() === "darwin") return join(homeFolder(home), "Library", "Application Support", "neleus", "trust.json");
+  return join(xdg === undefined || xdg === "" ? join(homeFolder(home), ".config") : xdg, "neleus", "trust.json");
+}
+
+function homeFolder(home: () => string): string {
+  try {
+    return home();
+  } catch (cause) {
+    const hint = "set NELEUS_TRUST_FILE to a file that you may write";
+    throw new Unavailable("there is no home directory to keep the trust file in", { hint }, { cause });
+  }
 }
 
 /** A trust store in a file, which is made with the first record. */

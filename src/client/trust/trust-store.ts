@@ -20,7 +20,7 @@ export interface TrustStore {
   load(place: TrustPlace): Promise<TrustRecord | undefined>;
   /**
    * Replaces a record by what `change` makes of it (undefined: there is none, or it is to go), with nobody else at it in
-   * between, and durably.
+   * between, whole or not at all. A power cut may take the last change with it.
    */
   update(place: TrustPlace, change: (present: TrustRecord | undefined) => TrustRecord | undefined): Promise<void>;
   list(): Promise<readonly { readonly place: TrustPlace; readonly record: TrustRecord }[]>;

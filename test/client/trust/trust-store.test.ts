@@ -12,7 +12,15 @@ import type { Database } from "#src/client/contract.js";
 import { inProcessTransport } from "#src/client/embedded/index.js";
 import { fileTrustStore, defaultTrustFile } from "#src/client/file-trust-store.js";
 import type { Transport } from "#src/client/transport.js";
-import { Corrupt, Forked, InvalidArgument, NeleusError, RolledBack, VerificationFailed } from "#src/core/errors.js";
+import {
+  Corrupt,
+  Forked,
+  InvalidArgument,
+  NeleusError,
+  RolledBack,
+  Unavailable,
+  VerificationFailed,
+} from "#src/core/errors.js";
 import { parseCheckpointUnverified } from "#src/core/log/index.js";
 import type { Database as Engine } from "#src/database/index.js";
 import { createServices } from "#src/service/index.js";
@@ -205,6 +213,11 @@ test("the file is where the user says, or in the folder for configuration", () =
   assert.equal(defaultTrustFile({ NELEUS_TRUST_FILE: "/x/t.json" }), "/x/t.json");
   if (process.platform === "linux") {
     assert.equal(defaultTrustFile({ XDG_CONFIG_HOME: "/c" }), "/c/neleus/trust.json");
+    const homeless = (): string => {
+      throw new Error("no such user");
+    };
+    assert.throws(() => defaultTrustFile({}, homeless), Unavailable);
+    assert.equal(defaultTrustFile({ XDG_CONFIG_HOME: "/c" }, homeless), "/c/neleus/trust.json");
     assert.match(defaultTrustFile({}), /\/\.config\/neleus\/trust\.json$/);
   }
 });
