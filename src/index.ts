@@ -26,6 +26,7 @@ export {
   NewEpoch,
   NotAnchored,
   NotFound,
+  PermissionDenied,
   Pruned,
   RolledBack,
   Unavailable,

@@ -106,6 +106,13 @@ export class AlreadyExists extends NeleusError {
   }
 }
 
+/** The caller may not do this, or nobody may as things stand: the hint says what would have to change. */
+export class PermissionDenied extends NeleusError {
+  constructor(message: string, details: ErrorDetails = {}, options?: ErrorOptions) {
+    super("PERMISSION_DENIED", message, details, options);
+  }
+}
+
 /** The server cannot be reached or is going away: retry. */
 export class Unavailable extends NeleusError {
   constructor(message: string, details: ErrorDetails = {}, options?: ErrorOptions) {
