@@ -93,6 +93,10 @@ export const DEFAULT_PAGE_ENTRIES = 1_000;
 export const MAX_HEADS = 4_096;
 /** Tags of one database. They are listed in a stream, so this only bounds the refs. */
 export const MAX_TAGS = 65_536;
+/** Most keys that may move one head. */
+export const MAX_KEYS_OF_HEAD = 64;
+/** Most keys that may move heads, of all heads of a database together: those below a name travel in one proof. */
+export const MAX_HEAD_KEYS = 4_096;
 /** Where there are more names than this, a wrong one is told without a guess at what was meant. */
 export const MAX_NAMES_COMPARED = 4_096;
 /** How long a read waits for a log that is shorter than the caller has seen it. Then ROLLED_BACK. */

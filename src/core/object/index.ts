@@ -23,6 +23,7 @@ export type {
 } from "./document.js";
 export { addSignature, splitSignatures } from "./envelope.js";
 export type { SplitObject } from "./envelope.js";
+export { MOVE_PERMISSION, headKeysIn, headKeysRange } from "./head-keys.js";
 export {
   LOG_KEYS_KEY,
   chunkKey,

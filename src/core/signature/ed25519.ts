@@ -60,6 +60,14 @@ export function signatureFault(signed: SignedMessage): SignatureFault | undefine
   return computed.isSmallOrder() ? "R is of small order" : undefined;
 }
 
+/** What is wrong with a public key whatever it signs; undefined where nothing is. Never throws. */
+export function publicKeyFault(publicKey: Uint8Array): SignatureFault | undefined {
+  if (publicKey.length !== 32) return "key is not 32 bytes";
+  const key = canonicalPoint(publicKey);
+  if (key === undefined) return "key is not a canonical point";
+  return key.isSmallOrder() ? "key is of small order" : undefined;
+}
+
 /** True where the signature is valid by the rule above. */
 export function isValidSignature(signed: SignedMessage): boolean {
   return signatureFault(signed) === undefined;

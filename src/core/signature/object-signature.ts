@@ -31,19 +31,34 @@ export function signaturePayload(tag: SignableTag, object: Uint8Array): Uint8Arr
   return payloadOf(tag, splitSignatures(object).unsigned);
 }
 
+/** A signature that was made over `signaturePayload`, here or elsewhere. */
+export interface MadeSignature {
+  /** 32 bytes. */
+  readonly publicKey: Uint8Array;
+  /** 64 bytes: R ‖ S. */
+  readonly signature: Uint8Array;
+}
+
 /**
  * The bytes of an object with one more signature; one by the same key is replaced. The hash of the object changes.
  * @throws Malformed - not a canonical map, or signatures that break a rule
- * @throws InvalidArgument - more than 16 signatures; or the signer made an invalid one, which is not let out
+ * @throws InvalidArgument - more than 16 signatures; or this one is not valid, and is not let out
+ */
+export function attachSignature(tag: SignableTag, object: Uint8Array, made: MadeSignature): Uint8Array {
+  const split = splitSignatures(object);
+  const { publicKey, signature } = made;
+  const fault = signatureFault({ publicKey, message: payloadOf(tag, split.unsigned), signature });
+  if (fault !== undefined) throw new InvalidArgument(`the signer made no valid signature: ${fault}`);
+  return addSignature(split, { alg: "ed25519", key: publicKey, value: signature });
+}
+
+/**
+ * The same with a signer at hand.
+ * @throws Malformed, InvalidArgument - as `attachSignature`
  */
 export function signObject(tag: SignableTag, object: Uint8Array, signer: Signer): Uint8Array {
-  const split = splitSignatures(object);
-  const message = payloadOf(tag, split.unsigned);
-  const { publicKey } = signer;
-  const value = signer.sign(message);
-  const fault = signatureFault({ publicKey, message, signature: value });
-  if (fault !== undefined) throw new InvalidArgument(`the signer made no valid signature: ${fault}`);
-  return addSignature(split, { alg: "ed25519", key: publicKey, value });
+  const signature = signer.sign(signaturePayload(tag, object));
+  return attachSignature(tag, object, { publicKey: signer.publicKey, signature });
 }
 
 /**
