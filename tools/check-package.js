@@ -25,6 +25,7 @@ function pack() {
     "dist/src/index.d.ts",
     "dist/src/cli/main.js",
     "dist/cli/main.js",
+    "dist/verify/neleus-verify.js",
     "dist/gen/neleus/v1/state_pb.js",
     "proto/neleus/v1/state.proto",
     "proto/LICENSE-APACHE-2.0",

@@ -127,7 +127,7 @@ async function verify(session: Session, args: readonly string[], options: Option
   const verifierKey = session.globals.key;
   const { signal } = session;
   const decoder = new TextDecoder();
-  const report = verifyProof(parseProof(decoder.decode(await readInput(args[0] ?? "", { field: "file", signal }))), {
+  const report = verifyProof(parseProof(await readInput(args[0] ?? "", { field: "file", signal })), {
     ...(root === undefined ? {} : { root }),
     ...(verifierKey === undefined ? {} : { verifierKey }),
     ...(checkpointFile === undefined

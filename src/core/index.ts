@@ -3,7 +3,7 @@ export { compareBytes, concatBytes, equalBytes, fromHex, toHex, utf8 } from "./b
 export { BlobHasher, decodeSlice, encodeSlice, hashBlob, SliceDecoder, slicePlan } from "./blob/index.js";
 export { decode, encode, type Value } from "./codec/index.js";
 export * from "./errors.js";
-export { hashBatch, hashTagged, kernelName, type Tag } from "./hash/index.js";
+export { hashBatch, hashTagged, kernelName, loadKernel, type KernelName, type Tag } from "./hash/index.js";
 export { blobHash, commitHash, manifestHash, mapRoot } from "./hashes.js";
 export type { BlobHash, CommitHash, Digest, ManifestHash, MapRoot } from "./hashes.js";
 export * from "./limits.js";

@@ -4,6 +4,7 @@ import { hashBlob } from "neleus/core";
 import { startServer, createServices } from "neleus/server";
 import type { Store } from "neleus/store";
 import { parseProof, verifyProof } from "neleus/verify";
+import { verifyProofFile, type ProofReport } from "neleus/verify/browser";
 
 async function use(db: Database): Promise<readonly StateEntry[]> {
   await db.state("main").put("key", "value");
@@ -13,5 +14,16 @@ async function use(db: Database): Promise<readonly StateEntry[]> {
   return entries;
 }
 
-export const uses = [connect, create, open, hashBlob, startServer, createServices, parseProof, verifyProof, use];
-export type Kept = Store | NeleusError;
+export const uses = [
+  connect,
+  create,
+  open,
+  hashBlob,
+  startServer,
+  createServices,
+  parseProof,
+  verifyProof,
+  verifyProofFile,
+  use,
+];
+export type Kept = Store | NeleusError | ProofReport;

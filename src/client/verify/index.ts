@@ -1,5 +1,18 @@
-// Checking proofs without a server: what `neleus verify` and others run on a file.
-export { checkProof, parseProof, verifyProof, type Proof } from "./proof.js";
+// Checking proofs without a server: what `neleus verify`, web pages and others run on a file.
+//
+// Runs in any browser: nothing from Node, no protobuf runtime, no eval. tools/bundle-verifier.js makes one file of it.
+export {
+  Forked,
+  IncompleteProof,
+  InvalidArgument,
+  NeleusError,
+  NewEpoch,
+  Unsupported,
+  VerificationFailed,
+} from "../../core/errors.js";
+export { kernelName, loadKernel, type KernelName } from "../../core/hash/index.js";
+export { parseProof, type Proof } from "./proof-file.js";
+export { checkProof, verifyProof, verifyProofFile } from "./proof.js";
 export type {
   Anchors,
   ChunkClaim,

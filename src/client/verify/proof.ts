@@ -1,58 +1,19 @@
 // Checking a proof without any server: its parts against each other, then against what the caller trusts.
-import { fromJson, type JsonValue } from "@bufbuild/protobuf";
 import { equalBytes, toHex } from "../../core/bytes.js";
-import { IncompleteProof, InvalidArgument, NeleusError, Unsupported, VerificationFailed } from "../../core/errors.js";
+import { IncompleteProof, InvalidArgument, NeleusError, VerificationFailed } from "../../core/errors.js";
+import { loadKernel } from "../../core/hash/index.js";
 import { parseCheckpointUnverified, verifyConsistency, type Checkpoint } from "../../core/log/index.js";
-import {
-  ChunkProofSchema,
-  ManifestProofSchema,
-  RangeProofSchema,
-  RefProofSchema,
-  StateProofSchema,
-  type ChunkProof,
-  type ManifestProof,
-  type RangeProof,
-  type RefProof,
-  type StateProof,
-} from "../../../gen/neleus/v1/proof_pb.js";
 import { checkArgument, hashBytes } from "../argument.js";
 import { forked } from "../trust/frontier.js";
 import { LogKey } from "../trust/index.js";
 import type { CheckedLog, CheckedProof, Hold } from "./checked.js";
-import { CHUNK_PROOF_TYPE, checkChunkProof } from "./chunk-proof.js";
-import { checkManifestProof, MANIFEST_PROOF_TYPE } from "./manifest-proof.js";
-import { checkRangeProof, RANGE_PROOF_TYPE } from "./range-proof.js";
-import { checkRefProof, REF_PROOF_TYPE } from "./ref-proof.js";
+import { checkChunkProof } from "./chunk-proof.js";
+import { checkManifestProof } from "./manifest-proof.js";
+import { parseProof, type Proof } from "./proof-file.js";
+import { checkRangeProof } from "./range-proof.js";
+import { checkRefProof } from "./ref-proof.js";
 import type { Anchors, ProofReport } from "./report.js";
-import { checkStateProof, STATE_PROOF_TYPE } from "./state-proof.js";
-
-/** Any proof that stands on its own. */
-export type Proof = StateProof | RangeProof | ChunkProof | ManifestProof | RefProof;
-
-/**
- * A proof from its canonical protobuf JSON, as `neleus proof` prints it.
- * @throws VerificationFailed - not JSON, or not of the form of its type
- * @throws Unsupported - a type that this program does not know
- */
-export function parseProof(json: string): Proof {
-  const value = readForm(() => JSON.parse(json) as JsonValue);
-  const type = typeof value === "object" && value !== null && !Array.isArray(value) ? value["type"] : undefined;
-  if (type === STATE_PROOF_TYPE) return readForm(() => fromJson(StateProofSchema, value));
-  if (type === RANGE_PROOF_TYPE) return readForm(() => fromJson(RangeProofSchema, value));
-  if (type === CHUNK_PROOF_TYPE) return readForm(() => fromJson(ChunkProofSchema, value));
-  if (type === MANIFEST_PROOF_TYPE) return readForm(() => fromJson(ManifestProofSchema, value));
-  if (type === REF_PROOF_TYPE) return readForm(() => fromJson(RefProofSchema, value));
-  if (typeof type !== "string") throw new VerificationFailed("this is no proof: it has no type");
-  throw new Unsupported(`a proof of type ${JSON.stringify(type.slice(0, 64))} is not known to this program`);
-}
-
-function readForm<T>(read: () => T): T {
-  try {
-    return read();
-  } catch (cause) {
-    throw new VerificationFailed("this is no proof: it is not JSON of that form", {}, { cause });
-  }
-}
+import { checkStateProof } from "./state-proof.js";
 
 /**
  * Checks a proof, and holds it against what the caller trusts.
@@ -74,6 +35,18 @@ export function verifyProof(proof: Proof, anchors: Anchors = {}): ProofReport {
     anchoredTo: held.anchoredTo,
     notShown: [...held.notShown, ...checked.notShown],
   };
+}
+
+/**
+ * Reads a proof from a file's content, protobuf JSON or bytes, and checks it as `verifyProof` does. Loads the hash kernel first,
+ * in the way that every browser allows; where WebAssembly is refused, hashing is slower and the report the same.
+ * @throws as `parseProof` and `verifyProof`
+ */
+export async function verifyProofFile(file: string | Uint8Array, anchors: Anchors = {}): Promise<ProofReport> {
+  // Before anything is awaited: the caller's array is read as it is now.
+  const proof = parseProof(file);
+  await loadKernel();
+  return verifyProof(proof, anchors);
 }
 
 /** Checks the parts of a proof against each other. */

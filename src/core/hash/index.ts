@@ -15,6 +15,7 @@ import { TreeHasher } from "./tree-hasher.js";
 
 export type { GroupPosition, KernelName, NodePosition, PartialTrees } from "./engine.js";
 export type { Tag } from "./tag.js";
+export { loadKernel } from "./selection.js";
 export { tagPrefix } from "./tag.js";
 export type { TreeHasher } from "./tree-hasher.js";
 

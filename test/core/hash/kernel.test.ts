@@ -258,15 +258,36 @@ describe("the choice of an engine", () => {
     });
   }
 
-  test("falls to the portable one in a process without a compiler", () => {
-    const script =
-      'import { hashTagged, kernelName } from "#src/core/hash/index.js";' +
-      'process.stdout.write(kernelName() + Buffer.from(hashTagged("blob:", new Uint8Array(0))).toString("hex"));';
-    const output = execFileSync(process.execPath, ["--jitless", "--input-type=module", "-e", script], {
+  const emptyBlob = "bcd0fb6f8fd959498b5c72de291b6047b45366a56fe0d46a8ca456d3733c7ee5";
+  const printHash =
+    'process.stdout.write(kernelName() + Buffer.from(hashTagged("blob:", new Uint8Array(0))).toString("hex"));';
+  const run = (script: string, ...options: string[]): string => {
+    const load = 'const { hashTagged, kernelName, loadKernel } = await import("#src/core/hash/index.js");';
+    return execFileSync(process.execPath, [...options, "--input-type=module", "-e", load + script], {
       encoding: "utf8",
       stdio: ["ignore", "pipe", "ignore"],
     });
-    assert.equal(output, "portablebcd0fb6f8fd959498b5c72de291b6047b45366a56fe0d46a8ca456d3733c7ee5");
+  };
+
+  test("falls to the portable one in a process without a compiler", () => {
+    assert.equal(run(printHash, "--jitless"), `portable${emptyBlob}`);
+    assert.equal(run(`await loadKernel();${printHash}`, "--jitless"), `portable${emptyBlob}`);
+  });
+
+  test("is the kernel once it is loaded, also where compiling may not block", () => {
+    // As browsers do that refuse the constructors for more than 4 KiB on their main thread.
+    const refuse = "WebAssembly.Module = function () { throw new RangeError('blocking'); };";
+    assert.equal(run(refuse + printHash), `portable${emptyBlob}`);
+    assert.equal(run(`${refuse}await loadKernel();${printHash}`), `wasm-simd${emptyBlob}`);
+    // A first hash has settled for the portable engine: what is loaded later replaces it.
+    const printed = `portable${emptyBlob}wasm-simd${emptyBlob}`;
+    assert.equal(run(`${refuse}${printHash}await Promise.all([loadKernel(), loadKernel()]);${printHash}`), printed);
+    assert.equal(
+      run(`const loading = loadKernel();${printHash}await loading;${printHash}`),
+      `wasm-simd${emptyBlob}`.repeat(2),
+    );
+    const refuseAll = "WebAssembly.instantiate = async () => { throw new Error('policy'); };";
+    assert.equal(run(`${refuse}${refuseAll}await loadKernel();${printHash}`), `portable${emptyBlob}`);
   });
 });
 

@@ -16,7 +16,7 @@ import { treeHashCount, treeOf } from "../tree-layers.js";
 import { TreeHasher } from "../tree-hasher.js";
 import { decodeBase64 } from "./base64.js";
 import { KERNEL_BASE64 } from "./kernel-binary.js";
-import { instantiate, type KernelExports } from "./webassembly.js";
+import { instantiate, instantiateLater, type KernelExports } from "./webassembly.js";
 
 const CHUNK_BYTES = 1024;
 const CHUNKS_IN_GROUP = BLOB_GROUP_BYTES / CHUNK_BYTES;
@@ -35,6 +35,12 @@ function slotBytes(length: number): number {
 /** The kernel's engine, or undefined where it cannot run. */
 export function loadWasmEngine(): HashEngine | undefined {
   const kernel = instantiate(decodeBase64(KERNEL_BASE64));
+  return kernel === undefined ? undefined : new WasmEngine(kernel);
+}
+
+/** The same, compiled beside other work. */
+export async function startWasmEngine(): Promise<HashEngine | undefined> {
+  const kernel = await instantiateLater(decodeBase64(KERNEL_BASE64));
   return kernel === undefined ? undefined : new WasmEngine(kernel);
 }
 

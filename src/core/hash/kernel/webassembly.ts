@@ -38,6 +38,11 @@ export interface KernelExports {
 interface WebAssemblyApi {
   readonly Module: new (bytes: Uint8Array) => object;
   readonly Instance: new (module: object) => { readonly exports: KernelExports };
+  readonly instantiate: (bytes: Uint8Array) => Promise<{ readonly instance: { readonly exports: KernelExports } }>;
+}
+
+function webAssembly(): WebAssemblyApi | undefined {
+  return (globalThis as { readonly WebAssembly?: WebAssemblyApi }).WebAssembly;
 }
 
 /**
@@ -45,10 +50,19 @@ interface WebAssemblyApi {
  * Content-Security-Policy, `--jitless`). Which of them does not matter to the caller, who has a fallback.
  */
 export function instantiate(bytes: Uint8Array): KernelExports | undefined {
-  const api = (globalThis as { readonly WebAssembly?: WebAssemblyApi }).WebAssembly;
+  const api = webAssembly();
   if (api === undefined) return undefined;
   try {
     return new api.Instance(new api.Module(bytes)).exports;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The same without blocking, which some browsers insist on for more than 4 KiB on their main thread. */
+export async function instantiateLater(bytes: Uint8Array): Promise<KernelExports | undefined> {
+  try {
+    return (await webAssembly()?.instantiate(bytes))?.instance.exports;
   } catch {
     return undefined;
   }
