@@ -1,9 +1,9 @@
 // Commits: what is staged on a head becomes a version, chained to the one before (FORMATS §6).
-import { compareBytes, toHex } from "../core/bytes.js";
-import { LimitExceeded } from "../core/errors.js";
-import type { CommitHash } from "../core/hashes.js";
-import { MAX_BATCH_KEYS } from "../core/limits.js";
-import { MapKind } from "../core/map/index.js";
+import { compareBytes, equalBytes, toHex } from "../core/bytes.js";
+import { Conflict, LimitExceeded, assert } from "../core/errors.js";
+import { mapRoot, type CommitHash, type MapRoot } from "../core/hashes.js";
+import { MAX_BATCH_KEYS, MAX_TRANSITION_BYTES } from "../core/limits.js";
+import { MapKind, Recorder, edit, readSync } from "../core/map/index.js";
 import type { Edit } from "../core/map/index.js";
 import {
   commitCell,
@@ -17,14 +17,24 @@ import {
 import type { Commit } from "../core/object/index.js";
 import { requireHashBytes } from "./boundary.js";
 import type { Committer } from "./committer.js";
-import type { CommitOptions, Commits, Committed, ExpectedCommit, StoredCommit, View } from "./contract.js";
+import type {
+  CommitOptions,
+  Commits,
+  Committed,
+  ExpectedCommit,
+  PreparedCommit,
+  SubmitCommitOptions,
+} from "./commit-contract.js";
+import type { Head, StoredCommit, View } from "./view-contract.js";
 import type { Draft } from "./draft.js";
+import { requireMayCommit } from "./head-keys.js";
 import { ledgerEditsOf } from "./manifests.js";
 import { objectRow } from "./objects.js";
 import type { StoredObjects } from "./objects.js";
 import { checkExpectedCommit, requireCommit, requireHead, requireRefName, requireStagedRoot } from "./refs.js";
 import { RequestMeaning, addExpectedCommit } from "./request-meaning.js";
-import { identifyRequest, recordedAs } from "./requests.js";
+import { identifyRequest, recordedAs, type IdentifiedRequest, type Recorded } from "./requests.js";
+import { checkSignedCommit, type SignedCommit } from "./signed-commit.js";
 import { requireMeta, requireSomeText, requireText, requireTime } from "./text.js";
 import { Turns } from "./turns.js";
 
@@ -37,10 +47,10 @@ export interface CommitsOptions {
 }
 
 /** A commit to be made, checked: everything but what the head says when its turn comes. */
-interface PreparedCommit {
+interface CheckedRequest {
   readonly head: string;
   readonly fields: Pick<Commit, "author" | "message" | "time" | "database" | "meta">;
-  readonly ledgerEdits: readonly Edit[];
+  readonly manifests: readonly Uint8Array[];
   readonly expected: ExpectedCommit | undefined;
   readonly expectedRoot: Uint8Array | undefined;
 }
@@ -53,34 +63,78 @@ export class DatabaseCommits implements Commits {
   }
 
   async create(options: CommitOptions): Promise<Committed> {
+    const { committer } = this.#options;
+    const checked = this.#checked(options);
+    const meaning = (): RequestMeaning => commitMeaning(options, checked.expected);
+    const recorded = this.#recorded(identifyRequest(options.idempotency, { method: METHOD, meaning }));
+    const earlier = committer.recall(recorded);
+    if (earlier !== undefined) return { commit: earlier.value, receipt: earlier.receipt };
+    const edits = await this.#ledgerEdits(checked.manifests, options.signal);
+    const { value, receipt } = await committer.commit(({ draft }) => {
+      options.signal?.throwIfAborted();
+      return commitTo(draft, checked, edits);
+    }, recorded);
+    return { commit: value, receipt };
+  }
+
+  async prepare(options: Omit<CommitOptions, "idempotency">): Promise<PreparedCommit> {
+    const checked = this.#checked(options);
+    const edits = await this.#ledgerEdits(checked.manifests, options.signal);
+    const view = await this.#options.view();
+    const { head, ledger, nodes } = await view.resolve({ staged: checked.head });
+    assert(head !== undefined && ledger !== undefined, "a staged state has a head and a ledger");
+    requireExpected(head, checked);
+    const transition = new Recorder();
+    const root = edits.length === 0 ? ledger.root : readSync(edit(ledger, edits), nodes, transition).root;
+    if (transition.nodeBytes > MAX_TRANSITION_BYTES) throw tooMuchLedger(transition.nodeBytes);
+    return { bytes: encodeCommit(commitOf(head, mapRoot(root), checked.fields)), head, view, transition };
+  }
+
+  async submit(options: SubmitCommitOptions): Promise<Committed> {
+    const { committer, databaseId } = this.#options;
+    const { head: name, signal } = options;
+    requireRefName(name);
+    const hashes = requireManifestHashes(options.manifests);
+    const meaning = (): RequestMeaning =>
+      addManifests(new RequestMeaning().bytes(options.signedCommit).text(name), hashes);
+    const recorded = this.#recorded(identifyRequest(options.idempotency, { method: METHOD, meaning }));
+    const earlier = committer.recall(recorded);
+    if (earlier !== undefined) return { commit: earlier.value, receipt: earlier.receipt };
+    const turns = new Turns(signal);
+    const commit = await checkSignedCommit(options.signedCommit, { databaseId: toHex(databaseId), turns });
+    const edits = await this.#ledgerEdits(hashes, signal);
+    const { value, receipt } = await committer.commit(({ draft }) => {
+      signal?.throwIfAborted();
+      return moveTo(draft, name, { commit, edits });
+    }, recorded);
+    return { commit: value, receipt };
+  }
+
+  /** @throws InvalidArgument @throws LimitExceeded */
+  #checked(options: Omit<CommitOptions, "idempotency">): CheckedRequest {
     const { head, author, message, meta } = options;
-    const { committer, clock, databaseId } = this.#options;
+    const { clock, databaseId } = this.#options;
     requireRefName(head);
     requireSomeText("author", author);
     requireText("message", message);
     if (meta !== undefined) requireMeta(meta);
     const time = options.timeMs ?? clock();
     requireTime("time", time);
-    const hashes = options.manifests ?? [];
-    if (hashes.length > MAX_BATCH_KEYS) throw tooManyManifests(hashes.length);
-    const expected = checkExpectedCommit(options.expectedCommit);
-    const expectedRoot = options.expectedRoot && requireHashBytes("expected_root", options.expectedRoot);
-    const meaning = (): RequestMeaning => commitMeaning(options, expected);
-    const recorded = recordedAs(identifyRequest(options.idempotency, { method: "commit.create", meaning }), {
+    const hasMeta = meta !== undefined && Object.keys(meta).length > 0;
+    return {
+      head,
+      fields: { author, message, time, database: databaseId, ...(hasMeta ? { meta } : {}) },
+      manifests: requireManifestHashes(options.manifests),
+      expected: checkExpectedCommit(options.expectedCommit),
+      expectedRoot: options.expectedRoot && requireHashBytes("expected_root", options.expectedRoot),
+    };
+  }
+
+  #recorded(request: IdentifiedRequest | undefined): Recorded<StoredCommit> | undefined {
+    return recordedAs(request, {
       encode: ({ hash }: StoredCommit) => hash,
       decode: (hash) => this.#options.objects.commitReferred(hash, "a request"),
     });
-    const earlier = committer.recall(recorded);
-    if (earlier !== undefined) return { commit: earlier.value, receipt: earlier.receipt };
-    const ledgerEdits = await this.#ledgerEdits(hashes, options.signal);
-    const hasMeta = meta !== undefined && Object.keys(meta).length > 0;
-    const fields = { author, message, time, database: databaseId, ...(hasMeta ? { meta } : {}) };
-    const prepared = { head, fields, ledgerEdits, expected, expectedRoot };
-    const { value, receipt } = await committer.commit(({ draft }) => {
-      options.signal?.throwIfAborted();
-      return commitTo(draft, prepared);
-    }, recorded);
-    return { commit: value, receipt };
   }
 
   /**
@@ -128,33 +182,95 @@ export class DatabaseCommits implements Commits {
   }
 }
 
+/** One name for both ways to ask for a commit: a key that was used for one of them is not free for the other. */
+const METHOD = "commit.create";
+
 /** Everything that was asked for; a manifest named twice is named once, in whatever place. */
 function commitMeaning(options: CommitOptions, expected: ExpectedCommit | undefined): RequestMeaning {
   const { head, author, message, timeMs, meta, expectedRoot } = options;
-  const manifests = [...new Map((options.manifests ?? []).map((hash) => [toHex(hash), hash])).values()];
-  manifests.sort(compareBytes);
   const meaning = new RequestMeaning().text(head).text(author).text(message).number(timeMs).texts(meta);
-  meaning.list(manifests.length);
-  for (const hash of manifests) meaning.bytes(hash);
+  addManifests(meaning, options.manifests ?? []);
   return addExpectedCommit(meaning, expected).bytes(expectedRoot);
 }
 
-/** Runs in a round. @throws NotFound - kind `head` @throws Conflict - the head's commit or staged root is not the expected one */
-function commitTo(draft: Draft, prepared: PreparedCommit): StoredCommit {
-  const { head: name, fields, expected } = prepared;
+function addManifests(meaning: RequestMeaning, hashes: readonly Uint8Array[]): RequestMeaning {
+  const manifests = [...new Map(hashes.map((hash) => [toHex(hash), hash])).values()];
+  manifests.sort(compareBytes);
+  meaning.list(manifests.length);
+  for (const hash of manifests) meaning.bytes(hash);
+  return meaning;
+}
+
+/** Runs in a round. @throws NotFound - kind `head` @throws Conflict @throws PermissionDenied - it takes a signature */
+function commitTo(draft: Draft, checked: CheckedRequest, edits: readonly Edit[]): StoredCommit {
+  const head = requireHead(draft, checked.head);
+  requireExpected(head, checked);
+  requireMayCommit(draft, head.name, []);
+  const manifests = draft.edit({ kind: MapKind.ledger, root: head.stagedLedger }, edits);
+  const bytes = encodeCommit(commitOf(head, manifests, checked.fields));
+  return place(draft, head, { hash: commitHashOf(bytes), bytes, object: decodeCommit(bytes).object });
+}
+
+/** Runs in a round. Errors as of `commitTo`; Conflict where the head is not what the commit was prepared on. */
+function moveTo(
+  draft: Draft,
+  name: string,
+  finished: { readonly commit: SignedCommit; readonly edits: readonly Edit[] },
+): StoredCommit {
+  const { hash, bytes, object, signers } = finished.commit;
   const head = requireHead(draft, name);
+  requireMayCommit(draft, name, signers);
+  requireCommit(head, object.parents[0] ?? "none", "signed_commit");
+  requireStagedRoot(head, object.stateRoot, "signed_commit");
+  const ledger = draft.edit({ kind: MapKind.ledger, root: head.stagedLedger }, finished.edits);
+  if (!equalBytes(ledger, object.manifests)) throw otherLedger(name, { is: ledger, expected: object.manifests });
+  return place(draft, head, { hash, bytes, object });
+}
+
+/** @throws Conflict */
+function requireExpected(head: Head, { expected, expectedRoot }: CheckedRequest): void {
   requireCommit(head, expected);
-  requireStagedRoot(head, prepared.expectedRoot);
-  const stateRoot = head.stagedState;
-  const manifests = draft.edit({ kind: MapKind.ledger, root: head.stagedLedger }, prepared.ledgerEdits);
+  requireStagedRoot(head, expectedRoot);
+}
+
+/** The commit of what a head has staged. */
+function commitOf(head: Head, manifests: MapRoot, fields: CheckedRequest["fields"]): Commit {
   const parents = head.commit === undefined ? [] : [head.commit];
-  const bytes = encodeCommit({ v: 1, parents, stateRoot, manifests, ...fields });
-  const hash = commitHashOf(bytes);
-  draft.put([objectRow(hash, bytes)]);
+  return { v: 1, parents, stateRoot: head.stagedState, manifests, ...fields };
+}
+
+/** Has the head be at a commit of what is staged on it. */
+function place(draft: Draft, { name }: Head, commit: StoredCommit): StoredCommit {
+  const { stateRoot, manifests } = commit.object;
+  draft.put([objectRow(commit.hash, commit.bytes)]);
   draft.keep([stateRoot, manifests]);
-  draft.move(headKey(name), commitCell.encode({ commit: hash }));
+  draft.move(headKey(name), commitCell.encode({ commit: commit.hash }));
   draft.move(stagedKey(name), stagedCell.encode({ stateRoot, ledgerRoot: manifests }));
-  return { hash, bytes, object: decodeCommit(bytes).object };
+  return commit;
+}
+
+/** @throws LimitExceeded */
+function requireManifestHashes(hashes: readonly Uint8Array[] = []): readonly Uint8Array[] {
+  if (hashes.length > MAX_BATCH_KEYS) throw tooManyManifests(hashes.length);
+  return hashes;
+}
+
+function otherLedger(head: string, root: { readonly is: MapRoot; readonly expected: MapRoot }): Conflict {
+  const [is, expected] = [toHex(root.is), toHex(root.expected)];
+  return new Conflict(`the ledger of head "${head}" with these manifests is ${is}, and the commit has ${expected}`, {
+    field: "signed_commit",
+    hint: "somebody was first, or other manifests were named: prepare it anew",
+    facts: { kind: "ledger", head, current_root: is, expected },
+  });
+}
+
+function tooMuchLedger(sizeBytes: number): LimitExceeded {
+  const size = `${sizeBytes} bytes, and ${MAX_TRANSITION_BYTES} is the most`;
+  return new LimitExceeded(`what these manifests touch of the ledger is too much to be shown: ${size}`, {
+    field: "manifests",
+    hint: "put them with their head, or name fewer in one commit",
+    facts: { limit: "transition_bytes", value: String(MAX_TRANSITION_BYTES) },
+  });
 }
 
 function tooManyManifests(count: number): LimitExceeded {

@@ -15,143 +15,13 @@
 // - Bytes that do not match their hash are `Corrupt`, which names them, and never data. With `verify_on_read` off blobs
 //   and nodes are not hashed again on the way out.
 // - After `close` everything throws `Unavailable`.
-import type { CommitHash, Digest, ManifestHash, MapRoot } from "../core/hashes.js";
-import type { LeafRange, SizePair, TilePosition } from "../core/log/index.js";
+import type { MapRoot } from "../core/hashes.js";
 import type { MapAt, NodeSource, Recorder } from "../core/map/index.js";
-import type { Commit, Manifest } from "../core/object/index.js";
 import type { DatabaseConfig, Store, StoreUsage } from "../store/index.js";
 import type { BlobRef, Blobs, Incoming, Uploads } from "./blob-contract.js";
+import type { Commits, Heads, Tags } from "./commit-contract.js";
 import type { FreeingLimits } from "./followed-nodes.js";
-
-/** Confirms a durable write: the log contains it at this index, and this checkpoint contains that index. */
-export interface Receipt {
-  readonly logIndex: number;
-  /** A C2SP signed note of origin, size and root; its size is above `logIndex`. */
-  readonly checkpoint: string;
-}
-
-/** From a checkpoint down to the refs root that it contains. All hashes are 32 bytes. */
-export interface LogProof {
-  readonly checkpoint: string;
-  /** Size of the log that the checkpoint signs. */
-  readonly logSize: number;
-  /** From the size that the caller knows to this one; empty where it knows none, this one or a larger one. */
-  readonly consistency: readonly Digest[];
-  /** The newest leaf, index `logSize` − 1: its exact bytes. */
-  readonly leaf: Uint8Array;
-  readonly inclusion: readonly Digest[];
-}
-
-/** Leaves in a row, with what shows them to be those of a checkpoint. */
-export interface LogEntries {
-  /** Index of the first. */
-  readonly first: number;
-  /** Their exact bytes. */
-  readonly leaves: readonly Uint8Array[];
-  /** Hashes of the complete subtrees of the leaves before them, largest first. */
-  readonly left: readonly Digest[];
-  /** The proof that the checkpoint's tree extends the one that ends with them. */
-  readonly right: readonly Digest[];
-}
-
-/** Where a head stands. */
-export interface Head {
-  readonly name: string;
-  /** Absent while the head has no commit. */
-  readonly commit: CommitHash | undefined;
-  readonly stagedState: MapRoot;
-  readonly stagedLedger: MapRoot;
-}
-
-/** A name of a commit. */
-export interface Tag {
-  readonly name: string;
-  readonly commit: CommitHash;
-}
-
-/** What a read of state or ledger names. `root` is the root of a state map: it has no ledger. */
-export type ReadSelector =
-  | { readonly staged: string }
-  | { readonly head: string }
-  | { readonly tag: string }
-  | { readonly commit: Uint8Array }
-  | { readonly root: Uint8Array };
-
-/** Where a read is answered. */
-export interface ReadPoint {
-  /** The state map, ready for the read algorithms over `nodes`. */
-  readonly state: MapAt;
-  /** The ledger beside it; absent for a bare root. */
-  readonly ledger: MapAt | undefined;
-  /** The commit that is read, where one is. */
-  readonly commit: StoredCommit | undefined;
-  /** The head that was named, as it stood. */
-  readonly head: Head | undefined;
-  /** The tag that was named. */
-  readonly tag: Tag | undefined;
-  readonly logSize: number;
-  /** The nodes of these maps. Loading throws Pruned where the state was replaced and freed since. */
-  readonly nodes: NodeSource;
-  /** The same for scans: leaves are not kept in memory once they have been passed. */
-  readonly nodesInPassing: NodeSource;
-  /** Keeps these maps whole until released. Release it. */
-  hold(): Lease;
-}
-
-/**
- * Keeps what was replaced since some instant from being freed, for MAX_LEASE_MS at most; after that a read goes on as long as
- * what it reads is there.
- */
-export interface Lease {
-  /** Releasing twice is fine. */
-  release(): void;
-}
-
-/**
- * Refs, roots and log at one instant. It holds no resource and may be dropped at will; what is kept for longer than
- * FREE_AFTER_MS may find its refs Pruned, unless it is held.
- */
-export interface View {
-  /** Leaves of the log; the newest holds `refs.root`. */
-  readonly logSize: number;
-  /** The refs map, ready for the read algorithms over `nodes`. */
-  readonly refs: MapAt;
-  /** Its nodes. Loading throws Pruned where they were freed since. */
-  readonly nodes: NodeSource;
-  /** Keeps everything that the view has whole until released. Release it. */
-  hold(): Lease;
-  /** All heads, ascending by name in bytes. */
-  heads(): Promise<readonly Head[]>;
-  /** @throws NotFound - no such head (kind `head`, with the nearest name in the hint) @throws InvalidArgument - no name */
-  head(name: string): Promise<Head>;
-  /** @throws NotFound - no such tag (kind `tag`) @throws InvalidArgument - no name */
-  tag(name: string): Promise<Tag>;
-  /**
-   * @throws NotFound - kind `head`, `tag` or `commit` (also: the head has none yet)
-   * @throws Pruned - no map of that root is kept, or ever was
-   * @throws InvalidArgument - a hash of another length, a manifest's hash, a root of another kind of map
-   */
-  resolve(at: ReadSelector): Promise<ReadPoint>;
-  /** `knownSize`: size of the last checkpoint that the caller has seen; absent or 0: none. */
-  logProof(known?: { readonly knownSize?: number | undefined }): Promise<LogProof>;
-  /** @throws InvalidArgument - `leaf_index`: the log has no such leaf */
-  logLeaf(index: number): Promise<LoggedLeaf>;
-  /** @throws InvalidArgument - `from_size` or `to_size`: not ascending, or above `logSize` */
-  logConsistency(sizes: SizePair): Promise<readonly Digest[]>;
-  /** Leaves from one index up to another, as many as fit. @throws InvalidArgument - `start` or `end`: not in the log */
-  logEntries(range: LeafRange, limit: { readonly maxBytes: number }): Promise<LogEntries>;
-  /** Hashes of a tile, 32 bytes each (C2SP tlog-tiles). @throws InvalidArgument - `level`, `index` or `width`: none */
-  logTile(tile: TilePosition): Promise<Uint8Array>;
-}
-
-/** A commit or manifest as it is stored: the exact bytes, what they say, and the hash that names them. */
-export interface Stored<H, T> {
-  readonly hash: H;
-  readonly bytes: Uint8Array;
-  readonly object: T;
-}
-export type StoredCommit = Stored<CommitHash, Commit>;
-export type StoredManifest = Stored<ManifestHash, Manifest>;
+import type { LoggedLeaf, Receipt, StoredManifest, View, WriteOptions } from "./view-contract.js";
 
 export interface Chunking {
   /** `fixed`. */
@@ -211,23 +81,6 @@ export interface Manifests {
   put(bytes: Uint8Array, options?: { readonly head?: string | undefined }): Promise<PutResult>;
 }
 
-/**
- * Makes a write safe to ask for again: within REQUEST_EXPIRY_MS the same write with the same key, of the same caller, has
- * its first effect alone and its first answer, with the newest checkpoint. What was refused is not remembered. Of every
- * write that takes one: @throws AlreadyExists - the key was used for another write (kind `idempotency-key`)
- * @throws InvalidArgument - `idempotency_key`, not 1 to 128 printable characters of ASCII
- */
-export interface IdempotencyKey {
-  /** Who asks: keys of different callers have nothing to do with one another. Empty while there are no identities. */
-  readonly caller: string;
-  readonly key: string;
-}
-
-/** What every write that moves a ref takes. */
-export interface WriteOptions {
-  readonly idempotency?: IdempotencyKey | undefined;
-}
-
 /** What happens to a key, and what must hold of it before. */
 export interface StateOperation {
   readonly key: Uint8Array;
@@ -264,14 +117,6 @@ export interface Applied {
   readonly view: View;
   /** The leaf of the receipt, as its checkpoint has it. @throws Corrupt */
   logged(): LoggedLeaf;
-}
-
-/** One leaf of the log. */
-export interface LoggedLeaf {
-  readonly leaf: Uint8Array;
-  readonly inclusion: readonly Digest[];
-  /** The refs that it names. Of a leaf that is not the newest, nodes may be gone. */
-  readonly refs: MapAt;
 }
 
 export interface States {
@@ -333,91 +178,6 @@ export interface Loaded {
   readonly view: View;
   /** As in `Applied`. @throws Corrupt */
   logged(): LoggedLeaf;
-}
-
-export interface CommitOptions extends WriteOptions {
-  readonly head: string;
-  readonly author: string;
-  readonly message: string;
-  /** Milliseconds since 1970; absent: the clock. */
-  readonly timeMs?: number | undefined;
-  readonly meta?: Readonly<Record<string, string>> | undefined;
-  /** Hashes of manifests to add to the ledger of this commit; at most 10,000. */
-  readonly manifests?: readonly Uint8Array[] | undefined;
-  readonly expectedCommit?: ExpectedCommit | undefined;
-  /** The staged root must be this: the state root of the commit. */
-  readonly expectedRoot?: Uint8Array | undefined;
-  /** Ends it, with its reason, before the head moves. */
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** The head's commit must be this one, or there must be none. */
-export type ExpectedCommit = Uint8Array | "none";
-
-export interface Committed {
-  readonly commit: StoredCommit;
-  readonly receipt: Receipt;
-}
-
-export interface Commits {
-  /**
-   * Makes a commit of what is staged, also where nothing changed.
-   * @throws NotFound - kind `head` or `manifest` @throws Conflict - expected commit (`facts.current_commit`)
-   * @throws InvalidArgument - a hash that is no manifest's, an empty author, a text too long @throws LimitExceeded
-   */
-  create(options: CommitOptions): Promise<Committed>;
-  /** @throws NotFound - kind `commit` @throws InvalidArgument - a manifest's hash @throws Corrupt */
-  get(hash: Uint8Array): Promise<StoredCommit>;
-  /** Along first parents, newest first; a head without a commit has an empty log. Errors as of `View.resolve`. */
-  log(
-    start: { readonly head: string } | { readonly commit: Uint8Array },
-  ): AsyncGenerator<StoredCommit, void, undefined>;
-}
-
-export interface CreateHeadOptions extends WriteOptions {
-  readonly commit?: Uint8Array | undefined;
-}
-
-export interface DeleteHeadOptions extends WriteOptions {
-  readonly expectedCommit?: ExpectedCommit | undefined;
-}
-
-export interface Heads {
-  /**
-   * Makes a head at a commit, or empty.
-   * @throws AlreadyExists @throws NotFound - kind `commit` @throws InvalidArgument - no name @throws LimitExceeded - MAX_HEADS
-   */
-  create(name: string, options?: CreateHeadOptions): Promise<Receipt>;
-  /** @throws NotFound - kind `head` @throws Conflict - expected commit */
-  delete(name: string, options?: DeleteHeadOptions): Promise<Receipt>;
-  /**
-   * Moves a head anywhere, and drops what is staged on it.
-   * @throws NotFound - kind `head` or `commit` @throws Conflict - expected commit or root
-   */
-  reset(name: string, options?: ResetHeadOptions): Promise<Receipt>;
-}
-
-export interface ResetHeadOptions extends WriteOptions {
-  /** Where the head is to be, with nothing else staged; absent: without a commit, state and ledger empty. */
-  readonly commit?: Uint8Array | undefined;
-  readonly expectedCommit?: ExpectedCommit | undefined;
-  /** The staged root must be this one. */
-  readonly expectedRoot?: Uint8Array | undefined;
-}
-
-export interface DeleteTagOptions extends WriteOptions {
-  /** The tag's commit must be this one. */
-  readonly expectedCommit?: Uint8Array | undefined;
-}
-
-export interface Tags {
-  /**
-   * @throws AlreadyExists - a tag does not move @throws NotFound - kind `commit` @throws InvalidArgument - no name
-   * @throws LimitExceeded - MAX_TAGS
-   */
-  create(name: string, commit: Uint8Array, options?: WriteOptions): Promise<Receipt>;
-  /** @throws NotFound - kind `tag` @throws Conflict - expected commit */
-  delete(name: string, options?: DeleteTagOptions): Promise<Receipt>;
 }
 
 /** The transparency log. Proofs come from a `View`. */

@@ -1,4 +1,5 @@
 // Heads: named lines of commits, each with a staged state and ledger on top (FORMATS §7).
+import { compareBytes } from "../core/bytes.js";
 import { AlreadyExists, LimitExceeded } from "../core/errors.js";
 import type { MapRoot } from "../core/hashes.js";
 import { MAX_HEADS } from "../core/limits.js";
@@ -9,11 +10,12 @@ import type {
   CreateHeadOptions,
   DeleteHeadOptions,
   Heads,
-  Receipt,
   ResetHeadOptions,
-  StoredCommit,
-} from "./contract.js";
+  SetHeadKeysOptions,
+} from "./commit-contract.js";
+import type { Receipt, StoredCommit } from "./view-contract.js";
 import type { Draft } from "./draft.js";
+import { checkHeadKeys, requireNoKeys, setHeadKeys } from "./head-keys.js";
 import type { StoredObjects } from "./objects.js";
 import {
   checkExpectedCommit,
@@ -57,6 +59,7 @@ export class DatabaseHeads implements Heads {
           facts: { kind: "head", head: name },
         });
       }
+      requireNoKeys(draft, name, "made");
       if (countHeads(draft) >= MAX_HEADS) {
         throw new LimitExceeded(`a database has at most ${MAX_HEADS} heads`, {
           hint: "delete one: neleus head delete",
@@ -81,6 +84,7 @@ export class DatabaseHeads implements Heads {
     const commit = options.commit === undefined ? undefined : await objects.commit(options.commit);
     const { receipt } = await committer.commit(({ draft }) => {
       const head = requireHead(draft, name);
+      requireNoKeys(draft, name, "reset");
       requireCommit(head, expected);
       requireStagedRoot(head, expectedRoot);
       placeHead(draft, name, { commit, empty });
@@ -94,12 +98,36 @@ export class DatabaseHeads implements Heads {
     const meaning = (): RequestMeaning => addExpectedCommit(new RequestMeaning().text(name), expected);
     const recorded = recordedAs(identifyRequest(options.idempotency, { method: "head.delete", meaning }), NOTHING_KEPT);
     const { receipt } = await this.#options.committer.commit(({ draft }) => {
-      requireCommit(requireHead(draft, name), expected);
+      const head = requireHead(draft, name);
+      requireNoKeys(draft, name, "deleted");
+      requireCommit(head, expected);
       draft.move(headKey(name), undefined);
       draft.move(stagedKey(name), undefined);
     }, recorded);
     return receipt;
   }
+
+  async setKeys(name: string, options: SetHeadKeysOptions): Promise<Receipt> {
+    requireRefName(name);
+    const keys = checkHeadKeys("keys", options.keys);
+    const expected = options.expectedKeys?.map((key, index) => requireHashBytes(`expected_keys.keys[${index}]`, key));
+    const meaning = (): RequestMeaning => addKeys(addKeys(new RequestMeaning().text(name), keys), expected);
+    const method = "head.set-keys";
+    const recorded = recordedAs(identifyRequest(options.idempotency, { method, meaning }), NOTHING_KEPT);
+    const { receipt } = await this.#options.committer.commit(({ draft }) => {
+      requireHead(draft, name);
+      setHeadKeys(draft, name, { keys, expected });
+    }, recorded);
+    return receipt;
+  }
+}
+
+/** A set of keys, in whatever order; absent is not the same as empty. */
+function addKeys(meaning: RequestMeaning, keys: readonly Uint8Array[] | undefined): RequestMeaning {
+  if (keys === undefined) return meaning.bytes(undefined);
+  meaning.list(keys.length);
+  for (const key of [...keys].sort(compareBytes)) meaning.bytes(key);
+  return meaning;
 }
 
 /** Has a head be at a commit, or without one and empty, with nothing else staged. */

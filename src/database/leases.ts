@@ -14,7 +14,7 @@ import { decode, encode } from "../core/codec/index.js";
 import { NeleusError } from "../core/errors.js";
 import { MAX_LEASE_MS, SHARED_LEASE_MS } from "../core/limits.js";
 import type { Row, RowName, Store } from "../store/contract.js";
-import type { Lease } from "./contract.js";
+import type { Lease } from "./view-contract.js";
 
 const LEASE_VERSION = 1;
 /** A row that holds more than it must is renewed this seldom, if it does not expire before. */

@@ -34,7 +34,7 @@ import { MapKind } from "../core/map/index.js";
 import type { Condition, Row, SyncReader } from "../store/contract.js";
 import { fromStore } from "./boundary.js";
 import type { CheckpointSigner } from "./checkpoint-signer.js";
-import type { LogEntries, LogProof, LoggedLeaf } from "./contract.js";
+import type { LogEntries, LogProof, LoggedLeaf } from "./view-contract.js";
 
 const TAIL_KEY = utf8("tail");
 const TAIL_VERSION = 1;

@@ -7,7 +7,7 @@ import type { Digest } from "../core/hashes.js";
 import { commitHashOf, decodeCommit, decodeManifest, manifestHashOf } from "../core/object/index.js";
 import type { Row, Store, SyncReader } from "../store/contract.js";
 import { fromStore, requireHashBytes } from "./boundary.js";
-import type { StoredCommit, StoredManifest } from "./contract.js";
+import type { StoredCommit, StoredManifest } from "./view-contract.js";
 import { missingHash } from "./missing.js";
 
 type ObjectKind = "commit" | "manifest";

@@ -11,7 +11,8 @@ import { count, get, readSync, scanSync } from "../core/map/index.js";
 import type { Entry, MapAt, NodeSource } from "../core/map/index.js";
 import { commitCell, headKey, nameProblem, parseRefKey, stagedCell, stagedKey, tagKey } from "../core/object/index.js";
 import { fromStore, requireHashBytes } from "./boundary.js";
-import type { ExpectedCommit, Head, Tag } from "./contract.js";
+import type { ExpectedCommit } from "./commit-contract.js";
+import type { Head, Tag } from "./view-contract.js";
 import { missingHead, missingTag } from "./missing.js";
 
 const STATES = { from: utf8("states/"), to: utf8("states0") };
@@ -136,26 +137,26 @@ export function checkExpectedCommit(expected: ExpectedCommit | undefined): Expec
   return expected === undefined || expected === "none" ? expected : requireHashBytes("expected_commit", expected);
 }
 
-/** @throws Conflict - the head's commit is another one */
-export function requireCommit(head: Head, expected: ExpectedCommit | undefined): void {
+/** @throws Conflict - the head's commit is another one; `field` is where the request expects one */
+export function requireCommit(head: Head, expected: ExpectedCommit | undefined, field = "expected_commit"): void {
   if (expected === undefined) return;
   const wanted = expected === "none" ? "none" : toHex(expected);
   const current = hexOrNone(head.commit);
   if (wanted === current) return;
   const is = current === "none" ? "has no commit" : `is at commit ${current}`;
   throw new Conflict(`head "${head.name}" ${is}, not ${wanted === "none" ? "without one" : `at ${wanted}`}`, {
-    field: "expected_commit",
+    field,
     hint: "somebody was first: read the head again, and decide anew",
     facts: { kind: "commit", head: head.name, current_commit: current, expected: wanted },
   });
 }
 
-/** @throws Conflict - the head's staged root is another one (`facts.current_root`) */
-export function requireStagedRoot(head: Head, expected: Uint8Array | undefined): void {
+/** @throws Conflict - the head's staged root is another one (`facts.current_root`); `field` likewise */
+export function requireStagedRoot(head: Head, expected: Uint8Array | undefined, field = "expected_root"): void {
   const { name, stagedState } = head;
   if (expected === undefined || equalBytes(expected, stagedState)) return;
   throw new Conflict(`the staged root of head "${name}" is ${toHex(stagedState)}, not the expected one`, {
-    field: "expected_root",
+    field,
     hint: "somebody was first: read again at the current root, and decide anew",
     facts: { kind: "root", head: name, current_root: toHex(stagedState), expected: toHex(expected) },
   });

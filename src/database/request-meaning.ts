@@ -6,7 +6,7 @@
 // by the same version of the method's name that wrote it: a method that comes to mean more gets a new name.
 import { createHash } from "node:crypto";
 import { utf8 } from "../core/bytes.js";
-import type { ExpectedCommit } from "./contract.js";
+import type { ExpectedCommit } from "./commit-contract.js";
 
 /** Whoever has two requests with one digest can only mistake its own requests for one another: 16 bytes are enough. */
 export const MEANING_BYTES = 16;

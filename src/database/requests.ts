@@ -20,7 +20,7 @@ import { AlreadyExists, InvalidArgument, Malformed } from "../core/errors.js";
 import { MAX_IDEMPOTENCY_KEY_CHARACTERS, REQUEST_EXPIRY_MS } from "../core/limits.js";
 import type { Condition, Row, RowName, Store, SyncReader } from "../store/contract.js";
 import { fromStore } from "./boundary.js";
-import type { IdempotencyKey } from "./contract.js";
+import type { IdempotencyKey } from "./view-contract.js";
 import { MEANING_BYTES, type RequestMeaning } from "./request-meaning.js";
 
 const SPACE = "requests";

@@ -9,7 +9,7 @@ import { MapKind } from "../core/map/index.js";
 import { ConditionFailed } from "../store/contract.js";
 import type { Row, Store, WriteBatch } from "../store/contract.js";
 import { cacheName } from "./cache-name.js";
-import type { Receipt } from "./contract.js";
+import type { Receipt } from "./view-contract.js";
 import { Draft } from "./draft.js";
 import type { DraftBase } from "./draft.js";
 import type { Freeing, RoundNodes } from "./freeing.js";

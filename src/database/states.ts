@@ -22,17 +22,8 @@ import type { DatabaseBlobs, HashedContent } from "./blobs.js";
 import { fromStore, requireHashBytes } from "./boundary.js";
 import type { Committer } from "./committer.js";
 import type { MutationContext, Outcome } from "./round.js";
-import type {
-  Applied,
-  ApplyOptions,
-  Load,
-  LoadOptions,
-  LoggedLeaf,
-  StateChange,
-  StateOperation,
-  States,
-  View,
-} from "./contract.js";
+import type { Applied, ApplyOptions, Load, LoadOptions, StateChange, StateOperation, States } from "./contract.js";
+import type { LoggedLeaf, View } from "./view-contract.js";
 import { DatabaseLoads } from "./load.js";
 import type { LoadContext } from "./load.js";
 import type { LogStore, Tail } from "./log-store.js";

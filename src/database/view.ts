@@ -19,7 +19,7 @@ import type {
   StoredCommit,
   Tag,
   View,
-} from "./contract.js";
+} from "./view-contract.js";
 import type { Freeing } from "./freeing.js";
 import type { Leases } from "./leases.js";
 import type { LogStore, Tail } from "./log-store.js";
