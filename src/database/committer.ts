@@ -22,6 +22,8 @@
 //
 // Cost: a mutation is CPU of this thread, so a round is bounded in mutations and bytes, and reads run in between.
 import { Unavailable } from "../core/errors.js";
+import { indexOfPlace } from "./log-store.js";
+import type { RollbackAlarm } from "./rollback-alarm.js";
 import { Round } from "./round.js";
 import type { Mutation, Outcome, RoundOptions, Ticket } from "./round.js";
 import type { Recorded } from "./requests.js";
@@ -33,20 +35,26 @@ const MAX_BACKOFF_MS = 50;
 /** Nobody has written for so long: nodes are freed in rounds of their own, and leases that hold them looked at again. */
 const IDLE_MS = 100;
 
+export interface CommitterOptions extends RoundOptions {
+  readonly alarm: RollbackAlarm;
+}
+
 export class Committer {
-  readonly #options: RoundOptions;
+  readonly #options: CommitterOptions;
   readonly #waiting: Ticket[] = [];
   #loop: Promise<void> | undefined;
   /** Set while nodes wait to be freed: wakes the committer when nobody else does. */
   #timer: NodeJS.Timeout | undefined;
   #isFreeingDue = false;
+  /** Set while somebody works alone; settles when that is over. */
+  #held: Promise<void> | undefined;
   /** Set while a round is being written: looks whether enough wait for another. */
   #wake: (() => void) | undefined;
   /** Races lost in a row. */
   #attempts = 0;
   #closed = false;
 
-  constructor(options: RoundOptions) {
+  constructor(options: CommitterOptions) {
     this.#options = options;
   }
 
@@ -75,9 +83,23 @@ export class Committer {
     const { log, requests } = this.#options;
     const earlier = requests.round().findDurable(recorded.request);
     if (earlier === undefined) return undefined;
-    const { outcome, logIndex } = earlier;
+    const { outcome, place } = earlier;
     const tail = log.tail();
+    const logIndex = indexOfPlace(tail, place);
     return { value: recorded.decode(outcome), receipt: { logIndex, checkpoint: log.checkpoint(tail) }, tail };
+  }
+
+  /**
+   * Runs what is no mutation of a round, and moves the tail by itself: no round begins meanwhile, so that it need not lose
+   * every race. It guards its batch by the tail all the same: a round may still be on its way, and other processes write.
+   * @throws Unavailable - closed
+   */
+  async alone<T>(work: () => Promise<T>): Promise<T> {
+    while (this.#held !== undefined) await this.#held;
+    if (this.#closed) throw new Unavailable("the database is closed");
+    const result = work();
+    this.#held = result.then(isOver, isOver).then(() => (this.#held = undefined));
+    return result;
   }
 
   /** Takes no more mutations, waits for those that wait, and frees what may go by now. */
@@ -99,6 +121,7 @@ export class Committer {
     for (;;) {
       if (flight === undefined) {
         if (this.#waiting.length === 0 && !this.#isFreeingDue) break;
+        if (this.#held !== undefined) await this.#held;
         flight = await this.#start();
         continue;
       }
@@ -128,12 +151,13 @@ export class Committer {
 
   /** Puts a round together, on top of one that is being written if there is one, and begins to write it. */
   async #start(ahead?: Round): Promise<Flight | undefined> {
-    const { freeing, requests } = this.#options;
+    const { freeing, requests, alarm } = this.#options;
     this.#isFreeingDue = false;
     let tickets: Ticket[] | undefined;
     try {
       await freeing.prepare();
       tickets = this.#waiting.splice(0, MAX_ROUND_MUTATIONS);
+      if (tickets.length > 0) alarm.requireSilent();
       await requests.prepare(tickets.filter(({ recorded }) => recorded !== undefined).length);
       const round = new Round(this.#options, tickets, ahead);
       // What does not fit into one batch goes first in the next.
@@ -152,7 +176,7 @@ export class Committer {
    * then a steady number of writers falls into two rounds that take turns at the processor and the device.
    */
   async #isWorthAnother({ round, tickets }: Flight): Promise<boolean> {
-    if (!round.canCarry) return false;
+    if (!round.canCarry || this.#held !== undefined) return false;
     const enough = new Promise<true>((resolve) => {
       this.#wake = () => this.#waiting.length >= Math.max(1, tickets.length / 2) && resolve(true);
     });

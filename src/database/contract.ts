@@ -21,6 +21,8 @@ import type { DatabaseConfig, Store, StoreUsage } from "../store/index.js";
 import type { BlobRef, Blobs, Incoming, Uploads } from "./blob-contract.js";
 import type { Commits, Heads, Tags } from "./commit-contract.js";
 import type { FreeingLimits } from "./followed-nodes.js";
+import type { Epochs, TransparencyLog } from "./log-contract.js";
+import type { LostLeaves } from "./rollback-alarm.js";
 import type { LoggedLeaf, Receipt, StoredManifest, View, WriteOptions } from "./view-contract.js";
 
 export interface Chunking {
@@ -180,22 +182,6 @@ export interface Loaded {
   logged(): LoggedLeaf;
 }
 
-/** The transparency log. Proofs come from a `View`. */
-export interface TransparencyLog {
-  /** `neleus/<database id>/<epoch>`: the first line of every checkpoint. */
-  readonly origin: string;
-  /** C2SP signed-note verifier key: what a client pins. */
-  readonly verifierKey: string;
-  /** The newest checkpoint. */
-  checkpoint(): Promise<string>;
-  /**
-   * Has the newest leaf be at most this old at the time of the call, in milliseconds: where it is older, one with the same
-   * refs root is appended, at most one in FRESH_LEAF_INTERVAL_MS, for which this waits if it must. The signal ends the
-   * wait, with an AbortError.
-   */
-  freshen(options: { readonly maxAgeMs: number; readonly signal?: AbortSignal | undefined }): Promise<void>;
-}
-
 /** What comes from outside. Tests give their own, so that everything a database does can be repeated to the byte. */
 export interface DatabaseOptions {
   /** Milliseconds since 1970. Default: the system's clock. */
@@ -208,6 +194,8 @@ export interface DatabaseOptions {
   readonly logWaitMs?: number | undefined;
   /** When replaced nodes of staged maps are freed. Default: as core/limits.ts has it. */
   readonly freeing?: Partial<FreeingLimits> | undefined;
+  /** Told when this process learns that the log lost leaves. Must not throw. */
+  readonly onRolledBack?: ((lost: LostLeaves) => void) | undefined;
 }
 
 /** What a view must have. */
@@ -244,6 +232,7 @@ export interface Database {
   readonly heads: Heads;
   readonly tags: Tags;
   readonly log: TransparencyLog;
+  readonly epochs: Epochs;
   /**
    * The newest durable state of everything, other processes' writes included.
    * @throws RolledBack - the log has fewer leaves than it must, and did not get them in time

@@ -27,6 +27,7 @@ import { CheckpointSigner } from "./checkpoint-signer.js";
 import { DatabaseCommits } from "./commits.js";
 import { Committer } from "./committer.js";
 import type { Database as Contract, DatabaseOptions, Location, ViewRequest } from "./contract.js";
+import { DatabaseEpochs } from "./epochs.js";
 import type { View } from "./view-contract.js";
 import { DatabaseDocuments } from "./documents.js";
 import { FREEING_LIMITS } from "./followed-nodes.js";
@@ -34,7 +35,8 @@ import { Freeing } from "./freeing.js";
 import { DatabaseHeads } from "./heads.js";
 import { newIdentity, readIdentity } from "./identity.js";
 import { Leases } from "./leases.js";
-import { LogStore, NO_TAIL, firstLeaf, hasTail } from "./log-store.js";
+import { FIRST_PLACE, NO_TAIL, hasTail } from "./log-rows.js";
+import { LogStore, firstLeaf } from "./log-store.js";
 import type { Tail } from "./log-store.js";
 import { DatabaseManifests } from "./manifests.js";
 import { StoreNodes } from "./nodes.js";
@@ -42,6 +44,7 @@ import { StoredObjects } from "./objects.js";
 import { StoredRefs } from "./refs.js";
 import { RootNodes } from "./root-nodes.js";
 import { StoredRequests } from "./requests.js";
+import { RollbackAlarm } from "./rollback-alarm.js";
 import { DatabaseStates } from "./states.js";
 import { DatabaseLog } from "./transparency-log.js";
 import { DatabaseUploads } from "./uploads.js";
@@ -108,6 +111,7 @@ class OpenDatabase implements Contract {
   readonly heads: DatabaseHeads;
   readonly tags: DatabaseTags;
   readonly log: DatabaseLog;
+  readonly epochs: DatabaseEpochs;
   readonly #store: Store;
   readonly #committer: Committer;
   readonly #leases: Leases;
@@ -124,21 +128,22 @@ class OpenDatabase implements Contract {
     const checking: ReadChecking = this.verifyOnRead ? "verified" : "unverified";
     const identity = readIdentity(rows);
     this.id = toHex(identity.id);
-    const signer = new CheckpointSigner(identity);
-    const logStore = new LogStore({ rows, signer });
+    const alarm = new RollbackAlarm(rows);
+    const logStore = new LogStore({ rows, alarm });
     const nodes = new StoreNodes({ rows, checking });
     const objects = new StoredObjects({ rows, store });
     const requests = new StoredRequests({ store, rows, clock });
     const limits = { ...FREEING_LIMITS, ...options.freeing };
     const leases = new Leases({ store, clock, graceMs: limits.afterMs, id: randomBytes(16) });
     const freeing = new Freeing({ rows, nodes, leases, limits });
-    const committer = new Committer({ store, nodes, log: logStore, freeing, requests, clock });
+    const committer = new Committer({ store, nodes, log: logStore, alarm, freeing, requests, clock });
     const rootNodes = new RootNodes({ rows, nodes, objects, log: logStore });
     const newUploadId = (): string => `t-${toHex(randomBytes(16))}`;
     const view = async (): Promise<View> => this.view();
     const viewOptions = { nodes, rootNodes, objects, log: logStore, leases, freeing };
     const viewAt = (tail: Tail): View => new DatabaseView(tail, viewOptions);
-    requireOwnKey(new StoredRefs(nodes, { kind: MapKind.refs, root: logStore.tail().refsRoot }), signer.verifierKey);
+    const { refsRoot, epoch } = logStore.tail();
+    requireOwnKey(new StoredRefs(nodes, { kind: MapKind.refs, root: refsRoot }), epoch.verifierKey);
 
     this.nodes = nodes;
     this.nodesInPassing = nodes.inPassing;
@@ -166,7 +171,9 @@ class OpenDatabase implements Contract {
     this.heads = new DatabaseHeads({ objects, committer, empty: EMPTY_ROOTS });
     this.tags = new DatabaseTags({ objects, committer });
     const longestWaitMs = options.logWaitMs ?? LOG_WAIT_MS;
-    this.log = new DatabaseLog({ log: logStore, committer, signer, clock, longestWaitMs });
+    const onRolledBack = options.onRolledBack ?? (() => undefined);
+    this.log = new DatabaseLog({ store, log: logStore, alarm, committer, clock, longestWaitMs, onRolledBack });
+    this.epochs = new DatabaseEpochs({ store, rows, nodes, log: logStore, alarm, committer, clock, randomBytes });
   }
 
   async view(request: ViewRequest = {}): Promise<View> {
@@ -205,10 +212,11 @@ async function initialise(store: Store, outside: Outside): Promise<void> {
     { key: stagedKey(FIRST_HEAD), cell: stagedCell.encode(EMPTY_ROOTS) },
   ];
   const { root } = buildMap(MapKind.refs, refs, (node) => nodes.push(node));
-  const leaf = firstLeaf({ timeMs: outside.clock(), refsRoot: root });
+  const first = { reason: "created" } as const;
+  const logRows = firstLeaf({ timeMs: outside.clock(), refsRoot: root, first }, FIRST_PLACE);
   const nodeRows = nodes.map((node) => ({ space: "nodes", key: node.digest, value: node.stored }) as const);
   try {
-    await store.write({ conditions: [NO_TAIL], puts: [...rows, ...nodeRows, ...leaf.rows] });
+    await store.write({ conditions: [NO_TAIL], puts: [...rows, ...nodeRows, ...logRows] });
   } catch (cause) {
     if (!(cause instanceof ConditionFailed)) throw cause;
     throw new AlreadyExists("the store holds a database already", { facts: { kind: "database" } }, { cause });

@@ -93,8 +93,8 @@ export interface Step {
 
 /** A round of writes, as the nodes that it replaced remember it. */
 export interface FollowedRound {
-  /** Leaves of the log before it: a view of this size, or a smaller one, still reads what the round replaced. */
-  readonly logSize: number;
+  /** Leaves of all epochs before it: a view that ends there, or earlier, still reads what the round replaced. */
+  readonly logEnd: number;
   /** True where the row was there before this round. */
   readonly exists: (digest: Digest) => boolean;
 }
@@ -102,8 +102,8 @@ export interface FollowedRound {
 /** What is due, and what holds it back. */
 export interface DueOptions {
   readonly nowMs: number;
-  readonly logSize: number;
-  /** Size of the log in the oldest view that somebody reads; Infinity where nobody does. */
+  readonly logEnd: number;
+  /** End of the log in the oldest view that somebody reads; Infinity where nobody does. */
   readonly oldestView: number;
   /** Fewer than these are not worth it yet. */
   readonly atLeast: number;
@@ -129,7 +129,7 @@ interface WaitingNode {
 
 /** When the nodes were replaced that one round replaced. */
 export interface Replacement {
-  readonly logSize: number;
+  readonly logEnd: number;
   /** When that became durable, by a clock that only moves on; undefined until then. */
   atMs: number | undefined;
 }
@@ -170,7 +170,7 @@ export class FollowedNodes {
 
   /** Takes in what a round did, in order. To be told when that is durable by `isDurable`, or undone by `forget`. */
   follow(steps: readonly Step[], round: FollowedRound): Replacement {
-    const replacement: Replacement = { logSize: round.logSize, atMs: undefined };
+    const replacement: Replacement = { logEnd: round.logEnd, atMs: undefined };
     const made = new Set<string>();
     const fresh: StoredForms = new Map();
     const isThere = (name: string, digest: Digest): boolean => made.has(name) || round.exists(digest);
@@ -227,16 +227,16 @@ export class FollowedNodes {
   }
 
   /** When the first in line may go at the latest if nobody writes; undefined where none waits. */
-  nextDueMs(logSize: number): number | undefined {
+  nextDueMs(logEnd: number): number | undefined {
     const first = this.#firstWaiting();
     if (first?.since.atMs === undefined) return undefined;
     const { afterMs, atLatestMs } = this.#limits;
-    return first.since.atMs + (this.#isCrowded(first, logSize) ? afterMs : atLatestMs);
+    return first.since.atMs + (this.#isCrowded(first, logEnd) ? afterMs : atLatestMs);
   }
 
   /** Leaves of the log before the round that replaced a node, where it waits. */
   replacedAt(digest: Digest): number | undefined {
-    return this.#waiting.get(cacheName(digest))?.since.logSize;
+    return this.#waiting.get(cacheName(digest))?.since.logEnd;
   }
 
   #firstWaiting(): WaitingNode | undefined {
@@ -245,16 +245,16 @@ export class FollowedNodes {
   }
 
   #isDue(node: WaitingNode, now: Omit<DueOptions, "atLeast" | "atMost">): boolean {
-    const { atMs, logSize } = node.since;
-    if (atMs === undefined || logSize >= now.oldestView) return false;
+    const { atMs, logEnd } = node.since;
+    if (atMs === undefined || logEnd >= now.oldestView) return false;
     const ageMs = now.nowMs - atMs;
     const { afterMs, atLatestMs } = this.#limits;
-    return ageMs >= afterMs && (ageMs >= atLatestMs || this.#isCrowded(node, now.logSize));
+    return ageMs >= afterMs && (ageMs >= atLatestMs || this.#isCrowded(node, now.logEnd));
   }
 
-  #isCrowded(node: WaitingNode, logSize: number): boolean {
+  #isCrowded(node: WaitingNode, logEnd: number): boolean {
     const { afterLeaves, backlogBytes } = this.#limits;
-    const isOld = logSize - node.since.logSize >= afterLeaves;
+    const isOld = logEnd - node.since.logEnd >= afterLeaves;
     return this.#isInHurry || isOld || this.#waitingBytes > backlogBytes;
   }
 

@@ -78,14 +78,14 @@ export class Freeing {
     if (this.#tail === undefined || !equalBytes(this.#tail.row, tail.row)) this.#followed.forget();
     this.#tail = round.endsAt;
     const exists = (digest: Digest): boolean => isComing(digest) || rows.has("nodes", digest);
-    const replacement = this.#followed.follow(steps, { logSize: tail.size, exists });
+    const replacement = this.#followed.follow(steps, { logEnd: tail.end, exists });
     const stored = created.filter((node) => this.#followed.isStored(node));
     if (!this.#isPrepared) return { stored, freed: [], replacement };
     const isIdle = steps.every(({ edits }) => edits.length === 0);
     const { nodesPerBatch, nodesWhenIdle } = limits;
     const due = this.#followed.takeDue({
       nowMs: performance.now(),
-      logSize: tail.size,
+      logEnd: tail.end,
       oldestView: leases.oldestView,
       atLeast: isIdle ? 1 : nodesPerBatch,
       atMost: isIdle ? nodesWhenIdle : nodesPerBatch + 2 * stored.length,
@@ -109,12 +109,12 @@ export class Freeing {
 
   /** How long until nodes may go though nobody writes, in milliseconds; undefined where none wait. 0 too while leases hold them. */
   get nextInMs(): number | undefined {
-    const dueMs = this.#followed.nextDueMs(this.#tail?.size ?? 0);
+    const dueMs = this.#followed.nextDueMs(this.#tail?.end ?? 0);
     if (dueMs === undefined) return undefined;
     return Math.max(0, dueMs - performance.now());
   }
 
-  /** Size of the log in the newest view that has this root, where it was replaced and waits. */
+  /** End of the log in the newest view that has this root, where it was replaced and waits. */
   replacedAt(root: Digest): number | undefined {
     return this.#followed.replacedAt(root);
   }
@@ -122,6 +122,6 @@ export class Freeing {
   /** True where something could go, for all that is known before the leases are looked at. */
   #hasDue(): boolean {
     if (this.#tail === undefined) return false;
-    return this.#followed.hasDue({ nowMs: performance.now(), logSize: this.#tail.size, oldestView: Infinity });
+    return this.#followed.hasDue({ nowMs: performance.now(), logEnd: this.#tail.end, oldestView: Infinity });
   }
 }

@@ -1,40 +1,79 @@
 // Who a database is: its id, the epoch of its log, the origin that follows from them, and the key that signs.
 //
-//   meta  identity      dag_cbor([1, id (16 bytes), epoch, origin])
-//   meta  signing-key   dag_cbor([1, seed (32 bytes)])
+//   meta  identity           dag_cbor([1, id (16 bytes), epoch, origin])
+//   meta  signing-key        dag_cbor([1, seed (32 bytes)])
+//   meta  next-signing-key   the same, of the key that is announced for the next epoch; mostly there is none
 import { toHex, utf8 } from "../core/bytes.js";
 import { decode, encode } from "../core/codec/index.js";
 import { Corrupt, Malformed } from "../core/errors.js";
 import { DEFAULT_ORIGIN_HOST, formatOrigin, parseOrigin } from "../core/log/index.js";
-import type { Row, SyncReader } from "../store/contract.js";
+import type { Row, RowName, SyncReader } from "../store/contract.js";
 import { fromStore } from "./boundary.js";
 import { SEED_BYTES, signingKeyFromSeed } from "./signing-key.js";
 import type { SigningKey } from "./signing-key.js";
 
 const IDENTITY_KEY = utf8("identity");
 const SIGNING_KEY_KEY = utf8("signing-key");
+const NEXT_SIGNING_KEY: RowName = { space: "meta", key: utf8("next-signing-key") };
 const VERSION = 1;
 const ID_BYTES = 16;
 
-export interface Identity {
-  /** 16 bytes. */
-  readonly id: Uint8Array;
-  readonly epoch: number;
+/** A key and the name that it signs checkpoints under. */
+export interface NamedKey {
   readonly origin: string;
   readonly signingKey: SigningKey;
 }
 
-/** A new database's identity, in its first epoch, and the rows that keep it. */
-export function newIdentity(randomBytes: (count: number) => Uint8Array): { identity: Identity; rows: readonly Row[] } {
+export interface Identity extends NamedKey {
+  /** 16 bytes. */
+  readonly id: Uint8Array;
+  readonly epoch: number;
+  /** The key of the epoch to come, once it is announced. */
+  readonly next: NamedKey | undefined;
+}
+
+/** An identity to be, and the rows that make it so. */
+export interface NewIdentity {
+  readonly identity: Identity;
+  readonly rows: readonly Row[];
+  readonly deletes: readonly RowName[];
+}
+
+type RandomBytes = (count: number) => Uint8Array;
+
+/** A new database's identity, in its first epoch. */
+export function newIdentity(randomBytes: RandomBytes): NewIdentity {
   const id = new Uint8Array(randomBytes(ID_BYTES));
   const seed = new Uint8Array(randomBytes(SEED_BYTES));
-  const epoch = 1;
-  const origin = formatOrigin({ host: DEFAULT_ORIGIN_HOST, databaseId: id, epoch });
+  const origin = formatOrigin({ host: DEFAULT_ORIGIN_HOST, databaseId: id, epoch: 1 });
+  return identityOf({ id, epoch: 1, origin }, seed);
+}
+
+/** The same database in a later epoch, with a key of its own. No key is announced. */
+export function identityInEpoch(identity: Identity, epoch: number, seed: Uint8Array): NewIdentity {
+  const { id, origin } = identity;
+  return identityOf({ id, epoch, origin: originOfEpoch(origin, epoch) }, seed);
+}
+
+/** The same database in the same epoch, with the key of the next one announced. */
+export function announcingIdentity(identity: Identity, seed: Uint8Array): NewIdentity {
+  const next = { origin: originOfEpoch(identity.origin, identity.epoch + 1), signingKey: signingKeyFromSeed(seed) };
+  const row = { ...NEXT_SIGNING_KEY, value: encode([VERSION, seed]) };
+  return { identity: { ...identity, next }, rows: [row], deletes: [] };
+}
+
+function identityOf(name: Pick<Identity, "id" | "epoch" | "origin">, seed: Uint8Array): NewIdentity {
+  const { id, epoch, origin } = name;
   const rows: Row[] = [
     { space: "meta", key: IDENTITY_KEY, value: encode([VERSION, id, epoch, origin]) },
     { space: "meta", key: SIGNING_KEY_KEY, value: encode([VERSION, seed]) },
   ];
-  return { identity: { id, epoch, origin, signingKey: signingKeyFromSeed(seed) }, rows };
+  const identity = { ...name, signingKey: signingKeyFromSeed(seed), next: undefined };
+  return { identity, rows, deletes: [NEXT_SIGNING_KEY] };
+}
+
+function originOfEpoch(origin: string, epoch: number): string {
+  return formatOrigin({ ...parseOrigin(origin), epoch });
 }
 
 /** @throws Corrupt - missing, or not what it should be */
@@ -50,14 +89,29 @@ export function readIdentity(rows: SyncReader): Identity {
     }
     return { id: idPart, epoch: epochPart, origin: originPart };
   });
-  const seed = readRow(rows, SIGNING_KEY_KEY, (row) => {
+  const signingKey = signingKeyFromSeed(readSeed(rows, SIGNING_KEY_KEY));
+  return { id, epoch, origin, signingKey, next: readNext(rows, { epoch, origin }) };
+}
+
+/** The seed of the key that is announced. @throws Corrupt - there is none */
+export function readNextSeed(rows: SyncReader): Uint8Array {
+  return readSeed(rows, NEXT_SIGNING_KEY.key);
+}
+
+function readNext(rows: SyncReader, { epoch, origin }: Pick<Identity, "epoch" | "origin">): NamedKey | undefined {
+  const { space, key } = NEXT_SIGNING_KEY;
+  if (!rows.has(space, key)) return undefined;
+  return { origin: originOfEpoch(origin, epoch + 1), signingKey: signingKeyFromSeed(readSeed(rows, key)) };
+}
+
+function readSeed(rows: SyncReader, key: Uint8Array): Uint8Array {
+  return readRow(rows, key, (row) => {
     const [, part, ...rest] = row;
     if (!(part instanceof Uint8Array) || part.length !== SEED_BYTES || rest.length > 0) {
       throw new Malformed("not [1, seed]");
     }
     return part;
   });
-  return { id, epoch, origin, signingKey: signingKeyFromSeed(seed) };
 }
 
 function readRow<T>(rows: SyncReader, key: Uint8Array, read: (row: readonly unknown[]) => T): T {

@@ -44,9 +44,9 @@ export type {
   StateChange,
   StateOperation,
   States,
-  TransparencyLog,
   ViewRequest,
 } from "./contract.js";
+export type { BeginEpochOptions, BegunEpoch, EpochReason, EpochStep, Epochs, TransparencyLog } from "./log-contract.js";
 export type {
   Head,
   IdempotencyKey,
@@ -66,3 +66,4 @@ export type {
 } from "./view-contract.js";
 export { Database } from "./database.js";
 export type { FreeingLimits } from "./followed-nodes.js";
+export type { LostLeaves } from "./rollback-alarm.js";

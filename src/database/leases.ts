@@ -1,12 +1,13 @@
 // Leases: reads that take a while, and what they keep from being freed (docs/decisions/0003).
 //
-// A lease holds the log's size in the view that is read. What a later round replaces was replaced at that size or above,
+// A lease holds the log's end in the view that is read: its leaves, with those of the epochs before, so that it only grows.
+// What a later round replaces was replaced at that end or above,
 // and stays while the lease is held: so one number protects all of a view, whichever maps of it are read.
 //
 // Other processes on the same directory see one row for all leases of this one, and only where a read lasts: short ones are
 // covered by the time that nodes wait anyway.
 //
-//   leases  a random id, 16 bytes    dag_cbor([1, log size, expires at, milliseconds since 1970])
+//   leases  a random id, 16 bytes    dag_cbor([1, log end, expires at, milliseconds since 1970])
 //
 // The row is written once a read has lasted half of the time that nodes wait at least, so that it is there before the
 // first of them goes; renewed while it is needed; and counts no longer once it has expired, as after a crash.
@@ -31,7 +32,7 @@ export interface LeasesOptions {
 }
 
 interface OpenLease {
-  readonly logSize: number;
+  readonly logEnd: number;
   readonly sinceMs: number;
   /** True where it counts from the first moment, and as long as it is open. */
   readonly isEndless: boolean;
@@ -39,7 +40,7 @@ interface OpenLease {
 
 /** The row as it was last written. */
 interface SharedRow {
-  readonly logSize: number;
+  readonly logEnd: number;
   readonly writtenMs: number;
 }
 
@@ -60,9 +61,9 @@ export class Leases {
     this.#name = { space: "leases", key: options.id };
   }
 
-  /** Keeps what a view of this size of the log reads, until released, for MAX_LEASE_MS at most. */
-  take(logSize: number): Lease {
-    return this.#opened({ logSize, sinceMs: performance.now(), isEndless: false });
+  /** Keeps what a view of this end of the log reads, until released, for MAX_LEASE_MS at most. */
+  take(logEnd: number): Lease {
+    return this.#opened({ logEnd, sinceMs: performance.now(), isEndless: false });
   }
 
   /**
@@ -71,7 +72,7 @@ export class Leases {
    * @throws Unavailable - it cannot be written
    */
   async takeAll(): Promise<Lease> {
-    const lease = this.#opened({ logSize: 0, sinceMs: performance.now(), isEndless: true });
+    const lease = this.#opened({ logEnd: 0, sinceMs: performance.now(), isEndless: true });
     const shared = this.#writing.then(() => this.#share());
     this.#writing = shared.catch(() => undefined);
     try {
@@ -119,7 +120,7 @@ export class Leases {
       const lease = value && decodeLease(value);
       // No lease is longer than that: one that seems to be was written under another time.
       const isLive = lease !== undefined && lease.expiresMs > nowMs && lease.expiresMs <= nowMs + 2 * SHARED_LEASE_MS;
-      if (isLive) others.push(lease.logSize);
+      if (isLive) others.push(lease.logEnd);
       else expired.push({ space: "leases", key });
     }
     this.#others = others;
@@ -184,25 +185,25 @@ export class Leases {
     }
   }
 
-  async #renew(logSize: number): Promise<void> {
+  async #renew(logEnd: number): Promise<void> {
     const { store, clock } = this.#options;
     const nowMs = performance.now();
     const shared = this.#shared;
     const ageMs = nowMs - (shared?.writtenMs ?? -Infinity);
-    const isEnough = shared !== undefined && shared.logSize <= logSize && ageMs < SHARED_LEASE_MS / 2;
-    if (isEnough && (shared.logSize === logSize || ageMs < NARROW_AFTER_MS)) return;
-    const row: Row = { ...this.#name, value: encode([LEASE_VERSION, logSize, clock() + SHARED_LEASE_MS]) };
+    const isEnough = shared !== undefined && shared.logEnd <= logEnd && ageMs < SHARED_LEASE_MS / 2;
+    if (isEnough && (shared.logEnd === logEnd || ageMs < NARROW_AFTER_MS)) return;
+    const row: Row = { ...this.#name, value: encode([LEASE_VERSION, logEnd, clock() + SHARED_LEASE_MS]) };
     await store.write({ puts: [row] });
-    this.#shared = { logSize, writtenMs: nowMs };
+    this.#shared = { logEnd, writtenMs: nowMs };
   }
 }
 
 function oldestOf(leases: readonly OpenLease[]): number {
-  return leases.reduce((oldest, { logSize }) => Math.min(oldest, logSize), Infinity);
+  return leases.reduce((oldest, { logEnd }) => Math.min(oldest, logEnd), Infinity);
 }
 
 /** Undefined for a row that is no lease of this version. */
-function decodeLease(row: Uint8Array): { readonly logSize: number; readonly expiresMs: number } | undefined {
+function decodeLease(row: Uint8Array): { readonly logEnd: number; readonly expiresMs: number } | undefined {
   let parts: unknown;
   try {
     parts = decode(row);
@@ -211,7 +212,7 @@ function decodeLease(row: Uint8Array): { readonly logSize: number; readonly expi
     throw error;
   }
   if (!Array.isArray(parts) || parts.length !== 3) return undefined;
-  const [version, logSize, expiresMs] = parts as unknown[];
-  if (version !== LEASE_VERSION || typeof logSize !== "number" || typeof expiresMs !== "number") return undefined;
-  return { logSize, expiresMs };
+  const [version, logEnd, expiresMs] = parts as unknown[];
+  if (version !== LEASE_VERSION || typeof logEnd !== "number" || typeof expiresMs !== "number") return undefined;
+  return { logEnd, expiresMs };
 }

@@ -1,6 +1,6 @@
 // Outcomes of idempotent requests: a write asked for again, with the same key, happens once.
 //
-//   requests  id (16)  dag_cbor([1, time, digest (16), log index, outcome])
+//   requests  id (16)  dag_cbor([1, time, digest (16), place of the leaf, outcome])
 //
 // The id is of method, caller and key; the digest of what was asked for (request-meaning.ts); the outcome is what the
 // answer cannot be made without: a root, a hash, or nothing. A row is written in the very batch of the write that it
@@ -53,8 +53,8 @@ export interface Recorded<T> {
 /** What a durable record says. */
 export interface RequestOutcome {
   readonly outcome: Uint8Array;
-  /** The newest leaf of the log when it was durable. */
-  readonly logIndex: number;
+  /** Place of the newest leaf when it was durable. */
+  readonly place: number;
 }
 
 /** What became of a request that was made before: in the batch that is being put together, or in one that is durable. */
@@ -226,14 +226,14 @@ export class RoundRequests {
   }
 
   /** What goes into the batch, whose newest leaf this will be. */
-  changes(logIndex: number): { conditions: Condition[]; puts: Row[]; deletes: RowName[] } {
+  changes(place: number): { conditions: Condition[]; puts: Row[]; deletes: RowName[] } {
     const conditions: Condition[] = [];
     const puts: Row[] = [];
     const deletes: RowName[] = [];
     for (const { request, outcome } of this.#noted.values()) {
       const key = request.id;
       conditions.push({ space: SPACE, key, expected: this.#rows.get(SPACE, key) ?? "absent" });
-      const value = encode([ROW_VERSION, this.#nowMs, request.digest, logIndex, outcome]);
+      const value = encode([ROW_VERSION, this.#nowMs, request.digest, place, outcome]);
       puts.push({ space: SPACE, key, value });
     }
     for (const key of this.#candidates) {
@@ -268,7 +268,6 @@ function requireSame(request: IdentifiedRequest, digest: Uint8Array): void {
 interface StoredRecord extends RequestOutcome {
   readonly timeMs: number;
   readonly digest: Uint8Array;
-  readonly logIndex: number;
 }
 
 /** @throws Corrupt */
@@ -276,14 +275,14 @@ function readRecord(id: Uint8Array, row: Uint8Array): StoredRecord {
   return fromStore(`the record of request ${toHex(id)}`, () => {
     const parts = decode(row);
     if (!Array.isArray(parts) || parts.length !== 5) throw new Malformed("not a list of five");
-    const [version, timeMs, digest, logIndex, outcome] = parts as unknown[];
+    const [version, timeMs, digest, place, outcome] = parts as unknown[];
     if (version !== ROW_VERSION) throw new Malformed("unknown version");
-    if (typeof timeMs !== "number" || typeof logIndex !== "number" || logIndex < 0) {
-      throw new Malformed("a time or log index that is none");
+    if (typeof timeMs !== "number" || typeof place !== "number" || place < 0) {
+      throw new Malformed("a time or place that is none");
     }
     if (!(digest instanceof Uint8Array) || digest.length !== MEANING_BYTES || !(outcome instanceof Uint8Array)) {
       throw new Malformed("a digest or outcome that is none");
     }
-    return { timeMs, digest, logIndex, outcome };
+    return { timeMs, digest, place, outcome };
   });
 }

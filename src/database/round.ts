@@ -13,6 +13,7 @@ import type { Receipt } from "./view-contract.js";
 import { Draft } from "./draft.js";
 import type { DraftBase } from "./draft.js";
 import type { Freeing, RoundNodes } from "./freeing.js";
+import { indexOfPlace } from "./log-store.js";
 import type { Appended, LogStore, Tail } from "./log-store.js";
 import type { StoreNodes } from "./nodes.js";
 import type { Recorded, RoundRequests, StoredRequests } from "./requests.js";
@@ -59,8 +60,8 @@ export interface Ticket {
   readonly reject: (error: unknown) => void;
 }
 
-/** `logIndex`: of the leaf that held it, where an earlier batch did. */
-type Verdict = { readonly value: unknown; readonly logIndex?: number | undefined } | { readonly error: unknown };
+/** `place`: of the leaf that held it, where an earlier batch did. */
+type Verdict = { readonly value: unknown; readonly place?: number | undefined } | { readonly error: unknown };
 
 /** What a round writes, and what becomes of nodes with it. */
 interface RoundBatch {
@@ -216,7 +217,7 @@ export class Round {
       puts.push({ space: "nodes", key: node.digest, value: node.stored });
     }
     puts.push(...(this.#appended?.rows ?? []));
-    const requests = this.#requests.changes(endsAt.size - 1);
+    const requests = this.#requests.changes(endsAt.end - 1);
     puts.push(...requests.puts);
     const conditions = [log.unmoved(tail), ...draft.conditions, ...requests.conditions];
     const deletes = [...freed, ...requests.deletes];
@@ -233,9 +234,9 @@ export class Round {
       if ("error" in verdict) ticket.reject(verdict.error);
       else if (receipt instanceof Unavailable) ticket.reject(receipt);
       else {
-        const { logIndex = receipt.logIndex } = verdict;
-        const { checkpoint } = receipt;
-        ticket.resolve({ value: verdict.value, receipt: { logIndex, checkpoint }, tail: this.endsAt });
+        const { value, place } = verdict;
+        const earlier = place === undefined ? {} : { logIndex: indexOfPlace(this.endsAt, place) };
+        ticket.resolve({ value, receipt: { ...receipt, ...earlier }, tail: this.endsAt });
       }
     }
   }

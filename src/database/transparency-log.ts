@@ -4,20 +4,29 @@
 // however many they are and in however many processes. Whoever asks for less than that waits for the interval to pass,
 // and is then served by the one leaf that all who wait share, or by that of a write which came first.
 import { setTimeout as delay } from "node:timers/promises";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { equalBytes } from "../core/bytes.js";
 import { InvalidArgument, RolledBack } from "../core/errors.js";
 import { FRESH_LEAF_INTERVAL_MS } from "../core/limits.js";
-import type { CheckpointSigner } from "./checkpoint-signer.js";
+import { formatNote, parseCheckpointUnverified, parseNote } from "../core/log/index.js";
+import type { Checkpoint } from "../core/log/index.js";
+import { ConditionFailed } from "../store/contract.js";
+import type { Store } from "../store/contract.js";
 import type { Committer } from "./committer.js";
-import type { TransparencyLog } from "./contract.js";
+import type { TransparencyLog } from "./log-contract.js";
 import type { LogStore, Tail } from "./log-store.js";
+import { ALARM, alarmRow, rolledBack } from "./rollback-alarm.js";
+import type { LostLeaves, RollbackAlarm } from "./rollback-alarm.js";
 
 export interface LogOptions {
+  readonly store: Store;
   readonly log: LogStore;
+  readonly alarm: RollbackAlarm;
   readonly committer: Committer;
-  readonly signer: CheckpointSigner;
   readonly clock: () => number;
   /** How long `reach` waits at most. */
   readonly longestWaitMs: number;
+  readonly onRolledBack: (lost: LostLeaves) => void;
 }
 
 /** What other processes append is seen by looking. */
@@ -31,16 +40,61 @@ export class DatabaseLog implements TransparencyLog {
   }
 
   get origin(): string {
-    return this.#options.signer.origin;
+    return this.#options.log.tail().epoch.origin;
   }
 
   get verifierKey(): string {
-    return this.#options.signer.verifierKey;
+    return this.#options.log.tail().epoch.verifierKey;
+  }
+
+  get nextVerifierKey(): string | undefined {
+    return this.#options.log.tail().epoch.nextVerifierKey;
+  }
+
+  get lost(): LostLeaves | undefined {
+    return this.#options.alarm.find();
   }
 
   async checkpoint(): Promise<string> {
     const { log } = this.#options;
     return log.checkpoint(log.tail());
+  }
+
+  async shown(checkpoint: string): Promise<void> {
+    const { log, alarm } = this.#options;
+    const claimed = parseCheckpointUnverified(checkpoint);
+    if (this.#leadsTo(log.tail(), claimed)) return;
+    const { signer } = log.live();
+    const note = parseNote(checkpoint);
+    const signature = signer.ownSignature(note);
+    if (signature === undefined) return;
+    // A checkpoint is shown to nobody before its leaf is durable, so what another process wrote is there for the next turn.
+    await nextTurn();
+    // What others have added to it is theirs, and of any length.
+    const shown = formatNote({ text: note.text, signatures: [signature] });
+    while (alarm.find() === undefined && !this.#leadsTo(log.tail(), claimed)) await this.#raise(shown);
+    alarm.requireSilent();
+  }
+
+  /** Notes that leaves are missing, unless the log has moved since it was looked at. */
+  async #raise(shown: string): Promise<void> {
+    const { store, log, clock, onRolledBack } = this.#options;
+    const tail = log.tail();
+    const lost = { shown, own: log.checkpoint(tail), atMs: clock() };
+    try {
+      await store.write({ conditions: [log.unmoved(tail), { ...ALARM, expected: "absent" }], puts: [alarmRow(lost)] });
+    } catch (error) {
+      if (!(error instanceof ConditionFailed)) throw error;
+      return;
+    }
+    onRolledBack(lost);
+    throw rolledBack(lost);
+  }
+
+  /** False where a log that ends at the tail cannot have been, or come to be, what a checkpoint of its origin says. */
+  #leadsTo(tail: Tail, { origin, size, root }: Checkpoint): boolean {
+    if (origin !== tail.epoch.origin || size === 0) return true;
+    return size <= tail.size && equalBytes(this.#options.log.rootAt(tail, size), root);
   }
 
   /**

@@ -22,6 +22,8 @@ export interface LogProof {
   /** The newest leaf, index `logSize` − 1: its exact bytes. */
   readonly leaf: Uint8Array;
   readonly inclusion: readonly Digest[];
+  /** The root that this log had at the size that the caller knows; absent where it knows none, or a larger one. */
+  readonly knownRoot: Digest | undefined;
 }
 
 /** Leaves in a row, with what shows them to be those of a checkpoint. */

@@ -56,7 +56,7 @@ export class DatabaseView implements View {
   }
 
   hold(): Lease {
-    return this.#options.leases.take(this.logSize);
+    return this.#options.leases.take(this.#tail.end);
   }
 
   async heads(): Promise<readonly Head[]> {
@@ -98,11 +98,11 @@ export class DatabaseView implements View {
     return this.#point({ ...NOTHING, state }, rootNodes.below([state]), this.#lastSeenAt(state.root));
   }
 
-  /** `logSize`: that of the newest view which is known to have had the root. */
+  /** `heldFrom`: end of the log in the newest view which is known to have had the root. */
   #point(
     what: Pick<ReadPoint, "state" | keyof typeof NOTHING>,
     sources: NodesOfRoot,
-    logSize = this.logSize,
+    heldFrom = this.#tail.end,
   ): ReadPoint {
     const { leases } = this.#options;
     // Field by field: every read makes one of these, and an object spread costs as much as reading a node.
@@ -115,7 +115,7 @@ export class DatabaseView implements View {
       nodes: sources.nodes,
       nodesInPassing: sources.nodesInPassing,
       logSize: this.logSize,
-      hold: () => leases.take(logSize),
+      hold: () => leases.take(heldFrom),
     };
   }
 
@@ -124,7 +124,7 @@ export class DatabaseView implements View {
    * another would by now have freed what it replaced earlier than that.
    */
   #lastSeenAt(root: MapRoot): number {
-    return this.#options.freeing.replacedAt(root) ?? Math.max(0, this.logSize - FREE_AFTER_LEAVES);
+    return this.#options.freeing.replacedAt(root) ?? Math.max(0, this.#tail.end - FREE_AFTER_LEAVES);
   }
 
   async logProof(known: { readonly knownSize?: number | undefined } = {}): Promise<LogProof> {
@@ -156,7 +156,7 @@ export class DatabaseView implements View {
 
   async logTile(tile: TilePosition): Promise<Uint8Array> {
     requireTile(tile, this.logSize);
-    return this.#options.log.tile(tile);
+    return this.#options.log.tile(this.#tail, tile);
   }
 
   #requireStateRoot(bytes: Uint8Array): MapAt & { readonly root: MapRoot } {
