@@ -1,8 +1,9 @@
 // Runs the compiled tests with node's own runner and closes with one line: `N passed, N failed, N skipped`.
 //
-//   node tools/run-tests.js                 every suite except slow/ and interop/, which needs other languages
+//   node tools/run-tests.js                 every suite except slow/, and interop/ and browser/, which need other programs
 //   node tools/run-tests.js core crash      only build/test/core and build/test/crash
 //   node tools/run-tests.js slow            the long ones
+//   node tools/run-tests.js browser         those in a headless Chromium
 //   node tools/run-tests.js core/map.test   any path prefix below build/test
 import { readdirSync, existsSync } from "node:fs";
 import { join, relative, sep } from "node:path";
@@ -20,7 +21,7 @@ const files = readdirSync(testRoot, { recursive: true })
   .filter((name) => name.endsWith(".test.js"))
   .map((name) => name.split(sep).join("/"))
   .filter((name) =>
-    wanted.length === 0 ? !/^(slow|interop)\//.test(name) : wanted.some((prefix) => name.startsWith(prefix)),
+    wanted.length === 0 ? !/^(slow|interop|browser)\//.test(name) : wanted.some((prefix) => name.startsWith(prefix)),
   )
   .sort()
   .map((name) => join(testRoot, name));

@@ -75,7 +75,10 @@ function requireSameField(form: FieldForm, field: DescField): void {
   const isList = field.fieldKind === "list";
   const isOptional = field.fieldKind === "message" || field.proto.proto3Optional;
   assert.equal(form.presence, isList ? "repeated" : isOptional ? "optional" : "implicit", form.name);
-  if (typeof form.kind === "object") return requireSameForm(form.kind, field.message!);
+  if (typeof form.kind === "object") {
+    requireSameForm(form.kind, field.message!);
+    return;
+  }
   assert.equal(
     field.fieldKind === "list" ? field.listKind === "scalar" && field.scalar : field.scalar,
     SCALARS[form.kind],
