@@ -150,7 +150,7 @@ describe("the readers", () => {
             let bytes = isJson ? Buffer.from(toJsonString(schema, message)) : toBinary(schema, message);
             for (const { at, byte, cut } of changes) {
               if (bytes.length === 0) continue;
-              bytes = bytes.slice();
+              bytes = Uint8Array.from(bytes);
               bytes[at % bytes.length] = isJson ? 32 + (byte % 95) : byte;
               if (cut && !isJson) bytes = bytes.subarray(0, at % bytes.length);
             }
