@@ -6,7 +6,7 @@ import test from "node:test";
 import assert from "node:assert/strict";
 import { LogKey } from "#src/client/trust/index.js";
 import { nativeSignatureCheck } from "#src/client/native-signature.js";
-import { concatBytes, fromHex, toHex, utf8 } from "#src/core/bytes.js";
+import { concatBytes, toHex, utf8 } from "#src/core/bytes.js";
 import { InvalidArgument } from "#src/core/errors.js";
 import { decodeMap, encode } from "#src/core/codec/index.js";
 import { formatVerifierKey, verifierKey } from "#src/core/log/index.js";
