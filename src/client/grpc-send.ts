@@ -1,7 +1,9 @@
 // Sends the requests of a client stream no faster than the server takes them, counted in bytes.
 import type { Writable } from "node:stream";
 import { SEND_BUFFER_BYTES } from "../core/limits.js";
+import type { Allocate } from "../wire/nested-message.js";
 import { MESSAGE_OVERHEAD_BYTES } from "../wire/receive-budget.js";
+import { ReusedArrays } from "../wire/reused-arrays.js";
 
 export interface Sending {
   /** Settles when there is nothing more to send. Rejects with what the source or the encoder threw. */
@@ -10,16 +12,22 @@ export interface Sending {
   stop(): void;
 }
 
-/** Starts to send everything that `requests` gives, then ends the stream. */
+/**
+ * Starts to send everything that `requests` gives, then ends the stream. `encode` may write into room that it is given,
+ * which is used again once the message was written: grpc-js has copied it into its frame by then, and keeps the frame alone
+ * for another try (test/rpc/send.test.ts).
+ */
 export function sendRequests<T>(
   call: Pick<Writable, "write" | "end">,
   requests: AsyncIterable<T>,
-  encode: (request: T) => Buffer,
+  encode: (request: T, allocate: Allocate) => Buffer,
 ): Sending {
   const iterator = requests[Symbol.asyncIterator]();
   let isStopped = false;
   let hasEnded = false;
   let waitingBytes = 0;
+  const arrays = new ReusedArrays();
+  const allocate: Allocate = (sizeBytes) => arrays.take(sizeBytes).subarray(0, sizeBytes);
   let onTaken: (() => void) | undefined;
 
   const room = (): Promise<void> =>
@@ -37,9 +45,10 @@ export function sendRequests<T>(
       const next = await iterator.next();
       hasEnded = next.done === true;
       if (hasEnded || isStopped) break;
-      const bytes = encode(next.value as T);
+      const bytes = encode(next.value as T, allocate);
       waitingBytes += bytes.length + MESSAGE_OVERHEAD_BYTES;
       call.write(bytes, () => {
+        arrays.giveBack(bytes);
         waitingBytes -= bytes.length + MESSAGE_OVERHEAD_BYTES;
         onTaken?.();
       });

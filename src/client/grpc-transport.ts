@@ -31,11 +31,13 @@ import {
   RECEIVE_BUFFER_BYTES,
 } from "../core/limits.js";
 import { ClientCall, ConnectionClosed } from "./client-call.js";
+import type { Allocate } from "../wire/nested-message.js";
 import { ReceiveBudget } from "../wire/receive-budget.js";
 import { decodeWithReveals } from "../wire/reveal-codec.js";
 import { parseServerAddress, type ServerAddress } from "./grpc-address.js";
 import { errorFromGrpc } from "./grpc-failure.js";
 import { sendRequests } from "./grpc-send.js";
+import { encodeLoad } from "./load-codec.js";
 import type { ConnectionOptions } from "./options.js";
 import type { CallOptions, Transport } from "./transport.js";
 import { encodeUpload } from "./upload-codec.js";
@@ -177,7 +179,7 @@ class GrpcTransport implements Transport {
         );
         made.on("error", () => undefined);
         call.onEnd(() => made.cancel());
-        const sending = sendRequests(made, requests, (request) => encode(method.input, request));
+        const sending = sendRequests(made, requests, (request, allocate) => encode(method.input, request, allocate));
         sending.failed.catch((error: unknown) => {
           sourceFailure = { error };
           made.cancel();
@@ -243,10 +245,10 @@ function pathOf(method: DescMethod): string {
 }
 
 /** @throws InvalidArgument - a field holds what its type cannot carry */
-function encode<M extends DescMessage>(schema: M, message: MessageInitShape<M>): Buffer {
+function encode<M extends DescMessage>(schema: M, message: MessageInitShape<M>, allocate?: Allocate): Buffer {
   try {
-    const upload = encodeUpload(schema, message);
-    if (upload !== undefined) return upload;
+    const bulk = encodeUpload(schema, message, allocate) ?? encodeLoad(schema, message, allocate);
+    if (bulk !== undefined) return bulk;
     const bytes = toBinary(schema, create(schema, message));
     return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   } catch (cause) {

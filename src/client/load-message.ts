@@ -1,5 +1,5 @@
 // Entries of a load on their way into one message: copied one behind the other into one array, of which keys and values are
-// views. An array for each would cost more than all the rest of sending them.
+// views. An array for each would cost more than all the rest of sending them. The array itself is used for many messages.
 import { isWellFormed, utf8 } from "../core/bytes.js";
 import { assert, InvalidArgument } from "../core/errors.js";
 import { MAX_INLINE_VALUE_BYTES, MAX_KEY_BYTES } from "../core/limits.js";
@@ -10,16 +10,21 @@ const MESSAGE_ENTRIES = 4_096;
 /** Bytes of one message: any one entry fits. */
 const MESSAGE_BYTES = MAX_INLINE_VALUE_BYTES + MAX_KEY_BYTES;
 
-const encoder = new TextEncoder();
-
 export class LoadMessage {
-  readonly keys: Uint8Array[] = [];
-  readonly values: Uint8Array[] = [];
-  readonly #bytes = new Uint8Array(MESSAGE_BYTES);
+  keys: Uint8Array[] = [];
+  values: Uint8Array[] = [];
+  readonly #bytes = Buffer.allocUnsafeSlow(MESSAGE_BYTES);
   #sizeBytes = 0;
 
   get isEmpty(): boolean {
     return this.keys.length === 0;
+  }
+
+  /** Begins another message, which overwrites what the keys and values of this one show. */
+  clear(): void {
+    this.keys = [];
+    this.values = [];
+    this.#sizeBytes = 0;
   }
 
   /**
@@ -52,8 +57,10 @@ export class LoadMessage {
       return start + content.length;
     }
     if (typeof content !== "string" || !isWellFormed(content)) return undefined;
-    const { read, written } = encoder.encodeInto(content, this.#bytes.subarray(start));
-    return read < content.length ? undefined : start + written;
+    const room = MESSAGE_BYTES - start;
+    // Three bytes a unit of UTF-16 at most: most texts need not be measured.
+    if (room < 3 * content.length && room < Buffer.byteLength(content)) return undefined;
+    return start + this.#bytes.write(content, start);
   }
 }
 

@@ -102,6 +102,8 @@ class OutgoingLoad {
   #count = 0;
   /** The message that is being filled. */
   #message = new LoadMessage();
+  /** Filled next: the one before is on its way until another is asked for. */
+  #otherMessage = new LoadMessage();
   #previous: Uint8Array | undefined;
   /** Builds along while keys ascend; undefined once they have not. */
   #builder: MapBuilder | undefined;
@@ -185,7 +187,10 @@ class OutgoingLoad {
 
   #takeMessage(): RequestInit {
     const { keys, values } = this.#message;
-    this.#message = new LoadMessage();
+    const other = this.#otherMessage;
+    other.clear();
+    this.#otherMessage = this.#message;
+    this.#message = other;
     this.#build(keys, values);
     this.#onProgress?.(this.#count);
     return { part: { case: "entries", value: { keys, values } } };

@@ -64,6 +64,7 @@ export interface Transport {
     options?: CallOptions,
   ): AsyncIterable<MessageShape<O>>;
 
+  /** Each request is taken before the next is asked for: arrays in it may then be used again. */
   clientStream<I extends DescMessage, O extends DescMessage>(
     method: DescMethodClientStreaming<I, O>,
     requests: AsyncIterable<MessageInitShape<I>>,

@@ -3,7 +3,7 @@
 import type { DescMessage } from "@bufbuild/protobuf";
 import { BlobServiceUploadRequestSchema, type UploadData } from "../../gen/neleus/v1/blob_pb.js";
 import { ManifestServicePutDocumentRequestSchema } from "../../gen/neleus/v1/manifest_pb.js";
-import { encodeNested, hasUnknownFields } from "../wire/nested-message.js";
+import { encodeNested, hasUnknownFields, type Allocate } from "../wire/nested-message.js";
 
 const SCHEMAS: ReadonlySet<DescMessage> = new Set<DescMessage>([
   BlobServiceUploadRequestSchema,
@@ -13,7 +13,7 @@ const SCHEMAS: ReadonlySet<DescMessage> = new Set<DescMessage>([
 const EMPTY = new Uint8Array(0);
 
 /** The encoded message where it is the data of an upload; undefined: leave it to the general encoder. */
-export function encodeUpload(schema: DescMessage, message: object): Buffer | undefined {
+export function encodeUpload(schema: DescMessage, message: object, allocate?: Allocate): Buffer | undefined {
   if (!SCHEMAS.has(schema) || hasUnknownFields(message)) return undefined;
   const { part } = message as { part?: { case?: string; value?: Partial<UploadData> } };
   if (part?.case !== "data" || part.value === undefined || hasUnknownFields(part.value)) return undefined;
@@ -21,8 +21,9 @@ export function encodeUpload(schema: DescMessage, message: object): Buffer | und
   // What is no such message is the general encoder's to refuse.
   if (typeof offset !== "bigint" || offset < 0n || offset > Number.MAX_SAFE_INTEGER) return undefined;
   if (!(data instanceof Uint8Array)) return undefined;
-  return encodeNested(2, [
+  const fields = [
     { number: 1, value: Number(offset) },
     { number: 2, value: data },
-  ]);
+  ];
+  return encodeNested(2, fields, allocate);
 }

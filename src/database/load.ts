@@ -33,7 +33,7 @@ import {
 import { MapBuilder, MapKind, emptyMap, scanSync } from "../core/map/index.js";
 import type { Entry, MapNode } from "../core/map/index.js";
 import { stagedCell, stagedKey, stateCell } from "../core/object/index.js";
-import type { Row, StagedBlob, Store, SyncReader } from "../store/contract.js";
+import type { Row, Space, StagedBlob, Store, SyncReader } from "../store/contract.js";
 import type { DatabaseBlobs } from "./blobs.js";
 import { fromStore } from "./boundary.js";
 import type { Committer } from "./committer.js";
@@ -52,6 +52,8 @@ import { Turns } from "./turns.js";
 
 /** The name under which loads are recorded. */
 const METHOD = "state.load";
+/** Largest row that a load writes: small blobs, and nodes of 64 entries with their hashes, some 92 KiB at most. */
+const MAX_ROW_BYTES = 128 * 1024;
 /** How often a load begins again because its head has moved, before it gives up. */
 const MAX_ATTEMPTS = 5;
 const EMPTY_ROOT = emptyMap(MapKind.state).digest;
@@ -245,13 +247,14 @@ class StateLoad implements Load {
 
   async #storeValues(signal: AbortSignal | undefined): Promise<void> {
     const { store, blobs } = this.#context;
-    const writer = new BatchWriter(store);
+    const writer = new BatchWriter(store, "blobs");
     const turns = new Turns(signal);
     for await (const values of this.#values.records()) {
       await turns.giveWay();
       for (const { key, value } of values) {
-        if (value.length < LARGE_BLOB_BYTES) await writer.add({ space: "blobs", key, value });
-        else await blobs.prepare([{ hash: blobHash(key), bytes: value, sizeBytes: value.length }]);
+        if (value.length < LARGE_BLOB_BYTES) {
+          if (writer.add(key, value)) await writer.write();
+        } else await blobs.prepare([{ hash: blobHash(key), bytes: value, sizeBytes: value.length }]);
       }
     }
     await writer.end();
@@ -260,7 +263,7 @@ class StateLoad implements Load {
   /** Builds the map of what `base` holds and what was loaded, and writes all of its nodes. */
   async #build(base: ReadPoint, signal: AbortSignal | undefined): Promise<BuiltLoad> {
     const { store, rows } = this.#context;
-    const writer = new BatchWriter(store);
+    const writer = new BatchWriter(store, "nodes");
     const wasThere: Digest[] = [];
     let created: MapNode[] = [];
     const builder = new MapBuilder(MapKind.state, (node) => created.push(node));
@@ -269,7 +272,7 @@ class StateLoad implements Load {
       created = [];
       for (const { digest, stored } of nodes) {
         if (rows.has("nodes", digest)) wasThere.push(digest);
-        else await writer.add({ space: "nodes", key: digest, value: stored });
+        else if (writer.add(digest, stored)) await writer.write();
       }
     };
     let keys = 0;
@@ -332,37 +335,92 @@ interface BuiltLoad {
   readonly wasThere: readonly Digest[];
 }
 
-/** Writes rows in batches, each while the next one is gathered. */
+/** Writes rows of one space in batches, each while the next one is gathered: two arrays in turns. */
 class BatchWriter {
   readonly #store: Store;
-  #rows: Row[] = [];
-  #sizeBytes = 0;
+  readonly #space: Space;
+  #batch = new RowBatch();
+  #written = new RowBatch();
   #writing: Promise<void> | undefined;
 
-  constructor(store: Store) {
+  constructor(store: Store, space: Space) {
     this.#store = store;
+    this.#space = space;
   }
 
-  /** Takes a row; its arrays are kept until they have been written. */
-  async add(row: Row): Promise<void> {
-    this.#rows.push(row);
-    this.#sizeBytes += row.value.length + row.key.length;
-    if (this.#sizeBytes >= LOAD_BATCH_BYTES) await this.#write();
+  /** Takes a row, which is copied. True where the batch is full: then `write` is to be awaited before the next. */
+  add(key: Uint8Array, value: Uint8Array): boolean {
+    return this.#batch.add(key, value);
+  }
+
+  /** Begins to write what was gathered, once the batch before is durable. */
+  async write(): Promise<void> {
+    await this.#writing;
+    const batch = this.#batch;
+    if (batch.isEmpty) return;
+    this.#writing = this.#store.write({ puts: batch.rows(this.#space) });
+    // Waited for before the next one; until then a failure must not count as one that nobody looks at.
+    this.#writing.catch(() => undefined);
+    this.#batch = this.#written;
+    this.#written = batch;
+    this.#batch.clear();
   }
 
   /** Waits until everything is durable. */
   async end(): Promise<void> {
-    await this.#write();
+    await this.write();
     await this.#writing;
   }
+}
 
-  async #write(): Promise<void> {
-    await this.#writing;
-    if (this.#rows.length === 0) return;
-    this.#writing = this.#store.write({ puts: this.#rows });
-    // Waited for before the next one; until then a failure must not count as one that nobody looks at.
-    this.#writing.catch(() => undefined);
-    this.#rows = [];
+/** Made by a constructor: V8 comes to make literals that all live as long as a batch in the old generation. */
+class BatchedRow implements Row {
+  constructor(
+    readonly space: Space,
+    readonly key: Uint8Array,
+    readonly value: Uint8Array,
+  ) {}
+}
+
+/** Rows that are gathered, in one array. */
+class RowBatch {
+  /** Room for any row behind those that do not fill a batch. */
+  readonly #bytes = Buffer.allocUnsafeSlow(LOAD_BATCH_BYTES + MAX_ROW_BYTES);
+  /** Where each key and each value ends. */
+  #ends: number[] = [];
+  #sizeBytes = 0;
+
+  get isEmpty(): boolean {
+    return this.#ends.length === 0;
+  }
+
+  /** True where there is no more room for a row of any size. */
+  add(key: Uint8Array, value: Uint8Array): boolean {
+    const keyEnd = this.#sizeBytes + key.length;
+    const end = keyEnd + value.length;
+    assert(end <= this.#bytes.length, "a row fits");
+    this.#bytes.set(key, this.#sizeBytes);
+    this.#bytes.set(value, keyEnd);
+    this.#ends.push(keyEnd, end);
+    this.#sizeBytes = end;
+    return end >= LOAD_BATCH_BYTES;
+  }
+
+  /** The rows: views, good until `clear`. */
+  rows(space: Space): Row[] {
+    const rows: Row[] = [];
+    let start = 0;
+    for (let index = 0; index < this.#ends.length; index += 2) {
+      const keyEnd = this.#ends[index] ?? 0;
+      const end = this.#ends[index + 1] ?? 0;
+      rows.push(new BatchedRow(space, this.#bytes.subarray(start, keyEnd), this.#bytes.subarray(keyEnd, end)));
+      start = end;
+    }
+    return rows;
+  }
+
+  clear(): void {
+    this.#ends = [];
     this.#sizeBytes = 0;
   }
 }

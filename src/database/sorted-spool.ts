@@ -4,11 +4,12 @@
 //
 // Runs are segments of a staged file that several spools share, one behind the other. Input that comes sorted is one run
 // whatever its length. The file means nothing to anybody but these objects, so it carries no marks.
-// Memory is one unsorted run while records are added, and LOAD_READ_BYTES for all runs together while they are read.
+// Memory is one unsorted run while records are added, and the same sorted; and LOAD_READ_BYTES for all runs together while they
+// are read. All of it is used again and again: what is made anew for each run waits for V8 to collect it, which takes its time.
 //
 // Both sorts go by numbers: some bytes of each key behind those that all keys share. Whole keys are compared only where these
 // are the same, and nothing is made of a record until it is handed out.
-import { compareBytes, concatBytes } from "../core/bytes.js";
+import { compareBytes } from "../core/bytes.js";
 import { LOAD_READ_BYTES } from "../core/limits.js";
 import type { StagedBlob } from "../store/contract.js";
 
@@ -41,6 +42,8 @@ export class SortedSpool {
   readonly #runs: Run[] = [];
   #buffer: Buffer;
   #view: DataView;
+  /** Where a run is sorted, if one has to be. */
+  #sorted: Buffer | undefined;
   #bufferBytes = 0;
   /** Where each record in the buffer starts. */
   #starts: number[] = [];
@@ -99,9 +102,13 @@ export class SortedSpool {
     await this.endRun();
     this.#buffer = Buffer.alloc(0);
     this.#view = viewOf(this.#buffer);
+    this.#sorted = undefined;
   }
 
-  /** All records in strictly ascending order of key, a few at a time. Of equal keys the one that was added last. */
+  /**
+   * All records in strictly ascending order of key, a few at a time. Of equal keys the one that was added last. Records are
+   * views, of arrays that are overwritten once the next few are asked for.
+   */
   async *records(): AsyncGenerator<SpooledRecord[], void, undefined> {
     const heap = await this.#openRuns();
     let batch: SpooledRecord[] = [];
@@ -115,8 +122,15 @@ export class SortedSpool {
         batch.push(record);
         batchBytes += record.value.length;
       }
-      // Waiting for what is at hand would cost more than the rest of the merge.
-      const hasNext = lowest.step() || (await lowest.advance());
+      let hasNext = lowest.step();
+      if (!hasNext) {
+        // What was handed out is overwritten now.
+        if (batch.length > 0) yield batch;
+        batch = [];
+        batchBytes = 0;
+        previous = previous.slice();
+        hasNext = await lowest.advance();
+      }
       if (hasNext) heap.settle();
       else heap.removeLowest();
       if (batch.length < MERGED_RECORDS && batchBytes < MERGED_BYTES) continue;
@@ -212,7 +226,7 @@ export class SortedSpool {
   }
 
   #copied(starts: readonly number[]): Buffer {
-    const copy = Buffer.allocUnsafe(this.#bufferBytes);
+    const copy = (this.#sorted ??= Buffer.allocUnsafeSlow(this.#buffer.length));
     let end = 0;
     for (const start of starts) {
       const size = HEAD_BYTES + this.#view.getUint16(start) + this.#view.getUint32(start + 2);
@@ -246,7 +260,7 @@ function viewOf(buffer: Uint8Array): DataView {
   return new DataView(buffer.buffer, buffer.byteOffset, buffer.length);
 }
 
-/** Reads a run from its first record to its last. What it has handed out stays as it is when it goes on. */
+/** Reads a run from its first record to its last, into one array: `advance` overwrites what was handed out. */
 class RunCursor {
   readonly age: number;
   /** 48 bits of the key behind what all keys share: a lower number is a lower key. */
@@ -260,6 +274,8 @@ class RunCursor {
   #readSoFar = 0;
   #buffer: Uint8Array = new Uint8Array(0);
   #view: DataView = viewOf(this.#buffer);
+  /** Bytes of the buffer that have been read. */
+  #bufferBytes = 0;
   /** The current record. */
   #keyStart = 0;
   #valueStart = 0;
@@ -304,11 +320,10 @@ class RunCursor {
   step(): boolean {
     const start = this.#end;
     const keyStart = start + HEAD_BYTES;
-    const { length } = this.#buffer;
-    if (keyStart > length) return false;
+    if (keyStart > this.#bufferBytes) return false;
     const valueStart = keyStart + this.#view.getUint16(start);
     const end = valueStart + this.#view.getUint32(start + 2);
-    if (end > length) return false;
+    if (end > this.#bufferBytes) return false;
     this.#keyStart = keyStart;
     this.#valueStart = valueStart;
     this.#end = end;
@@ -334,16 +349,27 @@ class RunCursor {
       const segment = this.#segments[this.#segment];
       if (segment === undefined) return false;
       const length = Math.min(this.#readBytes, segment.length - this.#readSoFar);
-      const rest = this.#buffer.subarray(this.#end);
-      const more = await this.#file.read(segment.offset + this.#readSoFar, length);
-      this.#buffer = rest.length === 0 ? more : concatBytes(rest, more);
-      this.#view = viewOf(this.#buffer);
-      this.#end = 0;
+      const start = this.#makeRoom(length);
+      await this.#file.readInto(segment.offset + this.#readSoFar, this.#buffer.subarray(start, start + length));
+      this.#bufferBytes = start + length;
       this.#readSoFar += length;
       if (this.#readSoFar < segment.length) continue;
       this.#segment += 1;
       this.#readSoFar = 0;
     }
+  }
+
+  /** Moves what has not been handed out to the front. Returns where it ends; there is room for `length` bytes behind it. */
+  #makeRoom(length: number): number {
+    const rest = this.#bufferBytes - this.#end;
+    const from = this.#buffer;
+    if (rest + length > from.length) {
+      this.#buffer = Buffer.allocUnsafeSlow(rest + length);
+      this.#view = viewOf(this.#buffer);
+    }
+    this.#buffer.set(from.subarray(this.#end, this.#bufferBytes));
+    this.#end = 0;
+    return rest;
   }
 }
 

@@ -255,6 +255,8 @@ export interface StagedBlob {
   append(offset: number, bytes: Uint8Array): Promise<void>;
   /** Reads staged content back, to hash it again after resuming. */
   read(offset: number, length: number): Promise<Uint8Array>;
+  /** Reads as many bytes from `offset` on as `into` takes, into it. */
+  readInto(offset: number, into: Uint8Array): Promise<void>;
   /** Writes any part of the outboard. Holes read as zeros. */
   writeOutboard(offset: number, bytes: Uint8Array): Promise<void>;
   readOutboard(offset: number, length: number): Promise<Uint8Array>;

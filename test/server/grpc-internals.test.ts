@@ -55,7 +55,7 @@ describe("private fields of grpc-js", () => {
       },
     });
     // A peer that takes nothing is reset once its time is up: with the message that is left, the call ends.
-    const server = await serve(t, { services, limits: { slowPeerTimeoutMs: 60 } });
+    const server = await serve(t, { services, limits: { slowPeerTimeoutMs: 400 } });
     const client = connectRaw(t, server.address, { initialWindowSize: 0 });
     for (const path of ["Download", "Upload"]) {
       const call = client.call(`/neleus.v1.BlobService/${path}`, { reads: false }).send(Buffer.alloc(0)).end();

@@ -669,6 +669,9 @@ function testUploads(open: OpenStore): void {
     assert.equal(second.durableSizeBytes, 15);
     assert.equal(second.outboardSizeBytes, 8);
     assert.deepEqual(await second.read(6, 9), utf8("there all"));
+    const room = utf8("<         >");
+    await second.readInto(6, room.subarray(1, 10));
+    assert.deepEqual(room, utf8("<there all>"));
     assert.deepEqual(await second.readOutboard(0, 8), utf8("chaining"));
     await second.append(15, utf8(" good"));
     await second.publish(key(1));
@@ -689,6 +692,7 @@ function testUploads(open: OpenStore): void {
     await assert.rejects(staged.append(2, utf8("x")), AssertionFailed);
     await assert.rejects(staged.append(4, utf8("x")), AssertionFailed);
     await assert.rejects(staged.read(2, 2), AssertionFailed);
+    await assert.rejects(staged.readInto(2, new Uint8Array(2)), AssertionFailed);
     await staged.writeOutboard(4, utf8("end"));
     await staged.writeOutboard(0, utf8("be"));
     assert.equal(staged.outboardSizeBytes, 7);

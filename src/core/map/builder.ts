@@ -15,8 +15,10 @@ import type { Placed } from "./place.js";
 import { placeHeads } from "./place.js";
 import type { Entry } from "./view.js";
 
-/** Entries that are hashed together. */
+/** Entries of level 0 that are hashed together. */
 const BATCH_ENTRIES = 1024;
+/** Of each level above: they come a sixteenth as often, and what waits long grows old and is collected late. */
+const UPPER_BATCH_ENTRIES = 128;
 const NO_KEY: Uint8Array = new Uint8Array(0);
 
 /** A map that was built. */
@@ -159,7 +161,8 @@ class LevelBuilder {
       this.#waiting.push({ content: nodeContent(this.#to, entries), last });
     }
     this.#waitingEntries += segment.length;
-    if (this.#waitingEntries >= BATCH_ENTRIES) this.#createWaiting();
+    const most = this.#to.level === 0 ? BATCH_ENTRIES : UPPER_BATCH_ENTRIES;
+    if (this.#waitingEntries >= most) this.#createWaiting();
   }
 
   #createWaiting(): void {

@@ -103,7 +103,9 @@ function encodedPlainStateCell({ hash, size, ext }: StateCell): Uint8Array | und
     return undefined;
   const sizeBytes = size < 24 ? 1 : size < 2 ** 8 ? 2 : size < 2 ** 16 ? 3 : 5;
   const bytes = new Uint8Array(35 + sizeBytes);
-  bytes.set(PLAIN_CELL_HEAD);
+  bytes[0] = 0x82;
+  bytes[1] = 0x58;
+  bytes[2] = 0x20;
   bytes.set(hash, 3);
   bytes[35] = sizeBytes === 1 ? size : 0x17 + (sizeBytes === 2 ? 1 : sizeBytes === 3 ? 2 : 3);
   for (let index = sizeBytes - 1, rest = size; index > 0; index -= 1, rest = Math.floor(rest / 256)) {
@@ -111,8 +113,6 @@ function encodedPlainStateCell({ hash, size, ext }: StateCell): Uint8Array | und
   }
   return bytes;
 }
-
-const PLAIN_CELL_HEAD = [0x82, 0x58, 0x20];
 
 /**
  * `[hash, size]` and nothing else, which nearly every state cell is: read in place, many times as fast, since scans and

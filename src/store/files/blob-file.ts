@@ -42,7 +42,7 @@ export async function readExactly(
 }
 
 /** Fills an array from an open file. @throws Corrupt - the file ends before */
-async function fillFrom(file: NamedFile, offset: number, bytes: Uint8Array): Promise<void> {
+export async function fillFrom(file: NamedFile, offset: number, bytes: Uint8Array): Promise<void> {
   let filled = 0;
   while (filled < bytes.length) {
     const { bytesRead } = await onFile({ doing: "read", path: file.path }, () =>

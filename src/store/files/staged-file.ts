@@ -7,7 +7,7 @@ import { dirname } from "node:path";
 import { rm, stat } from "node:fs/promises";
 import { Conflict, NeleusError, Unavailable, assert } from "../../core/errors.js";
 import type { StagedBlob } from "../contract.js";
-import { checkRange, readExactly } from "./blob-file.js";
+import { checkRange, fillFrom, readExactly } from "./blob-file.js";
 import type { BlobPaths } from "./blob-file.js";
 import { flushDirectory, makeDirectory, onFile, onFileIfThere, renameOver } from "./file-system.js";
 import { closeParts } from "./upload-parts.js";
@@ -75,6 +75,12 @@ export class StagedFile implements StagedBlob {
     this.#assertWriting();
     checkRange({ offset, length, sizeBytes: this.#sizeBytes });
     return readExactly(this.#content, { offset, length });
+  }
+
+  async readInto(offset: number, into: Uint8Array): Promise<void> {
+    this.#assertWriting();
+    checkRange({ offset, length: into.length, sizeBytes: this.#sizeBytes });
+    await fillFrom(this.#content, offset, into);
   }
 
   async writeOutboard(offset: number, bytes: Uint8Array): Promise<void> {

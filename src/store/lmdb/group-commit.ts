@@ -11,7 +11,8 @@ const MAX_GROUP_BYTES = 8 * 1024 * 1024;
 
 /** One waiting batch. */
 interface Ticket {
-  readonly batch: WriteBatch;
+  /** Let go of once it is in the transaction: what a flush keeps waiting grows old, and is collected late. */
+  batch: WriteBatch;
   readonly rows: number;
   readonly bytes: number;
   readonly resolve: () => void;
@@ -74,9 +75,13 @@ export class GroupCommit {
           // Taken only here, where the write lock is held: batches that came while waiting for it ride along.
           group = this.#takeGroup();
           refusals = group.map((ticket) => this.#apply(ticket.batch));
+          const meanwhile = group.map(({ batch }, index) =>
+            refusals[index] === undefined ? batch.meanwhile : undefined,
+          );
+          for (const ticket of group) ticket.batch = {};
           // Once this callback has returned, and another thread begins to write the pages.
           setImmediate(() => {
-            for (const [index, { batch }] of group.entries()) if (refusals[index] === undefined) batch.meanwhile?.();
+            for (const run of meanwhile) run?.();
           });
         });
       } catch (error) {

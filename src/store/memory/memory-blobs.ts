@@ -224,6 +224,11 @@ class MemoryStagedBlob implements StagedBlob {
     return this.#upload.content.read(offset, length);
   }
 
+  async readInto(offset: number, into: Uint8Array): Promise<void> {
+    this.#assertWriting();
+    into.set(this.#upload.content.read(offset, into.length));
+  }
+
   async writeOutboard(offset: number, bytes: Uint8Array): Promise<void> {
     this.#assertWriting();
     this.#upload.outboard.write(offset, bytes);

@@ -1,0 +1,41 @@
+// Arrays for the messages of one stream, used again once they have gone: making a large one costs more than filling it, and
+// collecting it more than that.
+
+/** What holds less is not worth keeping. */
+const LEAST_KEPT_BYTES = 16 * 1024;
+/** Sizes are multiples of this, so that a message a little larger than the last fits in its place. */
+const STEP_BYTES = 64 * 1024;
+/** As many are on their way at once only where messages are small. */
+const MOST_KEPT = 8;
+
+export class ReusedArrays {
+  readonly #free: Buffer[] = [];
+  readonly #made = new Set<ArrayBufferLike>();
+
+  /** An array of at least this size, with anything in it. */
+  take(sizeBytes: number): Buffer {
+    if (sizeBytes < LEAST_KEPT_BYTES) return this.#make(sizeBytes);
+    const free = this.#free.pop();
+    if (free !== undefined && free.length >= sizeBytes) return free;
+    if (free !== undefined) this.#made.delete(free.buffer);
+    return this.#make(Math.ceil(sizeBytes / STEP_BYTES) * STEP_BYTES);
+  }
+
+  /** True for an array that is from here, or a view of one. */
+  isOwn({ buffer }: Buffer): boolean {
+    return this.#made.has(buffer);
+  }
+
+  /** The array, or a view of it, is of no use any more and may be written to. What is not from here is left alone. */
+  giveBack({ buffer }: Buffer): void {
+    if (!this.#made.has(buffer)) return;
+    if (buffer.byteLength >= LEAST_KEPT_BYTES && this.#free.length < MOST_KEPT) this.#free.push(Buffer.from(buffer));
+    else this.#made.delete(buffer);
+  }
+
+  #make(sizeBytes: number): Buffer {
+    const made = Buffer.allocUnsafeSlow(sizeBytes);
+    this.#made.add(made.buffer);
+    return made;
+  }
+}
