@@ -5,6 +5,8 @@ import type { EmbeddedOptions } from "./client/embedded/index.js";
 
 export { fileContent } from "./client/file-content.js";
 export { defaultTrustFile, fileTrustStore } from "./client/file-trust-store.js";
+export { createSigningKey, fileSigner } from "./client/file-signer.js";
+export { headKeys, keyring, type CommitSigner, type CommitToVerify, type CommitVerifier } from "./client/signing.js";
 export { connect, type ConnectOptions } from "./client/remote.js";
 export type { EmbeddedOptions } from "./client/embedded/index.js";
 export type { CallOptions } from "./client/transport.js";

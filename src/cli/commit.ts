@@ -1,21 +1,21 @@
 // neleus commit and neleus log: versions of a head.
 import type { Command } from "commander";
+import { fileSigner } from "../client/file-signer.js";
 import type { CommitRecord } from "../client/records.js";
 import { toHex } from "../core/bytes.js";
 import { InvalidArgument } from "../core/errors.js";
 import {
-  collect,
-  expectedOptions,
   freshOption,
   group,
   idempotencyOption,
   leaf,
-  listOption,
   pageOptions,
-  requiredOption,
+  textOption,
   withFreshness,
   withIdempotencyKey,
 } from "./command.js";
+import { commitRequest, withCommitOptions } from "./commit-options.js";
+import { printCommitted, registerCommitSigning, signatureLines, signatureMembers } from "./commit-signing.js";
 import { parseHash } from "./encoding.js";
 import { printableText, type Printable } from "./output.js";
 import { exportLog } from "./log-export.js";
@@ -26,24 +26,26 @@ type Options = Readonly<Record<string, unknown>>;
 
 export function registerCommit(program: Command): void {
   const commit = group(program, "commit", "versions of state and ledger");
-  withIdempotencyKey(leaf(commit, "new", "make a commit of what is staged on a head", newCommit))
-    .requiredOption("--head <head>", "the head")
-    .requiredOption("--author <text>", "who makes it")
-    .requiredOption("--message <text>", "why")
-    .option("--manifest <hash>", "add this manifest to the ledger (repeatable)", collect, [])
-    .option("--expected-commit <hash>", "only while this is the head's newest commit")
-    .option("--expected-root <hash>", "only while this is staged: it is the state of the commit");
+  const make = leaf(commit, "new", "make a commit of what is staged on a head", newCommit);
+  withIdempotencyKey(withCommitOptions(make)).option("--sign-key <file>", "sign it: a file of neleus key new");
+  registerCommitSigning(commit);
   leaf(commit, "show <hash>", "one commit", showCommit);
   withFreshness(leaf(program, "log <head> [dir]", "commits of a head or tag:NAME, newest first", showLog))
     .addHelpText(
       "after",
       "\nneleus log export DIR writes the transparency log as static tiles (C2SP tlog-tiles), which other tools mirror.",
     )
+    .option("--show-signature", "who has signed each, and whether it is valid")
     .option("--limit <n>", "at most this many")
     .option("--max-bytes <n>", "end behind the commit with which the bytes of all of them reach this");
 }
 
-function commitMembers(commit: CommitRecord): Record<string, Printable> {
+/** Whether signatures are shown, and the keys of the head that is read, where one is. */
+interface Shown {
+  readonly listed?: readonly Uint8Array[] | undefined;
+}
+
+function commitMembers(commit: CommitRecord, shown?: Shown): Record<string, Printable> {
   return {
     commit: commit.hash,
     parents: commit.parents,
@@ -53,10 +55,11 @@ function commitMembers(commit: CommitRecord): Record<string, Printable> {
     state_root: commit.stateRoot,
     manifests: commit.ledgerRoot,
     ...(Object.keys(commit.meta).length === 0 ? {} : { meta: commit.meta }),
+    ...(shown && { signatures: signatureMembers(commit.signatures, shown.listed) }),
   };
 }
 
-function commitText(commit: CommitRecord): string {
+function commitText(commit: CommitRecord, shown?: Shown): string {
   const indented = commit.message.split("\n").map((line) => `    ${line}`);
   return printableText(
     [
@@ -66,6 +69,7 @@ function commitText(commit: CommitRecord): string {
       `time   ${formatTime(commit.timeMs)}`,
       `state  ${toHex(commit.stateRoot)}`,
       `ledger ${toHex(commit.ledgerRoot)}`,
+      ...(shown === undefined ? [] : signatureLines(commit.signatures, shown.listed)),
       "",
       ...indented,
       "",
@@ -79,38 +83,18 @@ export function formatTime(timeMs: number): string {
 }
 
 async function newCommit(session: Session, _args: readonly string[], options: Options): Promise<void> {
-  const head = requiredOption(options, "head");
-  const manifests = listOption(options, "manifest").map((hash) => parseHash(hash, "manifest"));
-  const made = await (
-    await session.client()
-  ).commit(
-    head,
-    {
-      author: requiredOption(options, "author"),
-      message: requiredOption(options, "message"),
-      manifests,
-      ...expectedOptions(options),
-    },
-    { signal: session.signal, ...idempotencyOption(options) },
-  );
-  const { commit } = made;
-  await session.output.result(
-    {
-      head,
-      commit: commit.hash,
-      state_root: commit.stateRoot,
-      manifests: commit.ledgerRoot,
-      log_index: made.receipt.logIndex,
-    },
-    () => `${toHex(commit.hash)}  ${head}, state ${toHex(commit.stateRoot)}, log index ${made.receipt.logIndex}`,
-  );
+  const { head, request } = commitRequest(options);
+  const signKey = textOption(options, "signKey");
+  const signer = signKey === undefined ? undefined : await fileSigner(signKey);
+  const call = { signal: session.signal, ...idempotencyOption(options), signer };
+  await printCommitted(session, head, await (await session.client()).commit(head, request, call));
 }
 
 async function showCommit(session: Session, args: readonly string[]): Promise<void> {
   const commit = await (
     await session.client()
   ).commits.get(parseHash(args[0] ?? "", "commit"), { signal: session.signal });
-  await session.output.result(commitMembers(commit), () => commitText(commit));
+  await session.output.result(commitMembers(commit, {}), () => commitText(commit, {}));
 }
 
 async function showLog(session: Session, args: readonly string[], options: Options): Promise<void> {
@@ -120,6 +104,13 @@ async function showLog(session: Session, args: readonly string[], options: Optio
     throw new InvalidArgument("log takes one head, or export and a directory", { field: "arguments" });
   }
   const call = { signal: session.signal, ...freshOption(options), ...pageOptions(options) };
-  const commits = (await session.client()).commits.log(headOrTag(args[0] ?? ""), call);
-  for await (const commit of commits) await session.output.result(commitMembers(commit), () => commitText(commit));
+  const client = await session.client();
+  const of = headOrTag(args[0] ?? "");
+  let shown: Shown | undefined;
+  if (options["showSignature"] === true) {
+    shown = "head" in of ? { listed: await client.heads.keys(of.head, { signal: session.signal }) } : {};
+  }
+  for await (const commit of client.commits.log(of, call)) {
+    await session.output.result(commitMembers(commit, shown), () => commitText(commit, shown));
+  }
 }

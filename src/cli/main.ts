@@ -7,6 +7,7 @@ import { registerCommit } from "./commit.js";
 import { registerCompletion } from "./completion.js";
 import { registerDb } from "./db.js";
 import { registerHead } from "./head.js";
+import { registerKey } from "./key.js";
 import { registerManifest } from "./manifest.js";
 import { reportError } from "./output.js";
 import { registerProof } from "./proof.js";
@@ -36,6 +37,7 @@ export function createProgram(): Command {
   registerCommit(program);
   registerHead(program);
   registerTag(program);
+  registerKey(program);
   registerTrust(program);
   registerProof(program);
   registerCompletion(program);

@@ -1,33 +1,20 @@
 // Commits fetched by hash, and walked along first parents.
-import { equalBytes, toHex } from "../core/bytes.js";
+import { toHex } from "../core/bytes.js";
 import { IncompleteProof, VerificationFailed } from "../core/errors.js";
 import { commitHash, type CommitHash } from "../core/hashes.js";
+import type { MadeSignature } from "../core/signature/index.js";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { CommitService, type CommitServiceLogRequestSchema } from "../../gen/neleus/v1/commit_pb.js";
 import { countArgument, hashBytes } from "./argument.js";
+import type { CommitChecking, VerifierOptions } from "./commit-checking.js";
 import type { Connection } from "./connection.js";
+import type { CommitContext } from "./commit-making.js";
+import { prepareCommit } from "./prepare-commit.js";
+import { submitCommit } from "./submit-commit.js";
 import { receivedCommit } from "./object.js";
-import type { CommitRecord, HashArgument } from "./records.js";
-import type { Commits, LogOptions } from "./sections.js";
-import type { CallOptions, FreshOptions } from "./transport.js";
-
-/** Commits of others that may have been made on a head while a write to it was under way, before it and after it each. */
-const MAX_OTHER_COMMITS = 1_000;
-
-/** True where a commit is found on the way down along first parents, not too far below. */
-export async function isInChain(
-  commits: Commits,
-  chain: { readonly start: CommitHash; readonly sought: CommitHash },
-  options: CallOptions,
-): Promise<boolean> {
-  const { start, sought } = chain;
-  if (equalBytes(start, sought)) return true;
-  for await (const { parents } of commits.log({ commit: start }, { ...options, limit: MAX_OTHER_COMMITS })) {
-    const [parent] = parents;
-    if (parent !== undefined && equalBytes(parent, sought)) return true;
-  }
-  return false;
-}
+import type { Committed, CommitRecord, CommitRequest, HashArgument } from "./records.js";
+import type { Commits, CommitToSubmit, LogOptions, PreparedCommit, PrepareOptions } from "./sections.js";
+import type { CallOptions, FreshOptions, WriteOptions } from "./transport.js";
 
 /** How far down a chain is walked. */
 interface ChainOptions {
@@ -87,23 +74,46 @@ class Chain {
 /** The commit that a head or tag is at, by a fresh snapshot. */
 export type NewestCommit = (
   of: { readonly head: string } | { readonly tag: string },
-  options: FreshOptions,
+  options: FreshOptions & VerifierOptions,
 ) => Promise<CommitHash | undefined>;
 
-export class VerifiedCommits implements Commits {
-  readonly #connection: Connection;
-  readonly #newest: NewestCommit;
+/** What commits are read with. */
+export interface CommitsContext {
+  readonly connection: Connection;
+  readonly newest: NewestCommit;
+  readonly checking: CommitChecking;
+  /** What making one takes. */
+  readonly making: () => CommitContext;
+}
 
-  constructor(connection: Connection, newest: NewestCommit) {
-    this.#connection = connection;
-    this.#newest = newest;
+export class VerifiedCommits implements Commits {
+  readonly #context: CommitsContext;
+  readonly #connection: Connection;
+
+  constructor(context: CommitsContext) {
+    this.#context = context;
+    this.#connection = context.connection;
   }
 
-  async get(hash: HashArgument, options: CallOptions = {}): Promise<CommitRecord> {
+  async prepare(head: string, request: CommitRequest, options: PrepareOptions = {}): Promise<PreparedCommit> {
+    return prepareCommit(this.#context.making(), head, { request, options });
+  }
+
+  async submit(
+    prepared: CommitToSubmit,
+    signatures: readonly MadeSignature[],
+    options: WriteOptions & VerifierOptions = {},
+  ): Promise<Committed> {
+    return submitCommit(this.#context.making(), prepared, { signatures, options });
+  }
+
+  async get(hash: HashArgument, options: CallOptions & VerifierOptions = {}): Promise<CommitRecord> {
     const commit = commitHash(hashBytes(hash, "hash"));
     const { database } = this.#connection;
     const answer = await this.#connection.unary(CommitService.method.get, { database, commit }, options);
-    return receivedCommit(answer.commit, commit);
+    const record = receivedCommit(answer.commit, commit);
+    await this.#context.checking.check(record, options);
+    return record;
   }
 
   async *log(
@@ -113,8 +123,19 @@ export class VerifiedCommits implements Commits {
     const limit = options.limit === undefined ? Infinity : countArgument(options.limit, "limit", 1);
     const maxBytes = options.maxBytes === undefined ? Infinity : countArgument(options.maxBytes, "maxBytes", 1);
     const first =
-      "commit" in start ? commitHash(hashBytes(start.commit, "commit")) : await this.#newest(start, options);
-    if (first !== undefined) yield* this.#chain(first, { limit, maxBytes, call: options });
+      "commit" in start ? commitHash(hashBytes(start.commit, "commit")) : await this.#context.newest(start, options);
+    if (first !== undefined) yield* this.#checked(this.#chain(first, { limit, maxBytes, call: options }), options);
+  }
+
+  /** Each is shown to the verifier before it is handed on. */
+  async *#checked(
+    chain: AsyncIterable<CommitRecord>,
+    options: VerifierOptions,
+  ): AsyncGenerator<CommitRecord, void, undefined> {
+    for await (const commit of chain) {
+      await this.#context.checking.check(commit, options);
+      yield commit;
+    }
   }
 
   /** Every commit is named by the one before it, so nothing can be left out, added or altered. */

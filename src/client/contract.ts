@@ -16,13 +16,16 @@ import type {
   BlobReference,
   StoredBlob,
   CommitRecord,
+  Committed,
+  CommitRequest,
   ContentSource,
   HashArgument,
   Key,
   Receipt,
   SignedCheckpoint,
 } from "./records.js";
-import type { Commits, Documents, Heads, LogEntries, ProofPlace, Proofs, Tags } from "./sections.js";
+import type { VerifierOptions } from "./commit-checking.js";
+import type { CommitOptions, Commits, Documents, Heads, LogEntries, ProofPlace, Proofs, Tags } from "./sections.js";
 import type { CallOptions, FreshOptions, WriteOptions } from "./transport.js";
 import type { TrustState } from "./options.js";
 
@@ -77,7 +80,7 @@ export interface Database extends Documents {
    * manifest. That its state is the one that was staged is checked where `expectedRoot` says which: others may stage
    * meanwhile.
    */
-  commit(head: string, request: CommitRequest, options?: WriteOptions): Promise<Committed>;
+  commit(head: string, request: CommitRequest, options?: CommitOptions): Promise<Committed>;
 
   /** A blob by its hash. Nothing is fetched before one of its methods is called. */
   blob(hash: HashArgument): BlobHandle;
@@ -110,7 +113,7 @@ export interface Database extends Documents {
   close(): Promise<void>;
 }
 
-export interface SnapshotOptions extends FreshOptions {
+export interface SnapshotOptions extends FreshOptions, VerifierOptions {
   /**
    * Greatest age of the newest log leaf by this machine's clock, in milliseconds; the server appends a leaf where it
    * must, at most one a second, so that less than 1,000 may take up to a second. Absent: any age, so a server could
@@ -340,30 +343,6 @@ export interface SeenLog {
   readonly checkpoint: SignedCheckpoint;
   readonly logTimeMs: number;
   readonly refsRoot: MapRoot;
-}
-
-export interface CommitRequest {
-  readonly author: string;
-  readonly message: string;
-  /** Milliseconds since 1970; absent: the server's clock. */
-  readonly timeMs?: number | undefined;
-  readonly meta?: Readonly<Record<string, string>> | undefined;
-  /** Manifests to add to the ledger of this commit. Each is shown to be in it. */
-  readonly manifests?: readonly HashArgument[] | undefined;
-  /** The head's commit must be this (null: there must be none), or nothing happens: `Conflict`. */
-  readonly expectedCommit?: HashArgument | null | undefined;
-  /**
-   * The staged root must be this, and so the state root of the commit, or nothing happens: `Conflict`. As `Applied.root`
-   * or a snapshot's `staged.stateRoot` has it.
-   */
-  readonly expectedRoot?: HashArgument | undefined;
-}
-
-export interface Committed {
-  readonly commit: CommitRecord;
-  /** Same as `commit.hash`. */
-  readonly hash: CommitHash;
-  readonly receipt: Receipt;
 }
 
 /** Bytes from `start` (default 0) up to, not including, `end` (default: the end of the blob). */

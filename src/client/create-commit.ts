@@ -4,71 +4,80 @@
 // for the new one; the manifests named are shown to be in its ledger. Cost: two round trips more, and one for each
 // manifest. What is not shown: that the state is the one staged, where the caller does not say which root that is, as
 // others may stage meanwhile; and what else the ledger holds.
-import type { MessageInitShape } from "@bufbuild/protobuf";
+//
+// A signed commit is prepared, signed and submitted instead (prepare-commit.ts): then this client has made every byte of it.
 import { equalBytes, toHex } from "../core/bytes.js";
-import { NotFound, VerificationFailed } from "../core/errors.js";
-import { manifestHash, type CommitHash, type ManifestHash } from "../core/hashes.js";
+import { Conflict, NotFound, VerificationFailed } from "../core/errors.js";
+import type { CommitHash, ManifestHash } from "../core/hashes.js";
 import { parseOrigin } from "../core/log/index.js";
-import { decodeCommit, requireName, type Commit } from "../core/object/index.js";
-import { CommitService, type CommitServiceCreateRequestSchema } from "../../gen/neleus/v1/commit_pb.js";
+import { decodeCommit, type Commit } from "../core/object/index.js";
+import { CommitService } from "../../gen/neleus/v1/commit_pb.js";
+import { hashBytes, sameTexts } from "./argument.js";
+import { isInChain } from "./commit-chain.js";
 import {
-  checkArgument,
-  countArgument,
-  expectedCommitBytes,
-  hashBytes,
-  sameTexts,
-  textArgument,
-  textsByName,
-} from "./argument.js";
-import { isInChain } from "./commits.js";
-import { callOptions, type Connection } from "./connection.js";
-import type { Committed, CommitRequest, Snapshot } from "./contract.js";
-import type { FollowedLog } from "./log.js";
+  commitFields,
+  distinctHashes,
+  inGroups,
+  notMade,
+  readingOptions,
+  requireOnHead,
+  type CommitContext,
+  type ReadingOptions,
+} from "./commit-making.js";
+import { callOptions } from "./connection.js";
 import { receivedCommit } from "./object.js";
+import { prepareCommit } from "./prepare-commit.js";
 import { verifying } from "./received.js";
-import type { CommitRecord } from "./records.js";
-import type { Commits, Proofs } from "./sections.js";
-import type { CallOptions, WriteOptions } from "./transport.js";
+import type { Committed, CommitRecord, CommitRequest } from "./records.js";
+import type { CommitOptions } from "./sections.js";
+import type { CommitSigner } from "./signing.js";
+import { submitCommit } from "./submit-commit.js";
+import type { CallOptions } from "./transport.js";
 
-/** What making a commit takes. */
-export interface CommitContext {
-  readonly connection: Connection;
-  readonly log: FollowedLog;
-  readonly commits: Commits;
-  readonly proofs: Proofs;
-  readonly snapshot: (head: string, options: CallOptions) => Promise<Snapshot>;
+/** How often a commit is prepared and signed at most while others move its head. */
+const MAX_SIGNED_ATTEMPTS = 8;
+
+/** Makes a commit with somebody's signature. See `Database.commit`. */
+export async function createSignedCommit(
+  context: CommitContext,
+  head: string,
+  asked: { readonly request: CommitRequest; readonly options: CommitOptions; readonly signer: CommitSigner },
+): Promise<Committed> {
+  const { request, options, signer } = asked;
+  const publicKey = new Uint8Array(signer.publicKey);
+  // What was expected, and is not so, does not become so.
+  const isFirm = request.expectedCommit !== undefined || request.expectedRoot !== undefined;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      const prepared = await prepareCommit(context, head, { request, options: readingOptions(options) });
+      const signature = new Uint8Array(await signer.sign(prepared.message));
+      return await submitCommit(context, prepared, { signatures: [{ publicKey, signature }], options });
+    } catch (error) {
+      if (!(error instanceof Conflict) || isFirm || attempt >= MAX_SIGNED_ATTEMPTS) throw error;
+      options.signal?.throwIfAborted();
+    }
+  }
 }
 
 /** Makes a commit, checks that it says what was asked, and that the head has it now. See `Database.commit`. */
 export async function createCommit(
   context: CommitContext,
   head: string,
-  asked: CommitRequest & WriteOptions,
+  { request: asked, options }: { readonly request: CommitRequest; readonly options: CommitOptions },
 ): Promise<Committed> {
-  checkArgument("head", () => requireName(head));
   const { connection, log } = context;
-  const manifests = (asked.manifests ?? []).map((hash, index) => manifestHash(hashBytes(hash, `manifests[${index}]`)));
-  const request: MessageInitShape<typeof CommitServiceCreateRequestSchema> = {
-    database: connection.database,
-    head,
-    author: textArgument(asked.author, "author"),
-    message: textArgument(asked.message, "message"),
-    ...(asked.timeMs === undefined ? {} : { time: BigInt(countArgument(asked.timeMs, "timeMs")) }),
-    meta: textsByName(asked.meta ?? {}, "meta"),
-    manifests,
-    ...(asked.expectedCommit === undefined ? {} : { expectedCommit: expectedCommitBytes(asked.expectedCommit) }),
-    ...(asked.expectedRoot === undefined ? {} : { expectedRoot: hashBytes(asked.expectedRoot, "expectedRoot") }),
-  };
-  const call = callOptions(asked);
+  const request = commitFields(connection, head, asked);
+  const { manifests } = request;
+  const call = readingOptions(options);
   const { commitHash: before } = await context.snapshot(head, call);
-  const write = log.beginWrite({ ...call, idempotencyKey: asked.idempotencyKey });
+  const write = log.beginWrite({ ...callOptions(options), idempotencyKey: options.idempotencyKey });
   const { idempotencyKey } = write;
   const answer = await connection.unary(CommitService.method.create, { ...request, idempotencyKey }, call);
   const commit = receivedCommit(answer.commit);
   requireAsAsked(commit, asked, log.trust.origin);
   const receipt = await write.receipt(answer.receipt, call);
   if (!write.mayBeEarlier(receipt)) await requireNewOnHead(context, { head, commit, before }, call);
-  await requireInLedger(context, { commit, manifests }, call);
+  await requireInLedger(context, { commit, manifests }, callOptions(options));
   return { commit, hash: commit.hash, receipt };
 }
 
@@ -104,40 +113,22 @@ function wrongMember(commit: Commit, asked: CommitRequest, origin: string): stri
   return isExpected ? undefined : "parents";
 }
 
-/**
- * The refs under a verified checkpoint must have the commit: as the newest of its head or below what others added, and
- * above the one that was the newest before it was asked for.
- */
+/** The head has the commit, above what was the newest before it was asked for. @throws VerificationFailed */
 async function requireNewOnHead(
   context: CommitContext,
   made: { readonly head: string; readonly commit: CommitRecord; readonly before: CommitHash | undefined },
-  options: CallOptions,
+  options: ReadingOptions,
 ): Promise<void> {
   const { head, commit, before } = made;
-  const { commitHash: newest } = await context.snapshot(head, options);
-  const hasIt =
-    newest !== undefined && (await isInChain(context.commits, { start: newest, sought: commit.hash }, options));
-  if (!hasIt) throw notMade(made, `head "${head}" does not have the commit ${toHex(commit.hash)} that was made on it`);
+  await requireOnHead(context, made, options);
   if (before === undefined) return;
   const [parent] = commit.parents;
   const isAbove =
     parent !== undefined && (await isInChain(context.commits, { start: parent, sought: before }, options));
   if (isAbove) return;
-  throw notMade(made, `the commit ${toHex(commit.hash)} does not extend what head "${head}" had before it was made`);
+  const message = `the commit ${toHex(commit.hash)} does not extend what head "${head}" had before it was made`;
+  throw notMade(made, message, before);
 }
-
-function notMade(
-  { head, commit, before }: { head: string; commit: CommitRecord; before: CommitHash | undefined },
-  message: string,
-): VerificationFailed {
-  return new VerificationFailed(message, {
-    facts: { head, commit: toHex(commit.hash), ...(before === undefined ? {} : { before: toHex(before) }) },
-    evidence: commit.bytes,
-  });
-}
-
-/** Manifests that are looked for at once. */
-const MAX_CONCURRENT = 16;
 
 /** The ledger of the commit must hold the manifests that were named. */
 async function requireInLedger(
@@ -145,11 +136,8 @@ async function requireInLedger(
   made: { readonly commit: CommitRecord; readonly manifests: readonly ManifestHash[] },
   options: CallOptions,
 ): Promise<void> {
-  const distinct = [...new Map(made.manifests.map((hash) => [toHex(hash), hash])).values()];
-  for (let first = 0; first < distinct.length; first += MAX_CONCURRENT) {
-    const group = distinct.slice(first, first + MAX_CONCURRENT);
-    await Promise.all(group.map((manifest) => requireManifest(context, { commit: made.commit, manifest }, options)));
-  }
+  const { commit } = made;
+  await inGroups(distinctHashes(made.manifests), (manifest) => requireManifest(context, { commit, manifest }, options));
 }
 
 async function requireManifest(

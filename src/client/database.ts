@@ -13,8 +13,6 @@ import type {
   BatchedBlob,
   BlobHandle,
   Capabilities,
-  CommitRequest,
-  Committed,
   Database,
   DiffOptions,
   FetchedBlob,
@@ -29,7 +27,9 @@ import type {
   Trust,
 } from "./contract.js";
 
-import { createCommit } from "./create-commit.js";
+import { CommitChecking } from "./commit-checking.js";
+import type { CommitContext, ReadingOptions } from "./commit-making.js";
+import { createCommit, createSignedCommit } from "./create-commit.js";
 import { getManifest, listChunks } from "./documents.js";
 import { VerifiedHeadState } from "./head-state.js";
 import { VerifiedHeads } from "./heads.js";
@@ -42,19 +42,31 @@ import { VerifiedProofs } from "./proofs.js";
 import type {
   StoredBlob,
   Chunk,
+  Committed,
+  CommitRequest,
   ContentSource,
   DocumentRecord,
   HashArgument,
   ManifestRecord,
   StoredDocument,
 } from "./records.js";
-import type { Commits, Heads, LogEntries, ProofPlace, Proofs, PutDocumentOptions, Tags } from "./sections.js";
+import type {
+  CommitOptions,
+  Commits,
+  Heads,
+  LogEntries,
+  ProofPlace,
+  Proofs,
+  PutDocumentOptions,
+  Tags,
+} from "./sections.js";
 import { DEFAULT_MAX_ATTEMPTS, requireMaxAttempts } from "./repetition.js";
-import { takeSnapshot, takeTagSnapshot, type Freshness } from "./snapshot.js";
+import type { CommitSigner } from "./signing.js";
+import { takeSnapshot, takeTagSnapshot, type Freshness, type SnapshotContext } from "./snapshot.js";
 import { diffRoots, diffRootsWithValues } from "./state-diff.js";
 import { VerifiedStateView } from "./state-view.js";
 import { VerifiedTags } from "./tags.js";
-import type { CallOptions, FreshOptions, Transport, WriteOptions } from "./transport.js";
+import type { CallOptions, FreshOptions, Transport } from "./transport.js";
 import { LogKey, LogTrust, RememberedTrust, type SignatureCheckMaker, type TrustPlace } from "./trust/index.js";
 
 const DEFAULT_DATABASE = "default";
@@ -169,6 +181,8 @@ class VerifyingDatabase implements Database {
   readonly #connection: Connection;
   readonly #log: FollowedLog;
   readonly #freshness: Freshness;
+  readonly #checking: CommitChecking;
+  readonly #signer: CommitSigner | undefined;
   readonly #remembered: RememberedTrust | undefined;
 
   constructor(connection: Connection, { trust, remembered }: Established, options: DatabaseOptions) {
@@ -179,13 +193,20 @@ class VerifyingDatabase implements Database {
       clock: options.clock ?? Date.now,
       clockToleranceMs: options.clockToleranceMs ?? DEFAULT_CLOCK_TOLERANCE_MS,
     };
+    this.#checking = new CommitChecking(options.commitVerifier);
+    this.#signer = options.signer;
     this.trust = trust;
     const tag = (name: string, call: CallOptions): Promise<TagSnapshot> => this.tag(name, call);
     this.tags = new VerifiedTags({ connection, log: this.#log, snapshot: tag });
-    this.commits = new VerifiedCommits(connection, async (of, { signal, timeoutMs, minLogSize }) => {
-      const call = { signal, timeoutMs, minLogSize };
-      const { commitHash: newest } = await ("tag" in of ? this.tag(of.tag, call) : this.snapshot(of.head, call));
-      return newest;
+    this.commits = new VerifiedCommits({
+      connection,
+      checking: this.#checking,
+      making: () => this.#making,
+      newest: async (of, { signal, timeoutMs, minLogSize, commitVerifier }) => {
+        const call = { signal, timeoutMs, minLogSize, commitVerifier };
+        const { commitHash: newest } = await ("tag" in of ? this.tag(of.tag, call) : this.snapshot(of.head, call));
+        return newest;
+      },
     });
     this.heads = new VerifiedHeads({
       connection,
@@ -205,8 +226,26 @@ class VerifyingDatabase implements Database {
     return this.#connection.database;
   }
 
-  get #context(): { connection: Connection; log: FollowedLog; freshness: Freshness } {
-    return { connection: this.#connection, log: this.#log, freshness: this.#freshness };
+  get #context(): SnapshotContext {
+    return {
+      connection: this.#connection,
+      log: this.#log,
+      freshness: this.#freshness,
+      checking: this.#checking,
+    };
+  }
+
+  get #making(): CommitContext {
+    const { commits, proofs } = this;
+    return {
+      connection: this.#connection,
+      log: this.#log,
+      commits,
+      proofs,
+      clock: this.#freshness.clock,
+      snapshot: (head, call: ReadingOptions) => this.snapshot(head, call),
+      verifierOf: (options) => this.#checking.of(options),
+    };
   }
 
   state(head: string): HeadState {
@@ -244,12 +283,10 @@ class VerifyingDatabase implements Database {
     return (await this.snapshot(place.head, callOptions(options))).stateRoot;
   }
 
-  async commit(head: string, request: CommitRequest, options: WriteOptions = {}): Promise<Committed> {
-    const { commits, proofs } = this;
-    const snapshot = (name: string, call: CallOptions): Promise<Snapshot> => this.snapshot(name, call);
-    const { idempotencyKey } = options;
-    const asked = { ...request, ...callOptions(options), idempotencyKey };
-    return createCommit({ ...this.#context, commits, proofs, snapshot }, head, asked);
+  async commit(head: string, request: CommitRequest, options: CommitOptions = {}): Promise<Committed> {
+    const signer = options.signer === undefined ? this.#signer : (options.signer ?? undefined);
+    if (signer === undefined) return createCommit(this.#making, head, { request, options });
+    return createSignedCommit(this.#making, head, { request, options, signer });
   }
 
   blob(hash: HashArgument): BlobHandle {

@@ -7,9 +7,10 @@ import { commitCell, parseRefKey, requireName, stagedCell } from "../core/object
 import { CommitService } from "../../gen/neleus/v1/commit_pb.js";
 import type { NodeReveal } from "../../gen/neleus/v1/proof_pb.js";
 import { checkArgument, expectedCommitBytes, hashBytes } from "./argument.js";
-import { isInChain } from "./commits.js";
+import { isInChain } from "./commit-chain.js";
 import { callOptions, type Connection } from "./connection.js";
 import type { Snapshot } from "./contract.js";
+import { listHeadKeys, setHeadKeys } from "./head-keys.js";
 import type { FollowedLog } from "./log.js";
 import { revealBatches, verifying } from "./received.js";
 import type { HashArgument, HeadRecord, Receipt } from "./records.js";
@@ -124,6 +125,18 @@ export class VerifiedHeads implements Heads {
       options,
     );
     return write.receipt(answer.receipt, options);
+  }
+
+  async keys(head: string, options: FreshOptions = {}): Promise<Uint8Array[]> {
+    return listHeadKeys(this.#context, head, options);
+  }
+
+  async setKeys(
+    head: string,
+    keys: readonly HashArgument[],
+    options: WriteOptions & { readonly expectedKeys?: readonly HashArgument[] | undefined } = {},
+  ): Promise<Receipt> {
+    return setHeadKeys(this.#context, head, { keys, options });
   }
 }
 

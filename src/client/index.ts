@@ -7,8 +7,6 @@ export type {
   BlobPiece,
   BlobRange,
   Capabilities,
-  CommitRequest,
-  Committed,
   Condition,
   ConditionOptions,
   Database,
@@ -44,6 +42,8 @@ export type {
   Chunk,
   Chunking,
   CommitRecord,
+  CommitRequest,
+  Committed,
   ContentSource,
   DocumentRecord,
   HashArgument,
@@ -51,6 +51,7 @@ export type {
   LogEntry,
   Key,
   ManifestRecord,
+  ObjectSignature,
   Receipt,
   SignedCheckpoint,
   RepeatableContent,
@@ -60,17 +61,23 @@ export type {
 } from "./records.js";
 export { connect, type ConnectOptions } from "./remote.js";
 export type {
+  CommitOptions,
   Commits,
+  CommitToSubmit,
   Documents,
   Heads,
   LogEntries,
   LogEntryRange,
+  PreparedCommit,
+  PrepareOptions,
   ProofPlace,
   Proofs,
   PutDocumentOptions,
   ResetHeadOptions,
   Tags,
 } from "./sections.js";
+export { headKeys, keyring, type CommitSigner, type CommitToVerify, type CommitVerifier } from "./signing.js";
+export { createSigningKey, fileSigner } from "./file-signer.js";
 export type { CallOptions, FreshOptions, Transport, WriteOptions } from "./transport.js";
 export {
   parseProof,

@@ -10,6 +10,7 @@ import {
 } from "../core/object/index.js";
 import { verifying, wrongHash } from "./received.js";
 import type { CommitRecord, DocumentRecord, ManifestRecord } from "./records.js";
+import { lazySignaturesOf } from "./signatures.js";
 
 /**
  * The commit in these bytes.
@@ -22,6 +23,7 @@ export function receivedCommit(received: Uint8Array, expected?: CommitHash): Com
   if (expected !== undefined && !equalBytes(hash, expected))
     throw wrongHash("commit", { expected, actual: hash, bytes });
   const { object } = verifying("the commit", () => decodeCommit(bytes));
+  const signatures = lazySignaturesOf("commit:", bytes);
   return {
     hash,
     bytes,
@@ -32,6 +34,9 @@ export function receivedCommit(received: Uint8Array, expected?: CommitHash): Com
     message: object.message,
     timeMs: object.time,
     meta: object.meta ?? {},
+    get signatures() {
+      return signatures();
+    },
   };
 }
 
@@ -46,8 +51,17 @@ export function receivedManifest(received: Uint8Array, expected?: ManifestHash):
   if (expected !== undefined && !equalBytes(hash, expected))
     throw wrongHash("manifest", { expected, actual: hash, bytes });
   const { object } = verifying("the manifest", () => decodeManifest(bytes));
-  if (object.kind !== "document") return { hash, bytes, kind: object.kind, object };
-  return documentRecord(object, { hash, bytes });
+  if (object.kind === "document") return documentRecord(object, { hash, bytes });
+  const signatures = lazySignaturesOf("manifest:", bytes);
+  return {
+    hash,
+    bytes,
+    kind: object.kind,
+    object,
+    get signatures() {
+      return signatures();
+    },
+  };
 }
 
 /** True for the manifest of a document. */
@@ -60,6 +74,7 @@ function documentRecord(
   received: { readonly hash: ManifestHash; readonly bytes: Uint8Array },
 ): DocumentRecord {
   const { method, size, overlap } = object.chunking;
+  const signatures = lazySignaturesOf("manifest:", received.bytes);
   return {
     ...received,
     kind: "document",
@@ -71,5 +86,8 @@ function documentRecord(
     chunking: { method, sizeBytes: size, overlapBytes: overlap },
     chunksRoot: object.chunks,
     timeMs: object.time,
+    get signatures() {
+      return signatures();
+    },
   };
 }

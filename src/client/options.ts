@@ -4,6 +4,7 @@
 //   open(directory: string, options?: DatabaseOptions): Promise<Database>                          client/embedded
 //
 // `connect` imports no engine and no store; both give the same contract.
+import type { CommitSigner, CommitVerifier } from "./signing.js";
 import type { CallOptions } from "./transport.js";
 import type { TrustStore } from "./trust/trust-store.js";
 
@@ -40,6 +41,10 @@ export interface TrustOptions {
 }
 
 export interface DatabaseOptions extends TrustOptions {
+  /** Signs the commits that this client makes. Absent: nobody. */
+  readonly signer?: CommitSigner | undefined;
+  /** Judges every commit that this client reads or walks: `keyring`, `headKeys`, or the caller's own. Absent: nobody. */
+  readonly commitVerifier?: CommitVerifier | undefined;
   /** Name of the database; default `default`. */
   readonly database?: string | undefined;
   /** Milliseconds since 1970, for `maxAgeMs`; default: the system's clock. */

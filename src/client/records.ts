@@ -2,6 +2,7 @@
 import type { BlobHash, CommitHash, Digest, ManifestHash, MapRoot } from "../core/hashes.js";
 import type { LogBeginning } from "../core/log/index.js";
 import type { DocumentManifest, Manifest, ManifestKind } from "../core/object/index.js";
+import type { SignatureFault } from "../core/signature/index.js";
 import type { CallOptions } from "./transport.js";
 
 /** A key of the state: text stands for its UTF-8. 1 to 1,024 bytes. */
@@ -54,6 +55,16 @@ export interface Receipt {
   readonly checkpoint: SignedCheckpoint;
 }
 
+/** A signature of a commit or manifest. Valid means something only with whose key it is: the caller's keyring, or the refs. */
+export interface ObjectSignature {
+  /** Ed25519, 32 bytes. */
+  readonly publicKey: Uint8Array;
+  /** By the rule of FORMATS §6. */
+  readonly isValid: boolean;
+  /** Why it is not valid. */
+  readonly fault: SignatureFault | undefined;
+}
+
 /** A commit whose bytes hash to its name. */
 export interface CommitRecord {
   readonly hash: CommitHash;
@@ -68,6 +79,34 @@ export interface CommitRecord {
   /** Milliseconds since 1970, as the committer says. */
   readonly timeMs: number;
   readonly meta: Readonly<Record<string, string>>;
+  /** Ascending by key; empty where nobody has signed it. Verified when first looked at, a few milliseconds each. */
+  readonly signatures: readonly ObjectSignature[];
+}
+
+/** What a commit is to say. */
+export interface CommitRequest {
+  readonly author: string;
+  readonly message: string;
+  /** Milliseconds since 1970; absent: the server's clock, and this client's of a commit that is signed. */
+  readonly timeMs?: number | undefined;
+  readonly meta?: Readonly<Record<string, string>> | undefined;
+  /** Manifests to add to the ledger of this commit. Each is shown to be in it. */
+  readonly manifests?: readonly HashArgument[] | undefined;
+  /** The head's commit must be this (null: there must be none), or nothing happens: `Conflict`. */
+  readonly expectedCommit?: HashArgument | null | undefined;
+  /**
+   * The staged root must be this, and so the state root of the commit, or nothing happens: `Conflict`. As `Applied.root`
+   * or a snapshot's `staged.stateRoot` has it.
+   */
+  readonly expectedRoot?: HashArgument | undefined;
+}
+
+/** A commit that was made. */
+export interface Committed {
+  readonly commit: CommitRecord;
+  /** Same as `commit.hash`. */
+  readonly hash: CommitHash;
+  readonly receipt: Receipt;
 }
 
 /** One head, as the refs under a verified checkpoint say. */
@@ -114,6 +153,8 @@ export interface ManifestRecord {
   readonly bytes: Uint8Array;
   readonly kind: ManifestKind;
   readonly object: Manifest;
+  /** As a commit's. */
+  readonly signatures: readonly ObjectSignature[];
 }
 
 /** A document's manifest. */

@@ -4,6 +4,8 @@ import type {
   Chunk,
   Chunking,
   CommitRecord,
+  Committed,
+  CommitRequest,
   ContentSource,
   DocumentRecord,
   HashArgument,
@@ -15,20 +17,76 @@ import type {
   StoredDocument,
   TagRecord,
 } from "./records.js";
+import type { ManifestHash } from "../core/hashes.js";
+import type { MadeSignature } from "../core/signature/index.js";
+import type { VerifierOptions } from "./commit-checking.js";
+import type { CommitSigner } from "./signing.js";
 import type { CallOptions, FreshOptions, WriteOptions } from "./transport.js";
 
 /** How much of a log. */
-export interface LogOptions extends FreshOptions {
+export interface LogOptions extends FreshOptions, VerifierOptions {
   /** Most commits. */
   readonly limit?: number | undefined;
   /** The iteration ends behind the commit with which the bytes of all of them reach this. */
   readonly maxBytes?: number | undefined;
 }
 
+/** Settings of making a commit. */
+export interface CommitOptions extends WriteOptions, VerifierOptions {
+  /**
+   * Who signs it, in the place of the client's signer; null: nobody. An idempotency key of one's own is bound to the bytes that
+   * were signed: to ask for a signed commit again, keep what `prepare` gave and `submit` that.
+   */
+  readonly signer?: CommitSigner | null | undefined;
+}
+
+/** Settings of preparing one. */
+export interface PrepareOptions extends FreshOptions, VerifierOptions {}
+
+/** A commit that does not exist yet. */
+export interface PreparedCommit {
+  readonly head: string;
+  /** Without signatures. This client made them from what was asked for and a verified checkpoint. */
+  readonly bytes: Uint8Array;
+  /** What a signer signs (FORMATS §6). */
+  readonly message: Uint8Array;
+  /** What it says; its hash is not that of the signed commit. */
+  readonly commit: CommitRecord;
+  /** To be named again when it is submitted. */
+  readonly manifests: readonly ManifestHash[];
+}
+
+/** What is needed of a prepared commit to submit it, perhaps by another program. */
+export interface CommitToSubmit {
+  readonly head: string;
+  readonly bytes: Uint8Array;
+  readonly manifests?: readonly HashArgument[] | undefined;
+}
+
 /** Commits by hash, and the chain below one. */
 export interface Commits {
+  /**
+   * The commit that is to be signed elsewhere: the bytes that this client makes of what is asked for and what the head has
+   * under a verified checkpoint, which the server's must equal. Nothing is written. Each manifest is fetched, since its place
+   * in the ledger is computed here.
+   * @throws NotFound - no such head or manifest @throws Conflict - what is expected of the head is not so
+   * @throws VerificationFailed - the server prepared something else
+   * @throws LimitExceeded - more manifests than an answer can show: put them with their head
+   */
+  prepare(head: string, request: CommitRequest, options?: PrepareOptions): Promise<PreparedCommit>;
+  /**
+   * Moves the head to a prepared commit with its signatures, and checks that it is there.
+   * @throws InvalidArgument - no signature, or one that is not valid over the commit's message
+   * @throws Conflict - the head has moved since, or what is staged on it: prepare it anew
+   * @throws PermissionDenied - none of the head's keys has signed it
+   */
+  submit(
+    prepared: CommitToSubmit,
+    signatures: readonly MadeSignature[],
+    options?: WriteOptions & VerifierOptions,
+  ): Promise<Committed>;
   /** @throws NotFound - no such commit */
-  get(hash: HashArgument, options?: CallOptions): Promise<CommitRecord>;
+  get(hash: HashArgument, options?: CallOptions & VerifierOptions): Promise<CommitRecord>;
   /**
    * Commits along first parents, newest first: each is named by the one before it, the first by the caller or by a
    * fresh snapshot of the head or tag. Ends at the first commit, or where a limit is reached; a stream that ends earlier is
@@ -50,7 +108,7 @@ export interface Heads {
   create(head: string, options?: WriteOptions & { readonly commit?: HashArgument | undefined }): Promise<Receipt>;
   /**
    * Removes a head. That it is gone is the server's word: `list` proves it.
-   * @throws Conflict - its commit is not the expected one
+   * @throws Conflict - its commit is not the expected one @throws PermissionDenied - it has keys
    */
   delete(
     head: string,
@@ -59,9 +117,26 @@ export interface Heads {
   /**
    * Moves a head to any commit, and drops what is staged on it: the move is in the log like every other. That the head is
    * there now, or above it, is checked under a verified checkpoint; that nothing is staged is the server's word.
-   * @throws Conflict - its commit or staged root is not the expected one
+   * @throws Conflict - its commit or staged root is not the expected one @throws PermissionDenied - it has keys
    */
   reset(head: string, options: ResetHeadOptions): Promise<Receipt>;
+  /**
+   * The public keys that may move a head, ascending, provably all of them; none: whoever may write, or no such head.
+   * @throws InvalidArgument - no name
+   */
+  keys(head: string, options?: FreshOptions): Promise<Uint8Array[]>;
+  /**
+   * Says which keys may move a head, in the place of those that did. While it has any, only commits that one of them has
+   * signed move it, and it is neither reset nor deleted; what is staged on it stays free. None lifts that. The change is in
+   * the log; that the head has these keys is checked under a verified checkpoint.
+   * @throws Conflict - its keys are not the expected ones @throws NotFound - no such head
+   * @throws LimitExceeded - more than 64 keys
+   */
+  setKeys(
+    head: string,
+    keys: readonly HashArgument[],
+    options?: WriteOptions & { readonly expectedKeys?: readonly HashArgument[] | undefined },
+  ): Promise<Receipt>;
 }
 
 export interface ResetHeadOptions extends WriteOptions {

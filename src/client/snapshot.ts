@@ -3,10 +3,16 @@ import { NotFound, VerificationFailed } from "../core/errors.js";
 import type { CommitHash, MapRoot } from "../core/hashes.js";
 import { mapRoot } from "../core/hashes.js";
 import { emptyMap, MapKind } from "../core/map/index.js";
-import { ProofService, type Snapshot as SnapshotMessage } from "../../gen/neleus/v1/proof_pb.js";
+import {
+  ProofService,
+  type ProofServiceGetSnapshotResponse,
+  type Snapshot as SnapshotMessage,
+} from "../../gen/neleus/v1/proof_pb.js";
 import { checkArgument, countArgument } from "./argument.js";
+import type { CommitChecking } from "./commit-checking.js";
 import type { Connection } from "./connection.js";
 import type { SeenLog, Snapshot, SnapshotOptions, StagedView, TagSnapshot } from "./contract.js";
+import { provedHeadKeys } from "./head-keys.js";
 import type { FollowedLog } from "./log.js";
 import { receivedPart } from "./received.js";
 import type { CommitRecord, SignedCheckpoint } from "./records.js";
@@ -90,7 +96,8 @@ class VerifiedTagSnapshot extends VerifiedStateView implements TagSnapshot {
 }
 
 /** What a snapshot is taken with. */
-interface SnapshotContext {
+export interface SnapshotContext {
+  readonly checking: CommitChecking;
   readonly connection: Connection;
   readonly log: FollowedLog;
   readonly freshness: Freshness;
@@ -103,8 +110,12 @@ export async function takeSnapshot(
   options: SnapshotOptions = {},
 ): Promise<VerifiedSnapshot> {
   checkArgument("head", () => requireName(head));
-  const { message, seen } = await fetchSnapshot(context, { head, tag: "" }, options);
+  const { checking } = context;
+  const withHeadKeys = checking.of(options)?.wants === "head-keys";
+  const { message, seen, answer } = await fetchSnapshot(context, { head, tag: "", withHeadKeys }, options);
   const chain = headChain(seen.refsRoot, message);
+  const headKeys = withHeadKeys ? provedHeadKeys(seen.refsRoot, head, answer.headKeys) : undefined;
+  if (chain?.commit !== undefined) await checking.check(chain.commit, options, { head, headKeys });
   if (chain !== undefined) return new VerifiedSnapshot(context.connection, { message, seen, chain });
   throw new NotFound(`head "${head}" does not exist, by proof`, {
     hint: `see: neleus head list; or make it: neleus head create ${head}`,
@@ -119,8 +130,9 @@ export async function takeTagSnapshot(
   options: SnapshotOptions = {},
 ): Promise<TagSnapshot> {
   checkArgument("tag", () => requireName(tag));
-  const { message, seen } = await fetchSnapshot(context, { head: "", tag }, options);
+  const { message, seen } = await fetchSnapshot(context, { head: "", tag, withHeadKeys: false }, options);
   const chain = tagChain(seen.refsRoot, message);
+  if (chain !== undefined) await context.checking.check(chain.commit, options);
   if (chain !== undefined) return new VerifiedTagSnapshot(context.connection, { message, seen, chain });
   throw new NotFound(`tag "${tag}" does not exist, by proof`, {
     hint: "see: neleus tag list",
@@ -131,9 +143,13 @@ export async function takeTagSnapshot(
 /** Down to the refs root; what the refs say is the caller's to check. */
 async function fetchSnapshot(
   { connection, log, freshness }: SnapshotContext,
-  name: { readonly head: string; readonly tag: string },
+  name: { readonly head: string; readonly tag: string; readonly withHeadKeys: boolean },
   options: SnapshotOptions,
-): Promise<{ readonly message: SnapshotMessage; readonly seen: SeenLog }> {
+): Promise<{
+  readonly message: SnapshotMessage;
+  readonly seen: SeenLog;
+  readonly answer: ProofServiceGetSnapshotResponse;
+}> {
   const { database } = connection;
   const maxAge = options.maxAgeMs === undefined ? undefined : countArgument(options.maxAgeMs, "maxAgeMs");
   const age = maxAge === undefined ? {} : { maxAgeMs: BigInt(maxAge) };
@@ -148,8 +164,11 @@ async function fetchSnapshot(
     const asked = name.tag === "" ? `head "${name.head}"` : `tag "${name.tag}"`;
     throw new VerificationFailed(`the answer is not about ${asked}, which was asked for`);
   }
+  if (!name.withHeadKeys && answer.headKeys.length > 0) {
+    throw new VerificationFailed("the answer holds keys of a head that were not asked for");
+  }
   if (maxAge !== undefined) requireFresh(seen.logTimeMs, { askedAtMs, maxAgeMs: maxAge, freshness });
-  return { message, seen };
+  return { message, seen, answer };
 }
 
 /**

@@ -35,6 +35,7 @@ import { minLogSizeField, resolveAt, selectorField, viewOf, type CheckedSelector
 import { headField, integerField, invalid, keyField, manifestHashField, forField, tagField } from "./request.js";
 import { readWithWitness } from "./reveal-message.js";
 import {
+  headKeysWitness,
   knownCheckpointField,
   logProofMessage,
   snapshotMessage,
@@ -55,6 +56,7 @@ export function proofService(environment: ServiceEnvironment): ServiceImplementa
       const known = knownCheckpointField(request);
       const maxAgeMs = request.maxAgeMs === undefined ? undefined : integerField(request.maxAgeMs, "max_age_ms");
       const minLogSize = minLogSizeField(request);
+      if (request.withHeadKeys && "tag" in named) throw invalid("with_head_keys", "a tag has no keys");
       const database = await openDatabase(environment, request);
       // Asked first, so that an unknown name appends nothing to the log.
       let view = await viewOf(database, { minLogSize, signal });
@@ -64,7 +66,8 @@ export function proofService(environment: ServiceEnvironment): ServiceImplementa
         view = await database.view();
         of = await findNamed(view, named);
       }
-      return { snapshot: await snapshotMessage({ database, view, of, known }) };
+      const headKeys = request.withHeadKeys && "head" in named ? headKeysWitness(view, named.head) : [];
+      return { snapshot: await snapshotMessage({ database, view, of, known }), headKeys };
     },
 
     async getCheckpoint(request, { signal }) {

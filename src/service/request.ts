@@ -20,6 +20,7 @@ import {
   MAX_DATABASE_NAME_CHARACTERS,
   MAX_IDEMPOTENCY_KEY_CHARACTERS,
   MAX_KEY_BYTES,
+  MAX_KEYS_OF_HEAD,
   MAX_META_BYTES,
   MAX_NAME_CHARACTERS,
   MAX_TEXT_BYTES,
@@ -182,6 +183,15 @@ export function manifestHashField(bytes: Uint8Array, field: string): ManifestHas
 }
 export function mapRootField(bytes: Uint8Array, field: string): MapRoot {
   return mapRoot(hashBytes(bytes, field));
+}
+
+/** Public keys: that they are points is the engine's to check. Copies. */
+export function publicKeysField(keys: readonly Uint8Array[], field: string): Uint8Array[] {
+  countWithin(keys.length, { field, name: "keys_of_head", value: MAX_KEYS_OF_HEAD });
+  return keys.map((key, index) => {
+    if (key.length !== 32) throw invalid(`${field}[${index}]`, `a public key has 32 bytes, not ${key.length}`);
+    return copyOf(key);
+  });
 }
 
 function hashBytes(bytes: Uint8Array, field: string): Uint8Array {

@@ -2,8 +2,8 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { LogProofSchema, SnapshotSchema } from "../../gen/neleus/v1/proof_pb.js";
 import { parseCheckpointUnverified } from "../core/log/index.js";
-import { get, getMany } from "../core/map/index.js";
-import { headKey, stagedKey, tagKey } from "../core/object/index.js";
+import { get, getMany, scan } from "../core/map/index.js";
+import { headKey, headKeysRange, stagedKey, tagKey } from "../core/object/index.js";
 import type { Database, Head, LogProof, Tag, View } from "../database/index.js";
 import { checkField, textField } from "./request.js";
 import { readWithWitness, type NodeRevealInit } from "./reveal-message.js";
@@ -67,6 +67,12 @@ export async function snapshotMessage(options: SnapshotOptions): Promise<Message
   const { name: head, commit } = of.head;
   const bytes = commit === undefined ? new Uint8Array(0) : await commitBytes(commit);
   return { head, log, refs: refsOf(view, { head }), commit: bytes };
+}
+
+/** The witness of all keys that may move a head. */
+export function headKeysWitness(view: View, head: string): NodeRevealInit[] {
+  const reader = scan(view.refs, headKeysRange(head), () => undefined);
+  return readWithWitness(view, reader).nodes;
 }
 
 /** The witness of what the refs have under a name. */

@@ -1,66 +1,23 @@
 // Goal: a server cannot make a writer believe that a commit was made which is not the one asked for.
 // Method: an honest engine behind a transport that lies: it changes the commit that it answers, sends the engine another
 // request than it was given, or answers with a commit that was there before. Other writers in between are no lie.
-import test from "node:test";
 import assert from "node:assert/strict";
-import { create, type Message } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import {
   CommitService,
   CommitServiceCreateResponseSchema,
   type CommitServiceCreateResponse,
 } from "#gen/neleus/v1/commit_pb.js";
 import { ProofService } from "#gen/neleus/v1/proof_pb.js";
-import type { Database } from "#src/client/contract.js";
 import type { CommitRecord } from "#src/client/records.js";
-import type { Transport } from "#src/client/transport.js";
 import { toHex } from "#src/core/bytes.js";
 import { NotFound, VerificationFailed } from "#src/core/errors.js";
 import { commitHash, mapRoot } from "#src/core/hashes.js";
 import { decodeCommit, encodeCommit, type Commit } from "#src/core/object/index.js";
-import { openFixture, type Fixture } from "../client/support/fixture.js";
-
-/** Stands between a client and the server, and may do something else than pass a call on. */
-class Liar {
-  /** By method name: what is answered; `pass` asks the server. */
-  readonly lies = new Map<string, (request: Record<string, unknown>, pass: Pass) => Promise<Message>>();
-
-  readonly wrap = (inner: Transport): Transport => ({
-    address: inner.address,
-    unary: async (method, request, options) => {
-      const pass: Pass = (changed = request) => inner.unary(method, changed as typeof request, options);
-      const lie = this.lies.get(method.name);
-      return (await (lie === undefined ? pass() : lie(request, pass))) as never;
-    },
-    serverStream: inner.serverStream.bind(inner),
-    clientStream: inner.clientStream.bind(inner),
-    close: () => inner.close(),
-  });
-}
-
-type Pass = (changed?: object) => Promise<Message>;
-
-interface Scene {
-  readonly fixture: Fixture;
-  readonly liar: Liar;
-  readonly db: Database;
-  /** Another writer, to whom nobody lies. */
-  readonly other: Database;
-}
+import { scene } from "./support/liar.js";
 
 const CREATE = CommitService.method.create.name;
 const WORDS = { author: "a", message: "m" };
-
-function scene(name: string, run: (scene: Scene) => Promise<void>): void {
-  test(name, async () => {
-    const fixture = await openFixture("in process");
-    const liar = new Liar();
-    try {
-      await run({ fixture, liar, db: await fixture.client({}, liar.wrap), other: await fixture.client() });
-    } finally {
-      await fixture.close();
-    }
-  });
-}
 
 function wrongMember(member: string): (error: unknown) => boolean {
   return (error) => {

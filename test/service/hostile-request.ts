@@ -2,6 +2,7 @@
 // database really holds, and from noise. For tests.
 import {
   create,
+  isMessage,
   ScalarType,
   type DescField,
   type DescMessage,
@@ -11,6 +12,7 @@ import {
 import fc from "fast-check";
 import { toHex } from "#src/core/bytes.js";
 import { UploadDataSchema, UploadFinishSchema } from "#gen/neleus/v1/blob_pb.js";
+import { CommitServiceCreateRequestSchema } from "#gen/neleus/v1/commit_pb.js";
 import { LoadEntriesSchema, LoadFinishSchema, StateServiceLoadRequestSchema } from "#gen/neleus/v1/state_pb.js";
 
 /** What the database holds, so that requests get past the first check. */
@@ -22,6 +24,10 @@ export interface KnownValues {
   readonly roots: readonly Uint8Array[];
   readonly checkpoint: string;
   readonly keys: readonly Uint8Array[];
+  /** That may move heads. */
+  readonly publicKeys: readonly Uint8Array[];
+  /** With their signatures; what they were prepared on may have gone on. */
+  readonly signedCommits: readonly Uint8Array[];
   /** Content to send, and its hash. */
   readonly content: { readonly bytes: Uint8Array; readonly hash: Uint8Array };
 }
@@ -57,7 +63,9 @@ function textOf(field: DescField, known: KnownValues): fc.Arbitrary<string> {
 }
 
 /** What belongs into a field, by its name. */
-function fittingBytes(name: string, known: KnownValues): readonly Uint8Array[] {
+function fittingBytes({ name, parent }: DescField, known: KnownValues): readonly Uint8Array[] {
+  if (name === "keys" && parent.name.includes("HeadKeys")) return known.publicKeys;
+  if (name === "signed_commit") return known.signedCommits;
   if (name.startsWith("manifest")) return known.manifests;
   if (name === "root" || name === "expected_root") return known.roots;
   if (name.endsWith("commit")) return known.commits;
@@ -67,7 +75,7 @@ function fittingBytes(name: string, known: KnownValues): readonly Uint8Array[] {
 function bytesOf(field: DescField, known: KnownValues): fc.Arbitrary<Uint8Array> {
   const { blobs, commits, manifests, roots } = known;
   return fc.oneof(
-    { arbitrary: fc.constantFrom(...fittingBytes(field.name, known)), weight: 30 },
+    { arbitrary: fc.constantFrom(...fittingBytes(field, known)), weight: 30 },
     { arbitrary: fc.constantFrom(...blobs, ...commits, ...manifests, ...roots), weight: 1 },
     {
       arbitrary: fc.constantFrom(0, 1, 31, 32, 33, 1024, 1025, 20_000).map((length) => new Uint8Array(length)),
@@ -128,7 +136,7 @@ function valueOf(field: DescField, known: KnownValues): fc.Arbitrary<unknown> {
 
 /** How seldom a field is left out, as one in so many: conditions seldom hold, and without these most requests are refused. */
 function seldomAbsent(name: string): number {
-  if (name.startsWith("expected_") || name === "condition") return 1;
+  if (name.startsWith("expected_") || name === "condition" || name === "signed_commit") return 1;
   return [
     "method",
     "size",
@@ -168,9 +176,19 @@ export function messageOf(desc: DescMessage, known: KnownValues): fc.Arbitrary<M
   });
 }
 
+/** A finished commit stands alone: half of the time nothing is said beside it. */
+function sparing(message: Message): fc.Arbitrary<Message> {
+  if (!isMessage(message, CommitServiceCreateRequestSchema) || message.signedCommit.length === 0) {
+    return fc.constant(message);
+  }
+  const { database, head, manifests, signedCommit, idempotencyKey } = message;
+  const alone = { database, head, manifests, signedCommit, idempotencyKey };
+  return fc.constantFrom(message, create(CommitServiceCreateRequestSchema, alone));
+}
+
 /** What may be sent to an rpc: one request, or the messages of a stream, half of which are well put together. */
 export function requestsOf(method: DescMethod, known: KnownValues): fc.Arbitrary<Message[]> {
-  const any = messageOf(method.input, known);
+  const any = messageOf(method.input, known).chain(sparing);
   if (method.methodKind !== "client_streaming") return any.map((request) => [request]);
   const { bytes, hash } = known.content;
   const part = (name: string, value: object): Message => create(method.input, { part: { case: name, value } });

@@ -13,6 +13,7 @@ import type {
 import fc from "fast-check";
 import { hashBlob } from "#src/core/blob/index.js";
 import { NeleusError } from "#src/core/errors.js";
+import { signerFromSeed, signObject } from "#src/core/signature/index.js";
 import { createServices, GrpcStatus, STATUS_OF } from "#src/service/index.js";
 import { collect, openHarness, utf8Of, type Harness } from "./harness.js";
 import { leadsToField, requestsOf, type KnownValues } from "./hostile-request.js";
@@ -38,7 +39,12 @@ async function fill({ database }: Harness): Promise<KnownValues> {
   const view = await database.view();
   const { stagedLedger } = await view.head("main");
   const unknown = new Uint8Array(32).fill(1);
+  const signers = [1, 2].map((seed) => signerFromSeed(new Uint8Array(32).fill(seed)));
+  const { bytes } = await database.commits.prepare({ head: "main", author: "a", message: "signed" });
+  const signed = signObject("commit:", bytes, signers[0]!);
   return {
+    publicKeys: [...signers.map(({ publicKey }) => publicKey), unknown],
+    signedCommits: [signed, signed, bytes],
     blobs: [hashBlob(text), hashBlob(utf8Of("key/12")), hashBlob(utf8Of("key/13")), large.hash, unknown],
     commits: [commit.hash, commit.hash, unknown],
     manifests: [manifest.hash, manifest.hash, unknown],

@@ -7,7 +7,7 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_neleus_v1_options } from "./options_pb.js";
-import type { LogProof, NodeReveal, Receipt } from "./proof_pb.js";
+import type { LogProof, NodeReveal, Receipt, Snapshot } from "./proof_pb.js";
 import { file_neleus_v1_proof } from "./proof_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file neleus/v1/commit.proto.
  */
 export const file_neleus_v1_commit: GenFile = /*@__PURE__*/
-  fileDesc("ChZuZWxldXMvdjEvY29tbWl0LnByb3RvEgluZWxldXMudjEi8QIKGkNvbW1pdFNlcnZpY2VDcmVhdGVSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEgwKBGhlYWQYAiABKAkSDgoGYXV0aG9yGAMgASgJEg8KB21lc3NhZ2UYBCABKAkSEQoEdGltZRgFIAEoBEgAiAEBEj0KBG1ldGEYBiADKAsyLy5uZWxldXMudjEuQ29tbWl0U2VydmljZUNyZWF0ZVJlcXVlc3QuTWV0YUVudHJ5EhEKCW1hbmlmZXN0cxgHIAMoDBIcCg9leHBlY3RlZF9jb21taXQYCCABKAxIAYgBARIaCg1leHBlY3RlZF9yb290GAkgASgMSAKIAQESFwoPaWRlbXBvdGVuY3lfa2V5GAogASgJGisKCU1ldGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQgcKBV90aW1lQhIKEF9leHBlY3RlZF9jb21taXRCEAoOX2V4cGVjdGVkX3Jvb3QiUgobQ29tbWl0U2VydmljZUNyZWF0ZVJlc3BvbnNlEg4KBmNvbW1pdBgBIAEoDBIjCgdyZWNlaXB0GAIgASgLMhIubmVsZXVzLnYxLlJlY2VpcHQiOwoXQ29tbWl0U2VydmljZUdldFJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSDgoGY29tbWl0GAIgASgMIioKGENvbW1pdFNlcnZpY2VHZXRSZXNwb25zZRIOCgZjb21taXQYASABKAwixgEKF0NvbW1pdFNlcnZpY2VMb2dSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEg4KBGhlYWQYAiABKAlIABIQCgZjb21taXQYAyABKAxIABISCgVsaW1pdBgEIAEoBEgBiAEBEhYKCW1heF9ieXRlcxgFIAEoBEgCiAEBEhkKDG1pbl9sb2dfc2l6ZRgGIAEoBEgDiAEBQgcKBXN0YXJ0QggKBl9saW1pdEIMCgpfbWF4X2J5dGVzQg8KDV9taW5fbG9nX3NpemUiKwoYQ29tbWl0U2VydmljZUxvZ1Jlc3BvbnNlEg8KB2NvbW1pdHMYASADKAwidwodQ29tbWl0U2VydmljZUxpc3RIZWFkc1JlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSGAoQa25vd25fY2hlY2twb2ludBgCIAEoCRIZCgxtaW5fbG9nX3NpemUYAyABKARIAIgBAUIPCg1fbWluX2xvZ19zaXplIo8BCh5Db21taXRTZXJ2aWNlTGlzdEhlYWRzUmVzcG9uc2USIAoDbG9nGAEgASgLMhMubmVsZXVzLnYxLkxvZ1Byb29mEiQKBWhlYWRzGAIgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwSJQoGc3RhdGVzGAMgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwieQoeQ29tbWl0U2VydmljZUNyZWF0ZUhlYWRSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEgwKBGhlYWQYAiABKAkSEwoGY29tbWl0GAMgASgMSACIAQESFwoPaWRlbXBvdGVuY3lfa2V5GAQgASgJQgkKB19jb21taXQiRgofQ29tbWl0U2VydmljZUNyZWF0ZUhlYWRSZXNwb25zZRIjCgdyZWNlaXB0GAEgASgLMhIubmVsZXVzLnYxLlJlY2VpcHQiiwEKHkNvbW1pdFNlcnZpY2VEZWxldGVIZWFkUmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRIMCgRoZWFkGAIgASgJEhwKD2V4cGVjdGVkX2NvbW1pdBgDIAEoDEgAiAEBEhcKD2lkZW1wb3RlbmN5X2tleRgEIAEoCUISChBfZXhwZWN0ZWRfY29tbWl0IkYKH0NvbW1pdFNlcnZpY2VEZWxldGVIZWFkUmVzcG9uc2USIwoHcmVjZWlwdBgBIAEoCzISLm5lbGV1cy52MS5SZWNlaXB0ItgBCh1Db21taXRTZXJ2aWNlUmVzZXRIZWFkUmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRIMCgRoZWFkGAIgASgJEhMKBmNvbW1pdBgDIAEoDEgAiAEBEhwKD2V4cGVjdGVkX2NvbW1pdBgEIAEoDEgBiAEBEhoKDWV4cGVjdGVkX3Jvb3QYBSABKAxIAogBARIXCg9pZGVtcG90ZW5jeV9rZXkYBiABKAlCCQoHX2NvbW1pdEISChBfZXhwZWN0ZWRfY29tbWl0QhAKDl9leHBlY3RlZF9yb290IkUKHkNvbW1pdFNlcnZpY2VSZXNldEhlYWRSZXNwb25zZRIjCgdyZWNlaXB0GAEgASgLMhIubmVsZXVzLnYxLlJlY2VpcHQiZwodQ29tbWl0U2VydmljZUNyZWF0ZVRhZ1JlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSCwoDdGFnGAIgASgJEg4KBmNvbW1pdBgDIAEoDBIXCg9pZGVtcG90ZW5jeV9rZXkYBCABKAkiRQoeQ29tbWl0U2VydmljZUNyZWF0ZVRhZ1Jlc3BvbnNlEiMKB3JlY2VpcHQYASABKAsyEi5uZWxldXMudjEuUmVjZWlwdCKJAQodQ29tbWl0U2VydmljZURlbGV0ZVRhZ1JlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSCwoDdGFnGAIgASgJEhwKD2V4cGVjdGVkX2NvbW1pdBgDIAEoDEgAiAEBEhcKD2lkZW1wb3RlbmN5X2tleRgEIAEoCUISChBfZXhwZWN0ZWRfY29tbWl0IkUKHkNvbW1pdFNlcnZpY2VEZWxldGVUYWdSZXNwb25zZRIjCgdyZWNlaXB0GAEgASgLMhIubmVsZXVzLnYxLlJlY2VpcHQihgEKHENvbW1pdFNlcnZpY2VMaXN0VGFnc1JlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSDgoGcHJlZml4GAIgASgJEhgKEGtub3duX2NoZWNrcG9pbnQYAyABKAkSGQoMbWluX2xvZ19zaXplGAQgASgESACIAQFCDwoNX21pbl9sb2dfc2l6ZSJnCh1Db21taXRTZXJ2aWNlTGlzdFRhZ3NSZXNwb25zZRIgCgNsb2cYASABKAsyEy5uZWxldXMudjEuTG9nUHJvb2YSJAoFbm9kZXMYAiADKAsyFS5uZWxldXMudjEuTm9kZVJldmVhbDKFCAoNQ29tbWl0U2VydmljZRJdCgZDcmVhdGUSJS5uZWxldXMudjEuQ29tbWl0U2VydmljZUNyZWF0ZVJlcXVlc3QaJi5uZWxldXMudjEuQ29tbWl0U2VydmljZUNyZWF0ZVJlc3BvbnNlIgSovBgDElcKA0dldBIiLm5lbGV1cy52MS5Db21taXRTZXJ2aWNlR2V0UmVxdWVzdBojLm5lbGV1cy52MS5Db21taXRTZXJ2aWNlR2V0UmVzcG9uc2UiB5ACAai8GAISWQoDTG9nEiIubmVsZXVzLnYxLkNvbW1pdFNlcnZpY2VMb2dSZXF1ZXN0GiMubmVsZXVzLnYxLkNvbW1pdFNlcnZpY2VMb2dSZXNwb25zZSIHkAIBqLwYAjABEmkKCUxpc3RIZWFkcxIoLm5lbGV1cy52MS5Db21taXRTZXJ2aWNlTGlzdEhlYWRzUmVxdWVzdBopLm5lbGV1cy52MS5Db21taXRTZXJ2aWNlTGlzdEhlYWRzUmVzcG9uc2UiB5ACAai8GAISaQoKQ3JlYXRlSGVhZBIpLm5lbGV1cy52MS5Db21taXRTZXJ2aWNlQ3JlYXRlSGVhZFJlcXVlc3QaKi5uZWxldXMudjEuQ29tbWl0U2VydmljZUNyZWF0ZUhlYWRSZXNwb25zZSIEqLwYAxJpCgpEZWxldGVIZWFkEikubmVsZXVzLnYxLkNvbW1pdFNlcnZpY2VEZWxldGVIZWFkUmVxdWVzdBoqLm5lbGV1cy52MS5Db21taXRTZXJ2aWNlRGVsZXRlSGVhZFJlc3BvbnNlIgSovBgDEmYKCVJlc2V0SGVhZBIoLm5lbGV1cy52MS5Db21taXRTZXJ2aWNlUmVzZXRIZWFkUmVxdWVzdBopLm5lbGV1cy52MS5Db21taXRTZXJ2aWNlUmVzZXRIZWFkUmVzcG9uc2UiBKi8GAMSZgoJQ3JlYXRlVGFnEigubmVsZXVzLnYxLkNvbW1pdFNlcnZpY2VDcmVhdGVUYWdSZXF1ZXN0GikubmVsZXVzLnYxLkNvbW1pdFNlcnZpY2VDcmVhdGVUYWdSZXNwb25zZSIEqLwYAxJmCglEZWxldGVUYWcSKC5uZWxldXMudjEuQ29tbWl0U2VydmljZURlbGV0ZVRhZ1JlcXVlc3QaKS5uZWxldXMudjEuQ29tbWl0U2VydmljZURlbGV0ZVRhZ1Jlc3BvbnNlIgSovBgDEmgKCExpc3RUYWdzEicubmVsZXVzLnYxLkNvbW1pdFNlcnZpY2VMaXN0VGFnc1JlcXVlc3QaKC5uZWxldXMudjEuQ29tbWl0U2VydmljZUxpc3RUYWdzUmVzcG9uc2UiB5ACAai8GAIwAUIzCg1kZXYubmVsZXVzLnYxUAFaIG5lbGV1cy5kZXYvZ28vbmVsZXVzL3YxO25lbGV1c3YxYgZwcm90bzM", [file_neleus_v1_options, file_neleus_v1_proof]);
+  fileDesc("ChZuZWxldXMvdjEvY29tbWl0LnByb3RvEgluZWxldXMudjEiiAMKGkNvbW1pdFNlcnZpY2VDcmVhdGVSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEgwKBGhlYWQYAiABKAkSDgoGYXV0aG9yGAMgASgJEg8KB21lc3NhZ2UYBCABKAkSEQoEdGltZRgFIAEoBEgAiAEBEj0KBG1ldGEYBiADKAsyLy5uZWxldXMudjEuQ29tbWl0U2VydmljZUNyZWF0ZVJlcXVlc3QuTWV0YUVudHJ5EhEKCW1hbmlmZXN0cxgHIAMoDBIcCg9leHBlY3RlZF9jb21taXQYCCABKAxIAYgBARIaCg1leHBlY3RlZF9yb290GAkgASgMSAKIAQESFwoPaWRlbXBvdGVuY3lfa2V5GAogASgJEhUKDXNpZ25lZF9jb21taXQYCyABKAwaKwoJTWV0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCBwoFX3RpbWVCEgoQX2V4cGVjdGVkX2NvbW1pdEIQCg5fZXhwZWN0ZWRfcm9vdCJSChtDb21taXRTZXJ2aWNlQ3JlYXRlUmVzcG9uc2USDgoGY29tbWl0GAEgASgMEiMKB3JlY2VpcHQYAiABKAsyEi5uZWxldXMudjEuUmVjZWlwdCKgAwobQ29tbWl0U2VydmljZVByZXBhcmVSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEgwKBGhlYWQYAiABKAkSDgoGYXV0aG9yGAMgASgJEg8KB21lc3NhZ2UYBCABKAkSEQoEdGltZRgFIAEoBEgAiAEBEj4KBG1ldGEYBiADKAsyMC5uZWxldXMudjEuQ29tbWl0U2VydmljZVByZXBhcmVSZXF1ZXN0Lk1ldGFFbnRyeRIRCgltYW5pZmVzdHMYByADKAwSHAoPZXhwZWN0ZWRfY29tbWl0GAggASgMSAGIAQESGgoNZXhwZWN0ZWRfcm9vdBgJIAEoDEgCiAEBEhgKEGtub3duX2NoZWNrcG9pbnQYCiABKAkSGQoMbWluX2xvZ19zaXplGAsgASgESAOIAQEaKwoJTWV0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCBwoFX3RpbWVCEgoQX2V4cGVjdGVkX2NvbW1pdEIQCg5fZXhwZWN0ZWRfcm9vdEIPCg1fbWluX2xvZ19zaXplInwKHENvbW1pdFNlcnZpY2VQcmVwYXJlUmVzcG9uc2USJQoIc25hcHNob3QYASABKAsyEy5uZWxldXMudjEuU25hcHNob3QSDgoGY29tbWl0GAIgASgMEiUKBmxlZGdlchgDIAMoCzIVLm5lbGV1cy52MS5Ob2RlUmV2ZWFsIjsKF0NvbW1pdFNlcnZpY2VHZXRSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEg4KBmNvbW1pdBgCIAEoDCIqChhDb21taXRTZXJ2aWNlR2V0UmVzcG9uc2USDgoGY29tbWl0GAEgASgMIsYBChdDb21taXRTZXJ2aWNlTG9nUmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRIOCgRoZWFkGAIgASgJSAASEAoGY29tbWl0GAMgASgMSAASEgoFbGltaXQYBCABKARIAYgBARIWCgltYXhfYnl0ZXMYBSABKARIAogBARIZCgxtaW5fbG9nX3NpemUYBiABKARIA4gBAUIHCgVzdGFydEIICgZfbGltaXRCDAoKX21heF9ieXRlc0IPCg1fbWluX2xvZ19zaXplIisKGENvbW1pdFNlcnZpY2VMb2dSZXNwb25zZRIPCgdjb21taXRzGAEgAygMIncKHUNvbW1pdFNlcnZpY2VMaXN0SGVhZHNSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEhgKEGtub3duX2NoZWNrcG9pbnQYAiABKAkSGQoMbWluX2xvZ19zaXplGAMgASgESACIAQFCDwoNX21pbl9sb2dfc2l6ZSKPAQoeQ29tbWl0U2VydmljZUxpc3RIZWFkc1Jlc3BvbnNlEiAKA2xvZxgBIAEoCzITLm5lbGV1cy52MS5Mb2dQcm9vZhIkCgVoZWFkcxgCIAMoCzIVLm5lbGV1cy52MS5Ob2RlUmV2ZWFsEiUKBnN0YXRlcxgDIAMoCzIVLm5lbGV1cy52MS5Ob2RlUmV2ZWFsInkKHkNvbW1pdFNlcnZpY2VDcmVhdGVIZWFkUmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRIMCgRoZWFkGAIgASgJEhMKBmNvbW1pdBgDIAEoDEgAiAEBEhcKD2lkZW1wb3RlbmN5X2tleRgEIAEoCUIJCgdfY29tbWl0IkYKH0NvbW1pdFNlcnZpY2VDcmVhdGVIZWFkUmVzcG9uc2USIwoHcmVjZWlwdBgBIAEoCzISLm5lbGV1cy52MS5SZWNlaXB0IosBCh5Db21taXRTZXJ2aWNlRGVsZXRlSGVhZFJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSDAoEaGVhZBgCIAEoCRIcCg9leHBlY3RlZF9jb21taXQYAyABKAxIAIgBARIXCg9pZGVtcG90ZW5jeV9rZXkYBCABKAlCEgoQX2V4cGVjdGVkX2NvbW1pdCJGCh9Db21taXRTZXJ2aWNlRGVsZXRlSGVhZFJlc3BvbnNlEiMKB3JlY2VpcHQYASABKAsyEi5uZWxldXMudjEuUmVjZWlwdCLYAQodQ29tbWl0U2VydmljZVJlc2V0SGVhZFJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSDAoEaGVhZBgCIAEoCRITCgZjb21taXQYAyABKAxIAIgBARIcCg9leHBlY3RlZF9jb21taXQYBCABKAxIAYgBARIaCg1leHBlY3RlZF9yb290GAUgASgMSAKIAQESFwoPaWRlbXBvdGVuY3lfa2V5GAYgASgJQgkKB19jb21taXRCEgoQX2V4cGVjdGVkX2NvbW1pdEIQCg5fZXhwZWN0ZWRfcm9vdCJFCh5Db21taXRTZXJ2aWNlUmVzZXRIZWFkUmVzcG9uc2USIwoHcmVjZWlwdBgBIAEoCzISLm5lbGV1cy52MS5SZWNlaXB0IhgKCEhlYWRLZXlzEgwKBGtleXMYASADKAwilAEKH0NvbW1pdFNlcnZpY2VTZXRIZWFkS2V5c1JlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSDAoEaGVhZBgCIAEoCRIMCgRrZXlzGAMgAygMEioKDWV4cGVjdGVkX2tleXMYBCABKAsyEy5uZWxldXMudjEuSGVhZEtleXMSFwoPaWRlbXBvdGVuY3lfa2V5GAUgASgJIkcKIENvbW1pdFNlcnZpY2VTZXRIZWFkS2V5c1Jlc3BvbnNlEiMKB3JlY2VpcHQYASABKAsyEi5uZWxldXMudjEuUmVjZWlwdCKIAQogQ29tbWl0U2VydmljZUxpc3RIZWFkS2V5c1JlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSDAoEaGVhZBgCIAEoCRIYChBrbm93bl9jaGVja3BvaW50GAMgASgJEhkKDG1pbl9sb2dfc2l6ZRgEIAEoBEgAiAEBQg8KDV9taW5fbG9nX3NpemUibwohQ29tbWl0U2VydmljZUxpc3RIZWFkS2V5c1Jlc3BvbnNlEiAKA2xvZxgBIAEoCzITLm5lbGV1cy52MS5Mb2dQcm9vZhIoCgloZWFkX2tleXMYAiADKAsyFS5uZWxldXMudjEuTm9kZVJldmVhbCJnCh1Db21taXRTZXJ2aWNlQ3JlYXRlVGFnUmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRILCgN0YWcYAiABKAkSDgoGY29tbWl0GAMgASgMEhcKD2lkZW1wb3RlbmN5X2tleRgEIAEoCSJFCh5Db21taXRTZXJ2aWNlQ3JlYXRlVGFnUmVzcG9uc2USIwoHcmVjZWlwdBgBIAEoCzISLm5lbGV1cy52MS5SZWNlaXB0IokBCh1Db21taXRTZXJ2aWNlRGVsZXRlVGFnUmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRILCgN0YWcYAiABKAkSHAoPZXhwZWN0ZWRfY29tbWl0GAMgASgMSACIAQESFwoPaWRlbXBvdGVuY3lfa2V5GAQgASgJQhIKEF9leHBlY3RlZF9jb21taXQiRQoeQ29tbWl0U2VydmljZURlbGV0ZVRhZ1Jlc3BvbnNlEiMKB3JlY2VpcHQYASABKAsyEi5uZWxldXMudjEuUmVjZWlwdCKGAQocQ29tbWl0U2VydmljZUxpc3RUYWdzUmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRIOCgZwcmVmaXgYAiABKAkSGAoQa25vd25fY2hlY2twb2ludBgDIAEoCRIZCgxtaW5fbG9nX3NpemUYBCABKARIAIgBAUIPCg1fbWluX2xvZ19zaXplImcKHUNvbW1pdFNlcnZpY2VMaXN0VGFnc1Jlc3BvbnNlEiAKA2xvZxgBIAEoCzITLm5lbGV1cy52MS5Mb2dQcm9vZhIkCgVub2RlcxgCIAMoCzIVLm5lbGV1cy52MS5Ob2RlUmV2ZWFsMswKCg1Db21taXRTZXJ2aWNlEl0KBkNyZWF0ZRIlLm5lbGV1cy52MS5Db21taXRTZXJ2aWNlQ3JlYXRlUmVxdWVzdBomLm5lbGV1cy52MS5Db21taXRTZXJ2aWNlQ3JlYXRlUmVzcG9uc2UiBKi8GAMSYwoHUHJlcGFyZRImLm5lbGV1cy52MS5Db21taXRTZXJ2aWNlUHJlcGFyZVJlcXVlc3QaJy5uZWxldXMudjEuQ29tbWl0U2VydmljZVByZXBhcmVSZXNwb25zZSIHkAIBqLwYAhJXCgNHZXQSIi5uZWxldXMudjEuQ29tbWl0U2VydmljZUdldFJlcXVlc3QaIy5uZWxldXMudjEuQ29tbWl0U2VydmljZUdldFJlc3BvbnNlIgeQAgGovBgCElkKA0xvZxIiLm5lbGV1cy52MS5Db21taXRTZXJ2aWNlTG9nUmVxdWVzdBojLm5lbGV1cy52MS5Db21taXRTZXJ2aWNlTG9nUmVzcG9uc2UiB5ACAai8GAIwARJpCglMaXN0SGVhZHMSKC5uZWxldXMudjEuQ29tbWl0U2VydmljZUxpc3RIZWFkc1JlcXVlc3QaKS5uZWxldXMudjEuQ29tbWl0U2VydmljZUxpc3RIZWFkc1Jlc3BvbnNlIgeQAgGovBgCEmkKCkNyZWF0ZUhlYWQSKS5uZWxldXMudjEuQ29tbWl0U2VydmljZUNyZWF0ZUhlYWRSZXF1ZXN0GioubmVsZXVzLnYxLkNvbW1pdFNlcnZpY2VDcmVhdGVIZWFkUmVzcG9uc2UiBKi8GAMSaQoKRGVsZXRlSGVhZBIpLm5lbGV1cy52MS5Db21taXRTZXJ2aWNlRGVsZXRlSGVhZFJlcXVlc3QaKi5uZWxldXMudjEuQ29tbWl0U2VydmljZURlbGV0ZUhlYWRSZXNwb25zZSIEqLwYAxJmCglSZXNldEhlYWQSKC5uZWxldXMudjEuQ29tbWl0U2VydmljZVJlc2V0SGVhZFJlcXVlc3QaKS5uZWxldXMudjEuQ29tbWl0U2VydmljZVJlc2V0SGVhZFJlc3BvbnNlIgSovBgDEmwKC1NldEhlYWRLZXlzEioubmVsZXVzLnYxLkNvbW1pdFNlcnZpY2VTZXRIZWFkS2V5c1JlcXVlc3QaKy5uZWxldXMudjEuQ29tbWl0U2VydmljZVNldEhlYWRLZXlzUmVzcG9uc2UiBKi8GAQScgoMTGlzdEhlYWRLZXlzEisubmVsZXVzLnYxLkNvbW1pdFNlcnZpY2VMaXN0SGVhZEtleXNSZXF1ZXN0GiwubmVsZXVzLnYxLkNvbW1pdFNlcnZpY2VMaXN0SGVhZEtleXNSZXNwb25zZSIHkAIBqLwYAhJmCglDcmVhdGVUYWcSKC5uZWxldXMudjEuQ29tbWl0U2VydmljZUNyZWF0ZVRhZ1JlcXVlc3QaKS5uZWxldXMudjEuQ29tbWl0U2VydmljZUNyZWF0ZVRhZ1Jlc3BvbnNlIgSovBgDEmYKCURlbGV0ZVRhZxIoLm5lbGV1cy52MS5Db21taXRTZXJ2aWNlRGVsZXRlVGFnUmVxdWVzdBopLm5lbGV1cy52MS5Db21taXRTZXJ2aWNlRGVsZXRlVGFnUmVzcG9uc2UiBKi8GAMSaAoITGlzdFRhZ3MSJy5uZWxldXMudjEuQ29tbWl0U2VydmljZUxpc3RUYWdzUmVxdWVzdBooLm5lbGV1cy52MS5Db21taXRTZXJ2aWNlTGlzdFRhZ3NSZXNwb25zZSIHkAIBqLwYAjABQjMKDWRldi5uZWxldXMudjFQAVogbmVsZXVzLmRldi9nby9uZWxldXMvdjE7bmVsZXVzdjFiBnByb3RvMw", [file_neleus_v1_options, file_neleus_v1_proof]);
 
 /**
  * Asks for a commit to be made.
@@ -88,11 +88,19 @@ export type CommitServiceCreateRequest = Message<"neleus.v1.CommitServiceCreateR
 
   /**
    * Makes the request safe to repeat, for 24 hours: 1 to 128 printable characters of ASCII, best random. Empty: none.
-   * It is bound to every field above; the order of manifests and of meta does not matter.
+   * It is bound to every other field; the order of manifests and of meta does not matter.
    *
    * @generated from field: string idempotency_key = 10;
    */
   idempotencyKey: string;
+
+  /**
+   * DAG-CBOR of a finished commit with its signatures, at most 1 MiB: as Prepare answered, signed. Then only database,
+   * head, manifests (those that it was prepared with) and idempotency_key are set beside it. Empty: the server makes one.
+   *
+   * @generated from field: bytes signed_commit = 11;
+   */
+  signedCommit: Uint8Array;
 };
 
 /**
@@ -131,6 +139,135 @@ export const CommitServiceCreateResponseSchema: GenMessage<CommitServiceCreateRe
   messageDesc(file_neleus_v1_commit, 1);
 
 /**
+ * Asks what a commit would be.
+ *
+ * @generated from message neleus.v1.CommitServicePrepareRequest
+ */
+export type CommitServicePrepareRequest = Message<"neleus.v1.CommitServicePrepareRequest"> & {
+  /**
+   * Name of the database; empty means "default".
+   *
+   * @generated from field: string database = 1;
+   */
+  database: string;
+
+  /**
+   * Name of the head.
+   *
+   * @generated from field: string head = 2;
+   */
+  head: string;
+
+  /**
+   * Who makes it: 1 byte to 64 KiB of text.
+   *
+   * @generated from field: string author = 3;
+   */
+  author: string;
+
+  /**
+   * Why: at most 64 KiB of text.
+   *
+   * @generated from field: string message = 4;
+   */
+  message: string;
+
+  /**
+   * Milliseconds since 1970; absent: the server's clock.
+   *
+   * @generated from field: optional uint64 time = 5;
+   */
+  time?: bigint | undefined;
+
+  /**
+   * Free text by name.
+   *
+   * @generated from field: map<string, string> meta = 6;
+   */
+  meta: { [key: string]: string };
+
+  /**
+   * Manifests to add to the ledger of this commit, 32 bytes each, at most 10,000.
+   *
+   * @generated from field: repeated bytes manifests = 7;
+   */
+  manifests: Uint8Array[];
+
+  /**
+   * Where set, the head's commit must be this (32 bytes), or there must be none (empty).
+   *
+   * @generated from field: optional bytes expected_commit = 8;
+   */
+  expectedCommit?: Uint8Array | undefined;
+
+  /**
+   * Where set, the head's staged root must be this, 32 bytes: the state root of the commit.
+   *
+   * @generated from field: optional bytes expected_root = 9;
+   */
+  expectedRoot?: Uint8Array | undefined;
+
+  /**
+   * The last checkpoint that the caller has seen, as text; empty where it has seen none.
+   *
+   * @generated from field: string known_checkpoint = 10;
+   */
+  knownCheckpoint: string;
+
+  /**
+   * Leaves that the log must have at least: see ReadSelector. Absent: any number.
+   *
+   * @generated from field: optional uint64 min_log_size = 11;
+   */
+  minLogSize?: bigint | undefined;
+};
+
+/**
+ * Describes the message neleus.v1.CommitServicePrepareRequest.
+ * Use `create(CommitServicePrepareRequestSchema)` to create a new message.
+ */
+export const CommitServicePrepareRequestSchema: GenMessage<CommitServicePrepareRequest> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_commit, 2);
+
+/**
+ * A commit that does not exist yet, and what shows a signer that it is what was asked for: parent, state root and ledger root
+ * are those of the snapshot, the ledger with the manifests named added to it.
+ *
+ * @generated from message neleus.v1.CommitServicePrepareResponse
+ */
+export type CommitServicePrepareResponse = Message<"neleus.v1.CommitServicePrepareResponse"> & {
+  /**
+   * Where the head stands.
+   *
+   * @generated from field: neleus.v1.Snapshot snapshot = 1;
+   */
+  snapshot?: Snapshot | undefined;
+
+  /**
+   * DAG-CBOR of the commit, without signatures. A signer makes the same bytes from what it asked for and the snapshot, and
+   * compares.
+   *
+   * @generated from field: bytes commit = 2;
+   */
+  commit: Uint8Array;
+
+  /**
+   * Witness over the staged ledger (kind 3): the nodes that adding the manifests touches, whole, so that the caller computes
+   * the commit's ledger root itself. Empty where no manifests are named.
+   *
+   * @generated from field: repeated neleus.v1.NodeReveal ledger = 3;
+   */
+  ledger: NodeReveal[];
+};
+
+/**
+ * Describes the message neleus.v1.CommitServicePrepareResponse.
+ * Use `create(CommitServicePrepareResponseSchema)` to create a new message.
+ */
+export const CommitServicePrepareResponseSchema: GenMessage<CommitServicePrepareResponse> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_commit, 3);
+
+/**
  * Asks for one commit.
  *
  * @generated from message neleus.v1.CommitServiceGetRequest
@@ -156,7 +293,7 @@ export type CommitServiceGetRequest = Message<"neleus.v1.CommitServiceGetRequest
  * Use `create(CommitServiceGetRequestSchema)` to create a new message.
  */
 export const CommitServiceGetRequestSchema: GenMessage<CommitServiceGetRequest> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_commit, 2);
+  messageDesc(file_neleus_v1_commit, 4);
 
 /**
  * One commit.
@@ -177,7 +314,7 @@ export type CommitServiceGetResponse = Message<"neleus.v1.CommitServiceGetRespon
  * Use `create(CommitServiceGetResponseSchema)` to create a new message.
  */
 export const CommitServiceGetResponseSchema: GenMessage<CommitServiceGetResponse> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_commit, 3);
+  messageDesc(file_neleus_v1_commit, 5);
 
 /**
  * Asks for a chain of commits.
@@ -243,7 +380,7 @@ export type CommitServiceLogRequest = Message<"neleus.v1.CommitServiceLogRequest
  * Use `create(CommitServiceLogRequestSchema)` to create a new message.
  */
 export const CommitServiceLogRequestSchema: GenMessage<CommitServiceLogRequest> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_commit, 4);
+  messageDesc(file_neleus_v1_commit, 6);
 
 /**
  * Some commits of the chain.
@@ -264,7 +401,7 @@ export type CommitServiceLogResponse = Message<"neleus.v1.CommitServiceLogRespon
  * Use `create(CommitServiceLogResponseSchema)` to create a new message.
  */
 export const CommitServiceLogResponseSchema: GenMessage<CommitServiceLogResponse> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_commit, 5);
+  messageDesc(file_neleus_v1_commit, 7);
 
 /**
  * Asks for all heads.
@@ -299,7 +436,7 @@ export type CommitServiceListHeadsRequest = Message<"neleus.v1.CommitServiceList
  * Use `create(CommitServiceListHeadsRequestSchema)` to create a new message.
  */
 export const CommitServiceListHeadsRequestSchema: GenMessage<CommitServiceListHeadsRequest> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_commit, 6);
+  messageDesc(file_neleus_v1_commit, 8);
 
 /**
  * All heads.
@@ -334,7 +471,7 @@ export type CommitServiceListHeadsResponse = Message<"neleus.v1.CommitServiceLis
  * Use `create(CommitServiceListHeadsResponseSchema)` to create a new message.
  */
 export const CommitServiceListHeadsResponseSchema: GenMessage<CommitServiceListHeadsResponse> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_commit, 7);
+  messageDesc(file_neleus_v1_commit, 9);
 
 /**
  * Asks for a new head.
@@ -377,7 +514,7 @@ export type CommitServiceCreateHeadRequest = Message<"neleus.v1.CommitServiceCre
  * Use `create(CommitServiceCreateHeadRequestSchema)` to create a new message.
  */
 export const CommitServiceCreateHeadRequestSchema: GenMessage<CommitServiceCreateHeadRequest> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_commit, 8);
+  messageDesc(file_neleus_v1_commit, 10);
 
 /**
  * The head exists.
@@ -398,7 +535,7 @@ export type CommitServiceCreateHeadResponse = Message<"neleus.v1.CommitServiceCr
  * Use `create(CommitServiceCreateHeadResponseSchema)` to create a new message.
  */
 export const CommitServiceCreateHeadResponseSchema: GenMessage<CommitServiceCreateHeadResponse> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_commit, 9);
+  messageDesc(file_neleus_v1_commit, 11);
 
 /**
  * Asks for a head to be removed.
@@ -441,7 +578,7 @@ export type CommitServiceDeleteHeadRequest = Message<"neleus.v1.CommitServiceDel
  * Use `create(CommitServiceDeleteHeadRequestSchema)` to create a new message.
  */
 export const CommitServiceDeleteHeadRequestSchema: GenMessage<CommitServiceDeleteHeadRequest> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_commit, 10);
+  messageDesc(file_neleus_v1_commit, 12);
 
 /**
  * The head is gone.
@@ -462,7 +599,7 @@ export type CommitServiceDeleteHeadResponse = Message<"neleus.v1.CommitServiceDe
  * Use `create(CommitServiceDeleteHeadResponseSchema)` to create a new message.
  */
 export const CommitServiceDeleteHeadResponseSchema: GenMessage<CommitServiceDeleteHeadResponse> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_commit, 11);
+  messageDesc(file_neleus_v1_commit, 13);
 
 /**
  * Asks for a head to be moved.
@@ -519,7 +656,7 @@ export type CommitServiceResetHeadRequest = Message<"neleus.v1.CommitServiceRese
  * Use `create(CommitServiceResetHeadRequestSchema)` to create a new message.
  */
 export const CommitServiceResetHeadRequestSchema: GenMessage<CommitServiceResetHeadRequest> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_commit, 12);
+  messageDesc(file_neleus_v1_commit, 14);
 
 /**
  * The head has moved.
@@ -540,7 +677,170 @@ export type CommitServiceResetHeadResponse = Message<"neleus.v1.CommitServiceRes
  * Use `create(CommitServiceResetHeadResponseSchema)` to create a new message.
  */
 export const CommitServiceResetHeadResponseSchema: GenMessage<CommitServiceResetHeadResponse> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_commit, 13);
+  messageDesc(file_neleus_v1_commit, 15);
+
+/**
+ * A set of public keys.
+ *
+ * @generated from message neleus.v1.HeadKeys
+ */
+export type HeadKeys = Message<"neleus.v1.HeadKeys"> & {
+  /**
+   * Ed25519 public keys, 32 bytes each, in any order.
+   *
+   * @generated from field: repeated bytes keys = 1;
+   */
+  keys: Uint8Array[];
+};
+
+/**
+ * Describes the message neleus.v1.HeadKeys.
+ * Use `create(HeadKeysSchema)` to create a new message.
+ */
+export const HeadKeysSchema: GenMessage<HeadKeys> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_commit, 16);
+
+/**
+ * Asks for other keys of a head.
+ *
+ * @generated from message neleus.v1.CommitServiceSetHeadKeysRequest
+ */
+export type CommitServiceSetHeadKeysRequest = Message<"neleus.v1.CommitServiceSetHeadKeysRequest"> & {
+  /**
+   * Name of the database; empty means "default".
+   *
+   * @generated from field: string database = 1;
+   */
+  database: string;
+
+  /**
+   * Name of the head.
+   *
+   * @generated from field: string head = 2;
+   */
+  head: string;
+
+  /**
+   * Ed25519 public keys that may move it, 32 bytes each, at most 64; none: whoever may write moves it.
+   *
+   * @generated from field: repeated bytes keys = 3;
+   */
+  keys: Uint8Array[];
+
+  /**
+   * Where set, the head must have exactly these keys now.
+   *
+   * @generated from field: neleus.v1.HeadKeys expected_keys = 4;
+   */
+  expectedKeys?: HeadKeys | undefined;
+
+  /**
+   * Makes the request safe to repeat, for 24 hours: 1 to 128 printable characters of ASCII, best random. Empty: none.
+   * It is bound to every field above; the order of keys does not matter.
+   *
+   * @generated from field: string idempotency_key = 5;
+   */
+  idempotencyKey: string;
+};
+
+/**
+ * Describes the message neleus.v1.CommitServiceSetHeadKeysRequest.
+ * Use `create(CommitServiceSetHeadKeysRequestSchema)` to create a new message.
+ */
+export const CommitServiceSetHeadKeysRequestSchema: GenMessage<CommitServiceSetHeadKeysRequest> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_commit, 17);
+
+/**
+ * The head has these keys.
+ *
+ * @generated from message neleus.v1.CommitServiceSetHeadKeysResponse
+ */
+export type CommitServiceSetHeadKeysResponse = Message<"neleus.v1.CommitServiceSetHeadKeysResponse"> & {
+  /**
+   * Where the log contains them.
+   *
+   * @generated from field: neleus.v1.Receipt receipt = 1;
+   */
+  receipt?: Receipt | undefined;
+};
+
+/**
+ * Describes the message neleus.v1.CommitServiceSetHeadKeysResponse.
+ * Use `create(CommitServiceSetHeadKeysResponseSchema)` to create a new message.
+ */
+export const CommitServiceSetHeadKeysResponseSchema: GenMessage<CommitServiceSetHeadKeysResponse> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_commit, 18);
+
+/**
+ * Asks for the keys of a head.
+ *
+ * @generated from message neleus.v1.CommitServiceListHeadKeysRequest
+ */
+export type CommitServiceListHeadKeysRequest = Message<"neleus.v1.CommitServiceListHeadKeysRequest"> & {
+  /**
+   * Name of the database; empty means "default".
+   *
+   * @generated from field: string database = 1;
+   */
+  database: string;
+
+  /**
+   * Name of the head.
+   *
+   * @generated from field: string head = 2;
+   */
+  head: string;
+
+  /**
+   * The last checkpoint that the caller has seen, as text; empty where it has seen none.
+   *
+   * @generated from field: string known_checkpoint = 3;
+   */
+  knownCheckpoint: string;
+
+  /**
+   * Leaves that the log must have at least: see ReadSelector. Absent: any number.
+   *
+   * @generated from field: optional uint64 min_log_size = 4;
+   */
+  minLogSize?: bigint | undefined;
+};
+
+/**
+ * Describes the message neleus.v1.CommitServiceListHeadKeysRequest.
+ * Use `create(CommitServiceListHeadKeysRequestSchema)` to create a new message.
+ */
+export const CommitServiceListHeadKeysRequestSchema: GenMessage<CommitServiceListHeadKeysRequest> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_commit, 19);
+
+/**
+ * The keys of a head.
+ *
+ * @generated from message neleus.v1.CommitServiceListHeadKeysResponse
+ */
+export type CommitServiceListHeadKeysResponse = Message<"neleus.v1.CommitServiceListHeadKeysResponse"> & {
+  /**
+   * From the checkpoint to the refs root.
+   *
+   * @generated from field: neleus.v1.LogProof log = 1;
+   */
+  log?: LogProof | undefined;
+
+  /**
+   * Witness over the refs map (kind 4) for the range of keys that start with "keys/head/", the head's name and "/": its keys,
+   * and those of heads whose names go on from there.
+   *
+   * @generated from field: repeated neleus.v1.NodeReveal head_keys = 2;
+   */
+  headKeys: NodeReveal[];
+};
+
+/**
+ * Describes the message neleus.v1.CommitServiceListHeadKeysResponse.
+ * Use `create(CommitServiceListHeadKeysResponseSchema)` to create a new message.
+ */
+export const CommitServiceListHeadKeysResponseSchema: GenMessage<CommitServiceListHeadKeysResponse> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_commit, 20);
 
 /**
  * Asks for a new tag.
@@ -583,7 +883,7 @@ export type CommitServiceCreateTagRequest = Message<"neleus.v1.CommitServiceCrea
  * Use `create(CommitServiceCreateTagRequestSchema)` to create a new message.
  */
 export const CommitServiceCreateTagRequestSchema: GenMessage<CommitServiceCreateTagRequest> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_commit, 14);
+  messageDesc(file_neleus_v1_commit, 21);
 
 /**
  * The tag exists.
@@ -604,7 +904,7 @@ export type CommitServiceCreateTagResponse = Message<"neleus.v1.CommitServiceCre
  * Use `create(CommitServiceCreateTagResponseSchema)` to create a new message.
  */
 export const CommitServiceCreateTagResponseSchema: GenMessage<CommitServiceCreateTagResponse> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_commit, 15);
+  messageDesc(file_neleus_v1_commit, 22);
 
 /**
  * Asks for a tag to be removed.
@@ -647,7 +947,7 @@ export type CommitServiceDeleteTagRequest = Message<"neleus.v1.CommitServiceDele
  * Use `create(CommitServiceDeleteTagRequestSchema)` to create a new message.
  */
 export const CommitServiceDeleteTagRequestSchema: GenMessage<CommitServiceDeleteTagRequest> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_commit, 16);
+  messageDesc(file_neleus_v1_commit, 23);
 
 /**
  * The tag is gone.
@@ -668,7 +968,7 @@ export type CommitServiceDeleteTagResponse = Message<"neleus.v1.CommitServiceDel
  * Use `create(CommitServiceDeleteTagResponseSchema)` to create a new message.
  */
 export const CommitServiceDeleteTagResponseSchema: GenMessage<CommitServiceDeleteTagResponse> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_commit, 17);
+  messageDesc(file_neleus_v1_commit, 24);
 
 /**
  * Asks for tags.
@@ -710,7 +1010,7 @@ export type CommitServiceListTagsRequest = Message<"neleus.v1.CommitServiceListT
  * Use `create(CommitServiceListTagsRequestSchema)` to create a new message.
  */
 export const CommitServiceListTagsRequestSchema: GenMessage<CommitServiceListTagsRequest> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_commit, 18);
+  messageDesc(file_neleus_v1_commit, 25);
 
 /**
  * A part of all tags. The first message alone holds the log; nodes follow each other in the order of the scan.
@@ -738,7 +1038,7 @@ export type CommitServiceListTagsResponse = Message<"neleus.v1.CommitServiceList
  * Use `create(CommitServiceListTagsResponseSchema)` to create a new message.
  */
 export const CommitServiceListTagsResponseSchema: GenMessage<CommitServiceListTagsResponse> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_commit, 19);
+  messageDesc(file_neleus_v1_commit, 26);
 
 /**
  * A commit (FORMATS section 6) names its parents, a state root and a ledger root. A head is a named line of commits with a
@@ -751,8 +1051,10 @@ export const CommitService: GenService<{
    * Makes a commit of what is staged on a head. With nothing changed it still makes one.
    *
    * NOT_FOUND: no such head, or a manifest named that the database does not hold. INVALID_ARGUMENT: a hash that is no
-   * manifest. ABORTED: the head's commit or its staged root is not the expected one. ALREADY_EXISTS: the idempotency key
-   * was used for another request.
+   * manifest; a signed commit that is not canonical, bears a signature that is not valid, or is of another database.
+   * ABORTED: the head's commit or its staged root is not the expected one; what a signed commit names is no longer what the
+   * head has. ALREADY_EXISTS: the idempotency key was used for another request. PERMISSION_DENIED: the head has keys, and
+   * none of them has signed.
    *
    * @generated from rpc neleus.v1.CommitService.Create
    */
@@ -760,6 +1062,20 @@ export const CommitService: GenService<{
     methodKind: "unary";
     input: typeof CommitServiceCreateRequestSchema;
     output: typeof CommitServiceCreateResponseSchema;
+  },
+  /**
+   * What Create would make of what is staged on a head at this instant, to be signed elsewhere and sent to Create. Writes
+   * nothing.
+   *
+   * NOT_FOUND, INVALID_ARGUMENT, ABORTED: as of Create. RESOURCE_EXHAUSTED: what the manifests touch of the ledger is too
+   * much for one answer.
+   *
+   * @generated from rpc neleus.v1.CommitService.Prepare
+   */
+  prepare: {
+    methodKind: "unary";
+    input: typeof CommitServicePrepareRequestSchema;
+    output: typeof CommitServicePrepareResponseSchema;
   },
   /**
    * One commit's bytes.
@@ -811,7 +1127,7 @@ export const CommitService: GenService<{
    * Removes a head. Its commits stay readable by hash until garbage is collected.
    *
    * NOT_FOUND: no such head. ABORTED: its commit is not the expected one. ALREADY_EXISTS: the idempotency key was used for
-   * another request.
+   * another request. PERMISSION_DENIED: the head has keys, which have to be taken away first.
    *
    * @generated from rpc neleus.v1.CommitService.DeleteHead
    */
@@ -825,7 +1141,7 @@ export const CommitService: GenService<{
    * that the head had before stay readable by hash until garbage is collected.
    *
    * NOT_FOUND: no such head or commit. ABORTED: its commit or its staged root is not the expected one. ALREADY_EXISTS: the
-   * idempotency key was used for another request.
+   * idempotency key was used for another request. PERMISSION_DENIED: the head has keys, which have to be taken away first.
    *
    * @generated from rpc neleus.v1.CommitService.ResetHead
    */
@@ -833,6 +1149,30 @@ export const CommitService: GenService<{
     methodKind: "unary";
     input: typeof CommitServiceResetHeadRequestSchema;
     output: typeof CommitServiceResetHeadResponseSchema;
+  },
+  /**
+   * Says which keys may move a head, in the place of those that did. While it has any, only commits that one of them has
+   * signed move it. The refs hold them, so the log has every change.
+   *
+   * NOT_FOUND: no such head. INVALID_ARGUMENT: no canonical public key, one of small order, or one twice. ABORTED: its keys
+   * are not the expected ones. ALREADY_EXISTS: the idempotency key was used for another request. RESOURCE_EXHAUSTED: too many.
+   *
+   * @generated from rpc neleus.v1.CommitService.SetHeadKeys
+   */
+  setHeadKeys: {
+    methodKind: "unary";
+    input: typeof CommitServiceSetHeadKeysRequestSchema;
+    output: typeof CommitServiceSetHeadKeysResponseSchema;
+  },
+  /**
+   * The keys that may move a head, and the proof that there are no others. A head that does not exist has none.
+   *
+   * @generated from rpc neleus.v1.CommitService.ListHeadKeys
+   */
+  listHeadKeys: {
+    methodKind: "unary";
+    input: typeof CommitServiceListHeadKeysRequestSchema;
+    output: typeof CommitServiceListHeadKeysResponseSchema;
   },
   /**
    * Names a commit. A tag does not move: delete it and make it anew.

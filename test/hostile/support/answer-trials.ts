@@ -10,11 +10,14 @@ import { hashBlob } from "#src/core/blob/index.js";
 import { fromUtf8, toHex, utf8 } from "#src/core/bytes.js";
 import { patternBytes } from "../../database/support/bytes.js";
 import { all, openFixture, type Fixture } from "../../client/support/fixture.js";
+import { signerOf } from "../../client/support/signers.js";
+import type { CommitToVerify } from "#src/client/signing.js";
 import type { Thoroughness } from "./mutations.js";
 import { withoutTransitions } from "./lying-apply.js";
 import { tryMutants, type Trial } from "./trial.js";
 
 const NOTHING = /^$/;
+const [ada, bob] = [signerOf(1), signerOf(2)];
 
 /** What callers rely on in a view's entries. */
 async function entries(
@@ -50,6 +53,9 @@ export function defineAnswerTrials(thoroughness: Thoroughness): void {
         commits.unshift(toHex((await db.commit("main", { author: "a", message })).hash));
       }
       await db.heads.create("other", { commit: commits[0]! });
+      await db.heads.create("guarded", { commit: commits[0]! });
+      await db.heads.setKeys("guarded", [ada.publicKey, bob.publicKey]);
+      await db.commit("guarded", { author: "a", message: "guarded" }, { signer: ada });
       await db.tags.create("v1", commits[0]!);
       await db.tags.create("v1.1", commits[1]!);
       await db.tags.create("w", commits[1]!);
@@ -332,6 +338,53 @@ export function defineAnswerTrials(thoroughness: Thoroughness): void {
       isStateless: false,
       harmless: NOTHING,
       call: 4,
+    }));
+    const signing = { author: "a", message: "signed", timeMs: 5, meta: { m: "1" } };
+    const preparing = async (db: Database): Promise<unknown> => {
+      const { bytes, message } = await db.commits.prepare("main", { ...signing, manifests: [document] });
+      return [bytes, message];
+    };
+    trial("a commit that is prepared", () => ({ run: preparing, isStateless: false, harmless: NOTHING }));
+    trial("a manifest of a commit that is prepared", () => ({
+      run: preparing,
+      isStateless: false,
+      harmless: NOTHING,
+      call: 2,
+    }));
+    const submitting = async (db: Database): Promise<unknown> => {
+      const made = await db.commit("main", signing, { signer: ada });
+      return [made.commit, receipt(made.receipt)];
+    };
+    trial("a signed commit that is made", () => ({ run: submitting, isStateless: false, harmless: WORD, call: 2 }));
+    trial("the head after a signed commit", () => ({
+      run: submitting,
+      isStateless: false,
+      harmless: NOTHING,
+      call: 3,
+    }));
+    trial("the keys of a head", () => ({
+      run: (db) => db.heads.keys("guarded"),
+      isStateless: false,
+      harmless: NOTHING,
+    }));
+    trial("a snapshot with the keys of its head", () => ({
+      run: async (db) => {
+        let keys: readonly Uint8Array[] | undefined;
+        const verify = (commit: CommitToVerify): void => void (keys = commit.headKeys);
+        const { commitHash } = await db.snapshot("guarded", { commitVerifier: { wants: "head-keys", verify } });
+        return [commitHash, keys];
+      },
+      isStateless: false,
+      harmless: NOTHING,
+    }));
+    const guarding = async (db: Database): Promise<unknown> =>
+      receipt(await db.heads.setKeys("guarded", [bob.publicKey]));
+    trial("keys that are set", () => ({ run: guarding, isStateless: false, harmless: WORD }));
+    trial("which keys a head has that were set", () => ({
+      run: guarding,
+      isStateless: false,
+      harmless: NOTHING,
+      call: 2,
     }));
     trial("a head that is made", () => ({
       run: async (db) => receipt(await db.heads.create("made")),
