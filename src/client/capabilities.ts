@@ -41,6 +41,7 @@ export async function getCapabilities(connection: Connection, options: CallOptio
     databaseId: answer.databaseId,
     origin: answer.origin,
     verifierKey: answer.verifierKey,
+    nextVerifierKey: answer.nextVerifierKey === "" ? undefined : answer.nextVerifierKey,
     limits: receivedLimits(receivedPart(answer.limits, "limits")),
   };
 }

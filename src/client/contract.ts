@@ -427,6 +427,8 @@ export interface Capabilities {
   readonly databaseId: string;
   readonly origin: string;
   readonly verifierKey: string;
+  /** Of the epoch to come, while it is announced; the proof is in the refs, and nothing here rests on this. */
+  readonly nextVerifierKey: string | undefined;
   readonly limits: Readonly<Record<LimitName, number>>;
 }
 

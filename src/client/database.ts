@@ -1,6 +1,6 @@
 // The verifying client: one class over any transport. Everything it returns has been checked up to the pinned key; the
 // contract says what each method promises.
-import { InvalidArgument, NeleusError, VerificationFailed } from "../core/errors.js";
+import { InvalidArgument } from "../core/errors.js";
 import { commitHash, mapRoot, type BlobHash, type MapRoot } from "../core/hashes.js";
 import { hashBytes } from "./argument.js";
 import { VerifiedBlob } from "./blob.js";
@@ -67,7 +67,9 @@ import { diffRoots, diffRootsWithValues } from "./state-diff.js";
 import { VerifiedStateView } from "./state-view.js";
 import { VerifiedTags } from "./tags.js";
 import type { CallOptions, FreshOptions, Transport } from "./transport.js";
-import { LogKey, LogTrust, RememberedTrust, type SignatureCheckMaker, type TrustPlace } from "./trust/index.js";
+import { followTo } from "./epochs.js";
+import { LogKey, LogTrust, presentedKey, RememberedTrust } from "./trust/index.js";
+import type { SignatureCheckMaker, TrustPlace, TrustRecord } from "./trust/index.js";
 
 const DEFAULT_DATABASE = "default";
 const DEFAULT_CLOCK_TOLERANCE_MS = 10_000;
@@ -81,7 +83,8 @@ export interface Platform {
  * A client of one database over a transport, which it closes. Asks the server once, for its key: that must be the pinned
  * one; where none is pinned it is trusted, and `onTrustOnFirstUse` is told.
  * @throws NotFound - no such database
- * @throws NewEpoch, VerificationFailed - the server has another key than the pinned one
+ * @throws NewEpoch - the server has another key of the same database, and nothing that is trusted leads to it
+ * @throws VerificationFailed - the server has the key of another database
  * @throws InvalidArgument - a malformed key, a checkpoint not signed by it, or one without a key
  * @throws Unavailable, … - the server cannot be reached
  */
@@ -106,6 +109,7 @@ export async function openOver(
 interface Established {
   readonly trust: LogTrust;
   readonly remembered: RememberedTrust | undefined;
+  readonly makeSignatureCheck: SignatureCheckMaker | undefined;
 }
 
 async function establishTrust(
@@ -125,10 +129,9 @@ async function establishTrust(
   const presented = verifierKey === given && asked ? asked : presentedKey(verifierKey, makeSignatureCheck);
   const place = placeOf(connection, presented);
   const record = await store?.load(place);
-  const pinned = asked ?? (record && LogKey.parse(record.verifierKey, makeSignatureCheck));
-  if (pinned !== undefined && pinned.text !== presented.text) throw pinned.mismatch(presented);
+  const pinned = pinnedKey(asked, record, makeSignatureCheck);
   // What was seen under another key than the one that is pinned now says nothing of this log.
-  const seen = record?.verifierKey === presented.text ? record.checkpoints : [];
+  const seen = record?.verifierKey === (pinned ?? presented).text ? record.checkpoints : [];
   const checkpoints = checkpoint === undefined ? seen : [checkpoint];
   let remembered: RememberedTrust | undefined;
   const trust = new LogTrust(pinned ?? presented, {
@@ -141,15 +144,16 @@ async function establishTrust(
   if (store !== undefined) {
     const clock = options.clock ?? Date.now;
     const isPinned = given !== undefined;
-    const isKnown = record?.verifierKey === presented.text && (record.isPinned || !isPinned);
+    const isKnown = record?.verifierKey === trust.key.text && (record.isPinned || !isPinned);
     remembered = new RememberedTrust({ store, place, clock, isPinned, isKnown, loaded: seen, trust });
   }
-  if (pinned === undefined) {
+  if (pinned !== undefined) await followTo({ connection, trust, makeSignatureCheck }, presented);
+  else {
     options.onTrustOnFirstUse?.({ ...firstUseOf(connection), origin: presented.origin, verifierKey: presented.text });
     options.onTrustChanged?.(trust.state);
   }
   await remembered?.save();
-  return { trust, remembered };
+  return { trust, remembered, makeSignatureCheck };
 }
 
 function firstUseOf({ transport, database }: Connection): { readonly address: string; readonly database: string } {
@@ -161,14 +165,14 @@ function placeOf(connection: Connection, presented: LogKey): TrustPlace {
   return connection.transport.isInProcess === true ? { databaseId: presented.databaseId } : firstUseOf(connection);
 }
 
-/** The key that a server presents. @throws VerificationFailed - it is none */
-function presentedKey(text: string, makeCheck: SignatureCheckMaker | undefined): LogKey {
-  try {
-    return LogKey.parse(text, makeCheck);
-  } catch (cause) {
-    if (!(cause instanceof NeleusError)) throw cause;
-    throw new VerificationFailed(`the server presents no usable verifier key: ${cause.message}`, {}, { cause });
-  }
+/** The key that the caller gives, or that is remembered: also where the one was the first step on the way to the other. */
+function pinnedKey(
+  asked: LogKey | undefined,
+  record: TrustRecord | undefined,
+  makeCheck: SignatureCheckMaker | undefined,
+): LogKey | undefined {
+  const isWay = asked === undefined || record?.followed?.includes(asked.text) === true;
+  return record !== undefined && isWay ? LogKey.parse(record.verifierKey, makeCheck) : asked;
 }
 
 class VerifyingDatabase implements Database {
@@ -185,10 +189,14 @@ class VerifyingDatabase implements Database {
   readonly #signer: CommitSigner | undefined;
   readonly #remembered: RememberedTrust | undefined;
 
-  constructor(connection: Connection, { trust, remembered }: Established, options: DatabaseOptions) {
+  constructor(
+    connection: Connection,
+    { trust, remembered, makeSignatureCheck }: Established,
+    options: DatabaseOptions,
+  ) {
     this.#connection = connection;
     this.#remembered = remembered;
-    this.#log = new FollowedLog(connection, trust);
+    this.#log = new FollowedLog({ connection, trust, makeSignatureCheck });
     this.#freshness = {
       clock: options.clock ?? Date.now,
       clockToleranceMs: options.clockToleranceMs ?? DEFAULT_CLOCK_TOLERANCE_MS,

@@ -189,6 +189,7 @@ function formatFile(stored: readonly StoredRecord[]): string {
     verifier_key: record.verifierKey,
     pinned: record.isPinned,
     checkpoints: record.checkpoints,
+    ...(record.followed === undefined || record.followed.length === 0 ? {} : { followed: record.followed }),
     since: record.sinceMs,
     seen: record.seenMs,
   }));
@@ -219,7 +220,7 @@ function parseFile(path: string, bytes: Uint8Array): StoredRecord[] {
 
 function parseRecord(entry: unknown): StoredRecord | undefined {
   if (!isObject(entry)) return undefined;
-  const { id, address, database, verifier_key: verifierKey, pinned, checkpoints, since, seen } = entry;
+  const { id, address, database, verifier_key: verifierKey, pinned, checkpoints, followed = [], since, seen } = entry;
   const place =
     typeof id === "string"
       ? { databaseId: id }
@@ -227,11 +228,14 @@ function parseRecord(entry: unknown): StoredRecord | undefined {
         ? { address, database }
         : undefined;
   if (place === undefined || typeof verifierKey !== "string" || typeof pinned !== "boolean") return undefined;
-  if (!Array.isArray(checkpoints) || !checkpoints.every((note): note is string => typeof note === "string")) {
-    return undefined;
-  }
+  if (!isTexts(checkpoints) || !isTexts(followed)) return undefined;
   if (typeof since !== "number" || typeof seen !== "number") return undefined;
-  return { place, record: { verifierKey, isPinned: pinned, checkpoints, sinceMs: since, seenMs: seen } };
+  const way = followed.length === 0 ? {} : { followed };
+  return { place, record: { verifierKey, isPinned: pinned, checkpoints, ...way, sinceMs: since, seenMs: seen } };
+}
+
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === "string");
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

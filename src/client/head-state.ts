@@ -112,7 +112,7 @@ export class VerifiedHeadState implements HeadState {
       return { beforeRoot, root: mapRoot(receivedHash(answer.root, "the new root")), loggedRoot: undefined, receipt };
     }
     const { head } = this;
-    const { knownLeaves } = write;
+    const knownLeaves = write.leavesBefore(receipt);
     const asked = { head, changes: sorted.map(askedChange), expectedRoot, answer, receipt, knownLeaves };
     return { ...(await checkApplied(connection, asked, options)), receipt };
   }

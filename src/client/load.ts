@@ -59,7 +59,7 @@ export async function loadState(
   // What an earlier try did, by a key of the caller's own, need not be kept any more so that it could be shown.
   const isEarlier = write.mayBeEarlier(receipt);
   const loggedRoot = isEarlier ? undefined : loggedRootOf({ head, answer, receipt });
-  if (!isEarlier && !equalBytes(root, beforeRoot) && receipt.logIndex < write.knownLeaves) {
+  if (!isEarlier && !equalBytes(root, beforeRoot) && receipt.logIndex < write.leavesBefore(receipt)) {
     throw new VerificationFailed(`the load is said to be in leaf ${receipt.logIndex}, of before it was asked for`, {
       evidence: answer,
     });

@@ -3,8 +3,17 @@
 // Answers are held against what their own request carried; what is then still open between them is settled by asking
 // for more proofs, before the answer is handed on. Receipts wait for that until the next such occasion, but never more
 // than MAX_OPEN of them.
-import { InvalidArgument, NeleusError, RolledBack, Unavailable, VerificationFailed } from "../core/errors.js";
+import {
+  Forked,
+  InvalidArgument,
+  NeleusError,
+  NewEpoch,
+  RolledBack,
+  Unavailable,
+  VerificationFailed,
+} from "../core/errors.js";
 import { MAX_IDEMPOTENCY_KEY_CHARACTERS } from "../core/limits.js";
+import { fromBase64 } from "../core/log/base64.js";
 import {
   ProofService,
   type LogProof,
@@ -14,10 +23,11 @@ import {
 import { countArgument } from "./argument.js";
 import type { Connection } from "./connection.js";
 import type { SeenLog } from "./contract.js";
+import { followEpochs, type EpochsContext } from "./epochs.js";
 import { receivedInteger, receivedPart } from "./received.js";
 import type { Receipt, SignedCheckpoint } from "./records.js";
 import type { CallOptions, FreshOptions, WriteOptions } from "./transport.js";
-import { openNewestLeaf, requireNotBehind, sameTree, type LogTrust } from "./trust/index.js";
+import { openNewestLeaf, requireNotBehind, sameTree, type LogKey, type LogTrust } from "./trust/index.js";
 
 /** Checkpoints of receipts that may wait for their proofs. One request each settles them. */
 const MAX_OPEN = 64;
@@ -36,8 +46,8 @@ export interface KnownLog {
 
 /** A write under way. */
 export interface PendingWrite {
-  /** Leaves that the log was known to have when the write was asked for. */
-  readonly knownLeaves: number;
+  /** Leaves that the log of the receipt was known to have when the write was asked for; 0 of an epoch that began since. */
+  leavesBefore(receipt: Receipt): number;
   /** What the request carries; empty: none. */
   readonly idempotencyKey: string;
   /**
@@ -55,13 +65,18 @@ export interface PendingWrite {
 
 export class FollowedLog {
   readonly trust: LogTrust;
-  readonly #connection: Connection;
+  readonly #context: EpochsContext;
   #settling: Promise<void> | undefined;
-  #newest: { readonly size: number; readonly timeMs: number } | undefined;
+  #following: Promise<void> | undefined;
+  #newest: { readonly origin: string; readonly size: number; readonly timeMs: number } | undefined;
 
-  constructor(connection: Connection, trust: LogTrust) {
-    this.#connection = connection;
-    this.trust = trust;
+  constructor(context: EpochsContext) {
+    this.#context = context;
+    this.trust = context.trust;
+  }
+
+  get #connection(): Connection {
+    return this.#context.connection;
   }
 
   /**
@@ -71,19 +86,45 @@ export class FollowedLog {
    * @throws RolledBack - likewise, or the log is shorter than `minLogSize`
    * @throws Unavailable - the log grows too fast to be compared
    */
-  async read<R>(
+  read<R>(
+    request: (known: KnownLog) => Promise<R>,
+    proofIn: (answer: R) => LogProof | undefined,
+    options: FreshOptions,
+  ): Promise<{ readonly answer: R; readonly seen: SeenLog }> {
+    return this.#inEpoch(() => this.#read(request, proofIn, options), options);
+  }
+
+  /** Does what meets a checkpoint; where that is of another epoch, follows there if that can be, and does it again. */
+  async #inEpoch<T>(action: () => Promise<T>, options: CallOptions): Promise<T> {
+    for (;;) {
+      const { key } = this.trust;
+      try {
+        return await action();
+      } catch (error) {
+        if (!(error instanceof NewEpoch)) throw error;
+        await this.#follow(options);
+        if (this.trust.key === key) throw error;
+      }
+    }
+  }
+
+  async #follow(options: CallOptions): Promise<void> {
+    // Another call may have met the same.
+    this.#following ??= followEpochs(this.#context, options).finally(() => (this.#following = undefined));
+    await this.#following;
+  }
+
+  async #read<R>(
     request: (known: KnownLog) => Promise<R>,
     proofIn: (answer: R) => LogProof | undefined,
     options: FreshOptions,
   ): Promise<{ readonly answer: R; readonly seen: SeenLog }> {
     const { known, newest } = this.trust;
     const minLogSize = options.minLogSize === undefined ? 0 : countArgument(options.minLogSize, "minLogSize");
-    const answer = await notBehind(request, {
-      knownCheckpoint: known?.note ?? "",
-      size: Math.max(minLogSize, newest?.size ?? 0),
-    });
+    const size = Math.max(minLogSize, newest?.size ?? 0);
+    const { answer, carried } = await notBehind(request, { known, newest, size, key: this.trust.key });
     const proof = receivedPart(proofIn(answer), "log proof");
-    const seen = this.#open(known, proof);
+    const seen = this.#open(carried, proof);
     // Without this an old answer would pass that extends `known` but lacks a write whose receipt is here.
     if (newest !== undefined) requireNotBehind(newest, seen.checkpoint);
     requireSize(seen.checkpoint, minLogSize);
@@ -110,11 +151,17 @@ export class FollowedLog {
     if (given !== undefined) requireKey(given);
     const { newest } = this.trust;
     const own = this.#connection.repeatsWrites ? globalThis.crypto.randomUUID() : "";
+    const leavesBefore = ({ checkpoint }: Receipt): number => (newest?.origin === checkpoint.origin ? newest.size : 0);
+    const mayBeEarlier = (receipt: Receipt): boolean => {
+      if (given === undefined) return false;
+      // What an epoch before held is told to be in the first leaf, where nothing else is.
+      return newest === undefined || receipt.logIndex < Math.max(1, leavesBefore(receipt));
+    };
     return {
-      knownLeaves: newest?.size ?? 0,
+      leavesBefore,
       idempotencyKey: given ?? own,
       receipt: (message, call) => this.#receipt(message, { newest, call, mayBeEarlier: given !== undefined }),
-      mayBeEarlier: ({ logIndex }) => given !== undefined && (newest === undefined || logIndex < newest.size),
+      mayBeEarlier,
     };
   }
 
@@ -129,11 +176,10 @@ export class FollowedLog {
     const { newest, call } = write;
     const received = receivedPart(message, "receipt");
     const logIndex = receivedInteger(received.logIndex, "the log index");
-    const checkpoint = this.trust.remember(received.checkpoint);
-    // The receipt of an earlier write is signed as well, and says nothing of this one.
-    if (newest !== undefined) requireNotBehind(newest, checkpoint);
+    const checkpoint = await this.#remember(received.checkpoint, newest, call);
     // A write that changes nothing is confirmed by the leaf that was the newest.
-    if (newest !== undefined && logIndex < newest.size - 1 && !write.mayBeEarlier) {
+    const isOfEpoch = newest?.origin === checkpoint.origin;
+    if (isOfEpoch && logIndex < newest.size - 1 && !write.mayBeEarlier) {
       throw new VerificationFailed(
         `the write is said to be leaf ${logIndex}, of before it was asked for: the log had ${newest.size} leaves`,
         { evidence: received },
@@ -149,6 +195,25 @@ export class FollowedLog {
     }
     if (this.trust.open.length > MAX_OPEN) await this.#settleAfterWrite(call);
     return { logIndex, checkpoint };
+  }
+
+  /**
+   * Takes the checkpoint of a receipt. A server whose receipt is not of the history that was seen is shown that, so that one
+   * that only lost leaves learns of it.
+   */
+  async #remember(note: string, newest: SignedCheckpoint | undefined, call: CallOptions): Promise<SignedCheckpoint> {
+    try {
+      const checkpoint = await this.#inEpoch(async () => this.trust.remember(note), call);
+      // The receipt of an earlier write is signed as well, and says nothing of this one.
+      if (newest !== undefined) requireNotBehind(newest, checkpoint);
+      return checkpoint;
+    } catch (error) {
+      const isOther = error instanceof Forked || error instanceof RolledBack;
+      if (isOther && newest !== undefined) {
+        await this.#getCheckpoint({ knownCheckpoint: newest.note }, call).catch(() => undefined);
+      }
+      throw error;
+    }
   }
 
   /** Shows that all checkpoints seen so far belong to one history. */
@@ -206,13 +271,13 @@ export class FollowedLog {
   #open(known: SignedCheckpoint | undefined, proof: LogProof): SeenLog {
     const checkpoint = this.trust.extend(known, proof);
     const { timeMs, refsRoot } = openNewestLeaf(checkpoint, proof);
-    this.#requireAscending({ size: checkpoint.size, timeMs });
+    this.#requireAscending({ origin: checkpoint.origin, size: checkpoint.size, timeMs });
     return { checkpoint, logTimeMs: timeMs, refsRoot };
   }
 
   /** Times of leaves never decrease (FORMATS §7), so an older tree never has a newer leaf. */
-  #requireAscending(leaf: { readonly size: number; readonly timeMs: number }): void {
-    const seen = this.#newest;
+  #requireAscending(leaf: { readonly origin: string; readonly size: number; readonly timeMs: number }): void {
+    const seen = this.#newest?.origin === leaf.origin ? this.#newest : undefined;
     if (seen !== undefined && Math.sign(leaf.size - seen.size) * Math.sign(leaf.timeMs - seen.timeMs) < 0) {
       throw new VerificationFailed("the times of the log decrease", {
         facts: { size: String(leaf.size), time: String(leaf.timeMs), seen_size: String(seen.size) },
@@ -222,20 +287,68 @@ export class FollowedLog {
   }
 }
 
+/** How far the log is known, where a request is made. */
+interface KnownSoFar {
+  readonly known: SignedCheckpoint | undefined;
+  readonly newest: SignedCheckpoint | undefined;
+  /** Leaves that it must have. */
+  readonly size: number;
+  readonly key: LogKey;
+}
+
 /**
  * Makes a request of a log that has so many leaves. A server that says that its log is shorter is asked once more, for what it
- * has: that it signs, and is evidence.
+ * has: that it signs, and is evidence. It is shown the newest checkpoint with it, so that it learns of what it lost.
+ * @returns the answer, and the checkpoint that its request carried
+ * @throws RolledBack - the server knows it already, or by this
  */
 async function notBehind<R>(
   request: (known: KnownLog) => Promise<R>,
-  { knownCheckpoint, size }: { readonly knownCheckpoint: string; readonly size: number },
-): Promise<R> {
-  if (size === 0) return request({ knownCheckpoint });
+  { known, newest, size, key }: KnownSoFar,
+): Promise<{ readonly answer: R; readonly carried: SignedCheckpoint | undefined }> {
+  const ask = async (carried: SignedCheckpoint | undefined, least: Pick<KnownLog, "minLogSize">) => {
+    const answer = await request({ knownCheckpoint: carried?.note ?? "", ...least });
+    return { answer, carried };
+  };
+  if (size === 0) return ask(known, {});
   try {
-    return await request({ knownCheckpoint, minLogSize: BigInt(size) });
+    return await ask(known, { minLogSize: BigInt(size) });
   } catch (error) {
     if (!(error instanceof RolledBack)) throw error;
-    return request({ knownCheckpoint });
+    if (isAdmitted(error)) throw withEvidence(error, { newest, key });
+  }
+  try {
+    return await ask(newest, {});
+  } catch (error) {
+    throw error instanceof RolledBack ? withEvidence(error, { newest, key }) : error;
+  }
+}
+
+/** True where a server says itself that its log lost leaves. */
+function isAdmitted({ facts }: RolledBack): boolean {
+  return facts["kind"] === "rolled-back";
+}
+
+/** The error of a server that admits it, with the two checkpoints that show it: the one that was seen, and the one it has. */
+function withEvidence(error: RolledBack, { newest, key }: Pick<KnownSoFar, "newest" | "key">): RolledBack {
+  const { message, hint, facts } = error;
+  const own = signedNote(facts["own"] ?? "", key);
+  const shown = signedNote(facts["shown"] ?? "", key);
+  const details = { ...(hint === undefined ? {} : { hint }), facts: { kind: facts["kind"] ?? "" } };
+  return new RolledBack(
+    message,
+    { ...details, evidence: { older: newest?.note ?? shown, newer: own } },
+    { cause: error },
+  );
+}
+
+/** A note in base 64, if our key has signed it. */
+function signedNote(text: string, key: LogKey): string | undefined {
+  try {
+    return key.open(new TextDecoder().decode(fromBase64(text))).note;
+  } catch (error) {
+    if (!(error instanceof NeleusError)) throw error;
+    return undefined;
   }
 }
 

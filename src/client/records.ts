@@ -197,3 +197,18 @@ export interface Chunk {
    */
   bytes(options?: CallOptions): Promise<Uint8Array>;
 }
+
+/** What a `NewEpoch` carries: what the epoch says of itself, and what was trusted before. Notes are signed checkpoints. */
+export interface NewEpochEvidence {
+  /** The key that the server presents. */
+  readonly verifierKey: string;
+  readonly trustedKey: string;
+  /** Why it began, by its first leaf: `restored`, `cloned`, `rekeyed`. Absent where the server does not show it. */
+  readonly reason: string | undefined;
+  /** The last checkpoint of the epoch before, by its first leaf. */
+  readonly previous: string | undefined;
+  /** A checkpoint by the new key. */
+  readonly checkpoint: string | undefined;
+  /** The newest checkpoint of the trusted epoch that this client has seen. */
+  readonly seen: string | undefined;
+}

@@ -152,10 +152,12 @@ export class Forked extends NeleusError {
   }
 }
 
-/** The database is in another epoch (other origin or key) than the one trusted. */
+/** The database is in another epoch (other origin or key) than the one trusted, and nothing trusted leads there. */
 export class NewEpoch extends NeleusError {
-  constructor(message: string, details: ErrorDetails = {}, options?: ErrorOptions) {
+  readonly evidence: unknown;
+  constructor(message: string, details: ErrorDetails & { readonly evidence?: unknown } = {}, options?: ErrorOptions) {
     super("NEW_EPOCH", message, details, options);
+    this.evidence = details.evidence;
   }
 }
 

@@ -20,7 +20,7 @@ export interface TransparencyLog {
   /**
    * Takes a checkpoint that somebody says to have seen. One that our key has signed, and that the log does not lead to, is
    * remembered for good, and nothing is signed from then on. Any other says nothing: anybody could have made it.
-   * @throws RolledBack - that is so; `facts.shown` and `facts.own` are the notes @throws Malformed - no checkpoint
+   * @throws RolledBack - that is so; `facts.shown` and `facts.own` are the notes, in base 64 @throws Malformed - no checkpoint
    */
   shown(checkpoint: string): Promise<void>;
   /**

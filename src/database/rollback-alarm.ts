@@ -53,7 +53,7 @@ export class RollbackAlarm {
     });
   }
 
-  /** @throws RolledBack - leaves were lost; `facts.shown` and `facts.own` are the notes */
+  /** @throws RolledBack - leaves were lost; `facts.shown` and `facts.own` are the notes, in base 64 */
   requireSilent(): void {
     if (!this.#rows.has(ALARM.space, ALARM.key)) return;
     const lost = this.find();
@@ -61,11 +61,20 @@ export class RollbackAlarm {
   }
 }
 
+/** A note has line ends, which an error's facts may lose on their way. */
+function inLine(note: string): string {
+  return Buffer.from(note).toString("base64");
+}
+
 /** The error for whoever asks for what is no longer signed. */
 export function rolledBack({ shown, own, atMs }: LostLeaves): RolledBack {
   const hint = "its operator decides: neleus db new-epoch --reason restored (docs/OPERATIONS.md)";
   return new RolledBack(
     "this database was rolled back: a client has shown a checkpoint of its key that its log does not lead to; nothing is signed",
-    { hint, facts: { kind: "rolled-back", shown, own, at: String(atMs) }, evidence: { shown, own } },
+    {
+      hint,
+      facts: { kind: "rolled-back", shown: inLine(shown), own: inLine(own), at: String(atMs) },
+      evidence: { shown, own },
+    },
   );
 }

@@ -3,8 +3,7 @@
 // Asking is reading, and leaves are kept for ever: so readers together cause at most one leaf in FRESH_LEAF_INTERVAL_MS,
 // however many they are and in however many processes. Whoever asks for less than that waits for the interval to pass,
 // and is then served by the one leaf that all who wait share, or by that of a write which came first.
-import { setTimeout as delay } from "node:timers/promises";
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { setImmediate as nextTurn, setTimeout as delay } from "node:timers/promises";
 import { equalBytes } from "../core/bytes.js";
 import { InvalidArgument, RolledBack } from "../core/errors.js";
 import { FRESH_LEAF_INTERVAL_MS } from "../core/limits.js";

@@ -96,6 +96,8 @@ export interface Lease {
  * FREE_AFTER_MS may find its refs Pruned, unless it is held.
  */
 export interface View {
+  /** Of the log, which names its epoch: the first line of the view's checkpoint. */
+  readonly origin: string;
   /** Leaves of the log; the newest holds `refs.root`. */
   readonly logSize: number;
   /** The refs map, ready for the read algorithms over `nodes`. */

@@ -39,6 +39,7 @@ export interface ViewOptions {
 }
 
 export class DatabaseView implements View {
+  readonly origin: string;
   readonly logSize: number;
   readonly refs: MapAt;
   readonly nodes: NodeSource;
@@ -49,6 +50,7 @@ export class DatabaseView implements View {
   constructor(tail: Tail, options: ViewOptions) {
     this.#options = options;
     this.#tail = tail;
+    this.origin = tail.epoch.origin;
     this.logSize = tail.size;
     this.refs = { kind: MapKind.refs, root: tail.refsRoot };
     this.nodes = options.rootNodes.below([this.refs]).nodes;

@@ -1,4 +1,4 @@
-// AdminService: what the server is and the limits that it enforces, out of core/limits.ts.
+// AdminService: what the server is and the limits that it enforces, out of core/limits.ts; and the key of the log.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { LimitsSchema } from "../../gen/neleus/v1/admin_pb.js";
 import { AdminService } from "../../gen/neleus/v1/admin_pb.js";
@@ -20,8 +20,11 @@ import {
   REQUEST_EXPIRY_MS,
   UPLOAD_EXPIRY_MS,
 } from "../core/limits.js";
+import { InvalidArgument } from "../core/errors.js";
+import type { BegunEpoch, Database } from "../database/index.js";
 import { openDatabase, type ServiceEnvironment } from "./environment.js";
 import type { ServiceImplementation } from "./implementation.js";
+import { invalid } from "./request.js";
 
 const LIMITS: MessageInitShape<typeof LimitsSchema> = {
   messageBytes: BigInt(MAX_MESSAGE_BYTES),
@@ -53,7 +56,32 @@ export function adminService(environment: ServiceEnvironment): ServiceImplementa
         origin: database.log.origin,
         verifierKey: database.log.verifierKey,
         limits: LIMITS,
+        nextVerifierKey: database.log.nextVerifierKey ?? "",
       };
     },
+
+    async rotateKey({ finish, unannounced, ...request }) {
+      if (unannounced && !finish)
+        throw invalid("unannounced", "is of the step that finishes", "set finish, or leave it");
+      const database = await openDatabase(environment, request);
+      if (finish) {
+        const announcement = unannounced ? "waived" : "required";
+        const { verifierKey, origin, receipt } = await begin(database, announcement);
+        return { verifierKey, origin, checkpoint: receipt.checkpoint };
+      }
+      const { nextVerifierKey, receipt } = await database.epochs.announceKey();
+      const { verifierKey, origin } = database.log;
+      return { verifierKey, nextVerifierKey, origin, checkpoint: receipt.checkpoint };
+    },
   };
+}
+
+/** @throws InvalidArgument - `finish`: no key is announced */
+async function begin(database: Database, announcement: "required" | "waived"): Promise<BegunEpoch> {
+  try {
+    return await database.epochs.begin({ reason: "rekeyed", announcement });
+  } catch (error) {
+    if (!(error instanceof InvalidArgument)) throw error;
+    throw invalid("finish", "no key is announced, so no client would follow by itself", error.hint);
+  }
 }

@@ -87,7 +87,7 @@ export function commitService(environment: ServiceEnvironment): ServiceImplement
       const known = knownCheckpointField(request);
       const minLogSize = minLogSizeField(request);
       const database = await openDatabase(environment, request);
-      const view = await viewOf(database, { minLogSize, signal });
+      const view = await viewOf(database, { minLogSize, known, signal });
       const [heads, states] = [HEADS, STATES].map((range) =>
         readWithWitness(
           view,
@@ -271,7 +271,7 @@ async function* listTags(
   const minLogSize = minLogSizeField(request);
   const { signal } = context;
   const database = await openDatabase(environment, request);
-  const view = await viewOf(database, { minLogSize, signal });
+  const view = await viewOf(database, { minLogSize, known, signal });
   const lease = view.hold();
   try {
     let log: Pick<MessageInitShape<typeof CommitServiceListTagsResponseSchema>, "log"> = {

@@ -86,7 +86,8 @@ export type FailureLogger = (failure: { readonly requestId: string; readonly err
 
 const MAX_STATUS_TEXT_BYTES = 1024;
 const MAX_HINT_BYTES = 512;
-const MAX_FACT_BYTES = 256;
+/** A note of a checkpoint in base 64 fits. */
+const MAX_FACT_BYTES = 1024;
 const MAX_FIELD_BYTES = 256;
 
 /** The status for whatever a handler threw. `logFailure` gets what becomes INTERNAL, once. Never throws. */

@@ -22,7 +22,7 @@ export async function* listLogEntries(
   const known = knownCheckpointField(request);
   const minLogSize = minLogSizeField(request);
   const database = await openDatabase(environment, request);
-  const view = await viewOf(database, { minLogSize, signal });
+  const view = await viewOf(database, { minLogSize, known, signal });
   const end = asked ?? view.logSize;
   const pace = new Pace(signal);
   for (let start = first; start === first || start < end;) {

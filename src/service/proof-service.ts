@@ -29,6 +29,7 @@ import { openDatabase, type ServiceEnvironment } from "./environment.js";
 import type { CallContext, ServiceImplementation } from "./implementation.js";
 import { inlineValue, storedCell } from "./inline-value.js";
 import { listLogEntries } from "./log-entries.js";
+import { proveEpoch } from "./epoch-step.js";
 import { endedBy, Pace } from "./pace.js";
 import { rangeField, rangeStream } from "./range-stream.js";
 import { minLogSizeField, resolveAt, selectorField, viewOf, type CheckedSelector } from "./read-selector.js";
@@ -59,7 +60,7 @@ export function proofService(environment: ServiceEnvironment): ServiceImplementa
       if (request.withHeadKeys && "tag" in named) throw invalid("with_head_keys", "a tag has no keys");
       const database = await openDatabase(environment, request);
       // Asked first, so that an unknown name appends nothing to the log.
-      let view = await viewOf(database, { minLogSize, signal });
+      let view = await viewOf(database, { minLogSize, known, signal });
       let of = await findNamed(view, named);
       if (maxAgeMs !== undefined) {
         await endedBy(signal, database.log.freshen({ maxAgeMs, signal }));
@@ -74,7 +75,7 @@ export function proofService(environment: ServiceEnvironment): ServiceImplementa
       const known = knownCheckpointField(request);
       const minLogSize = minLogSizeField(request);
       const database = await openDatabase(environment, request);
-      const view = await viewOf(database, { minLogSize, signal });
+      const view = await viewOf(database, { minLogSize, known, signal });
       return { log: await logProofMessage(database, view, known) };
     },
 
@@ -83,7 +84,7 @@ export function proofService(environment: ServiceEnvironment): ServiceImplementa
       const known = knownCheckpointField(request);
       const minLogSize = minLogSizeField(request);
       const database = await openDatabase(environment, request);
-      const view = await viewOf(database, { minLogSize, signal });
+      const view = await viewOf(database, { minLogSize, known, signal });
       const { leaf, inclusion } = await view.logLeaf(index);
       return { log: await logProofMessage(database, view, known), leaf, inclusion: [...inclusion] };
     },
@@ -98,6 +99,8 @@ export function proofService(environment: ServiceEnvironment): ServiceImplementa
       const hashes = [...(await view.logConsistency({ from, to }))];
       return { checkpoint: (await view.logProof()).checkpoint, toSize: BigInt(to), hashes };
     },
+
+    proveEpoch: (request) => proveEpoch(environment, request),
 
     async getTile(request) {
       const { level } = request;
@@ -125,7 +128,7 @@ export function proofService(environment: ServiceEnvironment): ServiceImplementa
       const known = knownCheckpointField(request);
       const minLogSize = minLogSizeField(request);
       const database = await openDatabase(environment, request);
-      const view = await viewOf(database, { minLogSize, signal });
+      const view = await viewOf(database, { minLogSize, known, signal });
       const of = await findNamedOrUnused(view, named);
       const chain = await snapshotMessage({ database, view, of, known });
       return { proof: { type: REF_PROOF_TYPE, present: !("unused" in of), chain } };
@@ -192,7 +195,7 @@ async function proveState(
   const key = keyField(request.key, "key");
   const known = knownCheckpointField(request);
   const database = await openDatabase(environment, request);
-  const view = await viewOf(database, { ...at, signal });
+  const view = await viewOf(database, { ...at, known, signal });
   const point = await resolveAt(view, at);
   const { answer: cell, nodes } = readWithWitness(point, get(point.state, key));
   const value = cell === undefined ? undefined : await inlineValue(database, cell);
@@ -216,7 +219,7 @@ async function* proveRange(
   const range = rangeField(request);
   const known = knownCheckpointField(request);
   const database = await openDatabase(environment, request);
-  const view = await viewOf(database, { ...at, signal: context.signal });
+  const view = await viewOf(database, { ...at, known, signal: context.signal });
   const point = await resolveAt(view, at);
   const lease = point.hold();
   try {
@@ -241,7 +244,7 @@ async function proveManifest(
   const at = ledgerSelectorField(request.at);
   const known = knownCheckpointField(request);
   const database = await openDatabase(environment, request);
-  const view = await viewOf(database, { ...at, signal });
+  const view = await viewOf(database, { ...at, known, signal });
   const manifest = await forField("manifest", database.manifests.get(hash));
   const placed = await placedInLedger({ database, view, at, known }, manifest);
   return { type: MANIFEST_PROOF_TYPE, manifest: manifest.bytes, ...placed };
@@ -278,7 +281,7 @@ async function proveChunk(
   const at = request.at === undefined ? undefined : ledgerSelectorField(request.at);
   const known = knownCheckpointField(request);
   const database = await openDatabase(environment, request);
-  const view = await viewOf(database, { minLogSize: at?.minLogSize, signal });
+  const view = await viewOf(database, { minLogSize: at?.minLogSize, known, signal });
   const document = await forField("manifest", database.documents.open(hash));
   const chunk = await chunkWitness(database, document, index);
   const proof = { type: CHUNK_PROOF_TYPE, manifest: document.manifest.bytes, index: BigInt(index), ...chunk };

@@ -3,6 +3,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ReadPositionSchema, ReadSelector as ReadSelectorMessage } from "../../gen/neleus/v1/proof_pb.js";
 import type { Database, ReadPoint, ReadSelector, View } from "../database/index.js";
 import { endedBy } from "./pace.js";
+import type { KnownCheckpoint } from "./snapshot.js";
 import { commitHashField, forField, headField, integerField, invalid, mapRootField, tagField } from "./request.js";
 
 /** A selector whose form has been checked, and the path of the field that is set. */
@@ -43,14 +44,26 @@ export function minLogSizeField(
 }
 
 /**
- * The newest view that is no older than a caller has seen the log.
- * @throws RolledBack - there is none @throws NeleusError - the call has ended while it waited
+ * The newest view that is no older than a caller has seen the log. What a caller has seen of the log of another epoch says
+ * nothing of this one's size; a checkpoint of this one that is ahead of it may show, before any waiting, that leaves are lost.
+ * @throws RolledBack - there is none, or leaves are lost @throws NeleusError - the call has ended while it waited
  */
-export function viewOf(
+export async function viewOf(
   database: Database,
-  wanted: { readonly minLogSize: number | undefined; readonly signal: AbortSignal },
+  wanted: {
+    readonly minLogSize: number | undefined;
+    readonly known?: KnownCheckpoint | undefined;
+    readonly signal: AbortSignal;
+  },
 ): Promise<View> {
-  return endedBy(wanted.signal, database.view(wanted));
+  const { minLogSize, known, signal } = wanted;
+  const view = await database.view();
+  if (minLogSize === undefined || view.logSize >= minLogSize) return view;
+  if (known !== undefined) {
+    if (known.origin !== view.origin) return view;
+    if (known.size > view.logSize) await database.log.shown(known.note);
+  }
+  return endedBy(signal, database.view({ minLogSize, signal }));
 }
 
 /** Where the view answers a read. Errors as of `View.resolve`; an InvalidArgument names the field that is set. */

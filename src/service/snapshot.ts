@@ -1,17 +1,18 @@
 // The upper chain of an answer: checkpoint, newest log leaf, refs, commit. All of it from one View, so it is one instant.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { LogProofSchema, SnapshotSchema } from "../../gen/neleus/v1/proof_pb.js";
+import { equalBytes } from "../core/bytes.js";
 import { parseCheckpointUnverified } from "../core/log/index.js";
+import type { Checkpoint } from "../core/log/index.js";
 import { get, getMany, scan } from "../core/map/index.js";
 import { headKey, headKeysRange, stagedKey, tagKey } from "../core/object/index.js";
 import type { Database, Head, LogProof, Tag, View } from "../database/index.js";
 import { checkField, textField } from "./request.js";
 import { readWithWitness, type NodeRevealInit } from "./reveal-message.js";
 
-/** The last checkpoint that a caller has seen, as far as it matters here: its signature is the caller's to check. */
-export interface KnownCheckpoint {
-  readonly origin: string;
-  readonly size: number;
+/** The last checkpoint that a caller says to have seen. Nothing of it is verified. */
+export interface KnownCheckpoint extends Checkpoint {
+  readonly note: string;
 }
 
 /** The field `known_checkpoint`; undefined where it is empty. @throws InvalidArgument - it does not parse */
@@ -19,26 +20,33 @@ export function knownCheckpointField(request: { readonly knownCheckpoint: string
   const field = "known_checkpoint";
   if (request.knownCheckpoint === "") return undefined;
   const text = textField(request.knownCheckpoint, field);
-  return checkField(field, () => parseCheckpointUnverified(text));
+  return { ...checkField(field, () => parseCheckpointUnverified(text)), note: text };
 }
 
 /**
  * From the checkpoint to the refs root of the view. A checkpoint of another origin belongs to another log, to which
- * there is no consistency: the caller sees the origin and decides.
+ * there is no consistency: the caller sees the origin and decides. One of this origin that does not lead to the view, or
+ * behind it, is shown to the database.
+ * @throws RolledBack - the database knows by it, or by an earlier one, that its log lost leaves
  */
 export async function logProofMessage(
   database: Database,
   view: View,
   known: KnownCheckpoint | undefined,
 ): Promise<MessageInitShape<typeof LogProofSchema>> {
-  const knownSize = known?.origin === database.log.origin ? known.size : undefined;
-  const proof: LogProof = await view.logProof({ knownSize });
+  const own = known?.origin === view.origin ? known : undefined;
+  const proof: LogProof = await view.logProof({ knownSize: own?.size });
+  if (own !== undefined && own.size > 0 && !isSameRoot(proof.knownRoot, own.root)) await database.log.shown(own.note);
   return {
     checkpoint: proof.checkpoint,
     consistency: [...proof.consistency],
     leaf: proof.leaf,
     inclusion: [...proof.inclusion],
   };
+}
+
+function isSameRoot(ours: Uint8Array | undefined, theirs: Uint8Array): boolean {
+  return ours !== undefined && equalBytes(ours, theirs);
 }
 
 /** A name that nothing has. */

@@ -34,6 +34,8 @@ async function keysOf(db: Database): Promise<readonly string[]> {
   return logKeysCell.decode(cell!);
 }
 
+const inLine = (note: string): string => Buffer.from(note).toString("base64");
+
 /** What a client remembers. */
 async function seenBy(db: Database) {
   return { verifierKey: db.log.verifierKey, known: parseCheckpointUnverified(await db.log.checkpoint()) };
@@ -273,14 +275,14 @@ describe("a log that lost leaves", () => {
     const noted = `${lost}— example.org/witness dGhpcyBpcyBub25l\n`;
     const error = await expectError(copy.log.shown(noted), {
       code: "ROLLED_BACK",
-      facts: { kind: "rolled-back", shown: lost, own },
+      facts: { kind: "rolled-back", shown: inLine(lost), own: inLine(own) },
     });
     assert.match(error.hint ?? "", /db new-epoch --reason restored/);
     assert.deepEqual(copy.log.lost, told[0]);
     assert.equal(told.length, 1);
     const again = await Database.open(copied);
     for (const one of [copy, other, again]) {
-      await expectError(write(one, "more"), { code: "ROLLED_BACK", facts: { shown: lost, own } });
+      await expectError(write(one, "more"), { code: "ROLLED_BACK", facts: { shown: inLine(lost), own: inLine(own) } });
       await expectError(one.log.checkpoint(), { code: "ROLLED_BACK" });
       await expectError((await one.view()).logProof(), { code: "ROLLED_BACK" });
       await expectError(one.epochs.announceKey(), { code: "ROLLED_BACK" });

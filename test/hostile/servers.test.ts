@@ -24,6 +24,7 @@ import type { Database as Engine } from "#src/database/index.js";
 import { createServices } from "#src/service/index.js";
 import { inMemory, testRandom } from "../database/support/database.js";
 import { all, NATIVE } from "../client/support/fixture.js";
+import { unaware } from "../client/support/unaware.js";
 import { asText } from "./support/trial.js";
 
 interface Server {
@@ -31,9 +32,9 @@ interface Server {
   readonly transport: Transport;
 }
 
-/** Servers with the same seed share their key and the beginning of their log. */
+/** Servers with the same seed share their key and the beginning of their log. They believe whatever they have. */
 async function server(seed = 7): Promise<Server> {
-  const { db: engine } = await inMemory({ randomBytes: testRandom(seed) });
+  const engine = unaware((await inMemory({ randomBytes: testRandom(seed) })).db);
   const services = createServices({ database: async () => engine, version: "0.0.0" });
   return { engine, transport: inProcessTransport({ address: `server ${seed}`, services }) };
 }

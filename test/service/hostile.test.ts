@@ -21,6 +21,8 @@ import { leadsToField, requestsOf, type KnownValues } from "./hostile-request.js
 const RUNS = 80;
 
 async function fill({ database }: Harness): Promise<KnownValues> {
+  await database.epochs.announceKey();
+  await database.epochs.begin({ reason: "rekeyed" });
   const keys = Array.from({ length: 300 }, (_, index) => utf8Of(`key/${index}`));
   const operations = keys.map((key) => ({ key, change: { put: key } }));
   const { root, receipt } = await database.states.apply("main", { operations });

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file neleus/v1/admin.proto.
  */
 export const file_neleus_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("ChVuZWxldXMvdjEvYWRtaW4ucHJvdG8SCW5lbGV1cy52MSI2CiJBZG1pblNlcnZpY2VHZXRDYXBhYmlsaXRpZXNSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJIqYBCiNBZG1pblNlcnZpY2VHZXRDYXBhYmlsaXRpZXNSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEhAKCGZlYXR1cmVzGAIgAygJEhMKC2RhdGFiYXNlX2lkGAMgASgJEg4KBm9yaWdpbhgEIAEoCRIUCgx2ZXJpZmllcl9rZXkYBSABKAkSIQoGbGltaXRzGAYgASgLMhEubmVsZXVzLnYxLkxpbWl0cyL4AgoGTGltaXRzEhUKDW1lc3NhZ2VfYnl0ZXMYASABKAQSEQoJa2V5X2J5dGVzGAIgASgEEhoKEmlubGluZV92YWx1ZV9ieXRlcxgDIAEoBBISCgpiYXRjaF9rZXlzGAQgASgEEhMKC2JhdGNoX2Jsb2JzGAUgASgEEhIKCmJsb2JfYnl0ZXMYBiABKAQSDQoFaGVhZHMYByABKAQSFwoPbWluX2NodW5rX2J5dGVzGAggASgEEhcKD21heF9jaHVua19ieXRlcxgJIAEoBBIOCgZjaHVua3MYCiABKAQSGAoQdXBsb2FkX2V4cGlyeV9tcxgLIAEoBBIeChZmcmVzaF9sZWFmX2ludGVydmFsX21zGAwgASgEEiIKGmlkZW1wb3RlbmN5X2tleV9jaGFyYWN0ZXJzGA0gASgEEhkKEXJlcXVlc3RfZXhwaXJ5X21zGA4gASgEEgwKBHRhZ3MYDyABKAQSEwoLbG9nX3dhaXRfbXMYECABKAQyiQEKDEFkbWluU2VydmljZRJ5Cg9HZXRDYXBhYmlsaXRpZXMSLS5uZWxldXMudjEuQWRtaW5TZXJ2aWNlR2V0Q2FwYWJpbGl0aWVzUmVxdWVzdBouLm5lbGV1cy52MS5BZG1pblNlcnZpY2VHZXRDYXBhYmlsaXRpZXNSZXNwb25zZSIHkAIBqLwYAkIzCg1kZXYubmVsZXVzLnYxUAFaIG5lbGV1cy5kZXYvZ28vbmVsZXVzL3YxO25lbGV1c3YxYgZwcm90bzM", [file_neleus_v1_options]);
+  fileDesc("ChVuZWxldXMvdjEvYWRtaW4ucHJvdG8SCW5lbGV1cy52MSI2CiJBZG1pblNlcnZpY2VHZXRDYXBhYmlsaXRpZXNSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJIsEBCiNBZG1pblNlcnZpY2VHZXRDYXBhYmlsaXRpZXNSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEhAKCGZlYXR1cmVzGAIgAygJEhMKC2RhdGFiYXNlX2lkGAMgASgJEg4KBm9yaWdpbhgEIAEoCRIUCgx2ZXJpZmllcl9rZXkYBSABKAkSIQoGbGltaXRzGAYgASgLMhEubmVsZXVzLnYxLkxpbWl0cxIZChFuZXh0X3ZlcmlmaWVyX2tleRgHIAEoCSJVChxBZG1pblNlcnZpY2VSb3RhdGVLZXlSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEg4KBmZpbmlzaBgCIAEoCBITCgt1bmFubm91bmNlZBgDIAEoCCJ0Ch1BZG1pblNlcnZpY2VSb3RhdGVLZXlSZXNwb25zZRIUCgx2ZXJpZmllcl9rZXkYASABKAkSGQoRbmV4dF92ZXJpZmllcl9rZXkYAiABKAkSDgoGb3JpZ2luGAMgASgJEhIKCmNoZWNrcG9pbnQYBCABKAki+AIKBkxpbWl0cxIVCg1tZXNzYWdlX2J5dGVzGAEgASgEEhEKCWtleV9ieXRlcxgCIAEoBBIaChJpbmxpbmVfdmFsdWVfYnl0ZXMYAyABKAQSEgoKYmF0Y2hfa2V5cxgEIAEoBBITCgtiYXRjaF9ibG9icxgFIAEoBBISCgpibG9iX2J5dGVzGAYgASgEEg0KBWhlYWRzGAcgASgEEhcKD21pbl9jaHVua19ieXRlcxgIIAEoBBIXCg9tYXhfY2h1bmtfYnl0ZXMYCSABKAQSDgoGY2h1bmtzGAogASgEEhgKEHVwbG9hZF9leHBpcnlfbXMYCyABKAQSHgoWZnJlc2hfbGVhZl9pbnRlcnZhbF9tcxgMIAEoBBIiChppZGVtcG90ZW5jeV9rZXlfY2hhcmFjdGVycxgNIAEoBBIZChFyZXF1ZXN0X2V4cGlyeV9tcxgOIAEoBBIMCgR0YWdzGA8gASgEEhMKC2xvZ193YWl0X21zGBAgASgEMu8BCgxBZG1pblNlcnZpY2USeQoPR2V0Q2FwYWJpbGl0aWVzEi0ubmVsZXVzLnYxLkFkbWluU2VydmljZUdldENhcGFiaWxpdGllc1JlcXVlc3QaLi5uZWxldXMudjEuQWRtaW5TZXJ2aWNlR2V0Q2FwYWJpbGl0aWVzUmVzcG9uc2UiB5ACAai8GAISZAoJUm90YXRlS2V5EicubmVsZXVzLnYxLkFkbWluU2VydmljZVJvdGF0ZUtleVJlcXVlc3QaKC5uZWxldXMudjEuQWRtaW5TZXJ2aWNlUm90YXRlS2V5UmVzcG9uc2UiBKi8GARCMwoNZGV2Lm5lbGV1cy52MVABWiBuZWxldXMuZGV2L2dvL25lbGV1cy92MTtuZWxldXN2MWIGcHJvdG8z", [file_neleus_v1_options]);
 
 /**
  * Asks for capabilities.
@@ -84,6 +84,13 @@ export type AdminServiceGetCapabilitiesResponse = Message<"neleus.v1.AdminServic
    * @generated from field: neleus.v1.Limits limits = 6;
    */
   limits?: Limits | undefined;
+
+  /**
+   * Verifier key of the epoch to come, while one is announced; else empty.
+   *
+   * @generated from field: string next_verifier_key = 7;
+   */
+  nextVerifierKey: string;
 };
 
 /**
@@ -92,6 +99,83 @@ export type AdminServiceGetCapabilitiesResponse = Message<"neleus.v1.AdminServic
  */
 export const AdminServiceGetCapabilitiesResponseSchema: GenMessage<AdminServiceGetCapabilitiesResponse> = /*@__PURE__*/
   messageDesc(file_neleus_v1_admin, 1);
+
+/**
+ * Asks for a step of changing the key.
+ *
+ * @generated from message neleus.v1.AdminServiceRotateKeyRequest
+ */
+export type AdminServiceRotateKeyRequest = Message<"neleus.v1.AdminServiceRotateKeyRequest"> & {
+  /**
+   * Name of the database; empty means "default".
+   *
+   * @generated from field: string database = 1;
+   */
+  database: string;
+
+  /**
+   * True to begin the next epoch; false to announce its key.
+   *
+   * @generated from field: bool finish = 2;
+   */
+  finish: boolean;
+
+  /**
+   * With finish: also where no key is announced. Every client will have to be told to trust the new one.
+   *
+   * @generated from field: bool unannounced = 3;
+   */
+  unannounced: boolean;
+};
+
+/**
+ * Describes the message neleus.v1.AdminServiceRotateKeyRequest.
+ * Use `create(AdminServiceRotateKeyRequestSchema)` to create a new message.
+ */
+export const AdminServiceRotateKeyRequestSchema: GenMessage<AdminServiceRotateKeyRequest> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_admin, 2);
+
+/**
+ * What was done.
+ *
+ * @generated from message neleus.v1.AdminServiceRotateKeyResponse
+ */
+export type AdminServiceRotateKeyResponse = Message<"neleus.v1.AdminServiceRotateKeyResponse"> & {
+  /**
+   * Verifier key of the log from now on.
+   *
+   * @generated from field: string verifier_key = 1;
+   */
+  verifierKey: string;
+
+  /**
+   * That of the epoch to come, where it was announced; empty after finish.
+   *
+   * @generated from field: string next_verifier_key = 2;
+   */
+  nextVerifierKey: string;
+
+  /**
+   * Origin of the log from now on.
+   *
+   * @generated from field: string origin = 3;
+   */
+  origin: string;
+
+  /**
+   * The newest checkpoint, as text. After an announcement it is the first that both keys have signed, or a later one.
+   *
+   * @generated from field: string checkpoint = 4;
+   */
+  checkpoint: string;
+};
+
+/**
+ * Describes the message neleus.v1.AdminServiceRotateKeyResponse.
+ * Use `create(AdminServiceRotateKeyResponseSchema)` to create a new message.
+ */
+export const AdminServiceRotateKeyResponseSchema: GenMessage<AdminServiceRotateKeyResponse> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_admin, 3);
 
 /**
  * Limits that a client needs to know. Passing one gets RESOURCE_EXHAUSTED or INVALID_ARGUMENT, as each rpc says.
@@ -217,7 +301,7 @@ export type Limits = Message<"neleus.v1.Limits"> & {
  * Use `create(LimitsSchema)` to create a new message.
  */
 export const LimitsSchema: GenMessage<Limits> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_admin, 2);
+  messageDesc(file_neleus_v1_admin, 4);
 
 /**
  * Administration.
@@ -236,6 +320,21 @@ export const AdminService: GenService<{
     methodKind: "unary";
     input: typeof AdminServiceGetCapabilitiesRequestSchema;
     output: typeof AdminServiceGetCapabilitiesResponseSchema;
+  },
+  /**
+   * Changes the key of the log, in two steps. At first the key of the next epoch is announced: it is listed in the refs, and
+   * signs every checkpoint beside the one in force. Later, when clients have had time to see that, the next epoch begins with
+   * it: whoever saw the announcement follows by itself. Asked for the first step again, the same key is told.
+   *
+   * NOT_FOUND: no such database. INVALID_ARGUMENT: finish, and no key is announced. RESOURCE_EXHAUSTED: the host of the
+   * origin is too long for two keys. FAILED_PRECONDITION (ROLLED_BACK): the server knows that its log lost leaves.
+   *
+   * @generated from rpc neleus.v1.AdminService.RotateKey
+   */
+  rotateKey: {
+    methodKind: "unary";
+    input: typeof AdminServiceRotateKeyRequestSchema;
+    output: typeof AdminServiceRotateKeyResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_neleus_v1_admin, 0);

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file neleus/v1/proof.proto.
  */
 export const file_neleus_v1_proof: GenFile = /*@__PURE__*/
-  fileDesc("ChVuZWxldXMvdjEvcHJvb2YucHJvdG8SCW5lbGV1cy52MSJ7CgpOb2RlUmV2ZWFsEgwKBGtpbmQYASABKA0SDQoFbGV2ZWwYAiABKA0SDQoFY291bnQYAyABKA0SDQoFdG90YWwYBCABKAQSDwoHaW5kaWNlcxgFIAMoDRIPCgdlbnRyaWVzGAYgAygMEhAKCHNpYmxpbmdzGAcgASgMIpMBCgxSZWFkU2VsZWN0b3ISEAoGc3RhZ2VkGAEgASgJSAASDgoEaGVhZBgCIAEoCUgAEhAKBmNvbW1pdBgDIAEoDEgAEg4KBHJvb3QYBCABKAxIABINCgN0YWcYBSABKAlIABIZCgxtaW5fbG9nX3NpemUYBiABKARIAYgBAUIECgJhdEIPCg1fbWluX2xvZ19zaXplIj4KDFJlYWRQb3NpdGlvbhIMCgRyb290GAEgASgMEg4KBmNvbW1pdBgCIAEoDBIQCghsb2dfc2l6ZRgDIAEoBCJUCghMb2dQcm9vZhISCgpjaGVja3BvaW50GAEgASgJEhMKC2NvbnNpc3RlbmN5GAIgAygMEgwKBGxlYWYYAyABKAwSEQoJaW5jbHVzaW9uGAQgAygMInwKCFNuYXBzaG90EgwKBGhlYWQYASABKAkSIAoDbG9nGAIgASgLMhMubmVsZXVzLnYxLkxvZ1Byb29mEiMKBHJlZnMYAyADKAsyFS5uZWxldXMudjEuTm9kZVJldmVhbBIOCgZjb21taXQYBCABKAwSCwoDdGFnGAUgASgJIjAKB1JlY2VpcHQSEQoJbG9nX2luZGV4GAEgASgEEhIKCmNoZWNrcG9pbnQYAiABKAki0wEKHlByb29mU2VydmljZUdldFNuYXBzaG90UmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRIMCgRoZWFkGAIgASgJEhgKEGtub3duX2NoZWNrcG9pbnQYAyABKAkSFwoKbWF4X2FnZV9tcxgEIAEoBEgAiAEBEgsKA3RhZxgFIAEoCRIZCgxtaW5fbG9nX3NpemUYBiABKARIAYgBARIWCg53aXRoX2hlYWRfa2V5cxgHIAEoCEINCgtfbWF4X2FnZV9tc0IPCg1fbWluX2xvZ19zaXplInIKH1Byb29mU2VydmljZUdldFNuYXBzaG90UmVzcG9uc2USJQoIc25hcHNob3QYASABKAsyEy5uZWxldXMudjEuU25hcHNob3QSKAoJaGVhZF9rZXlzGAIgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwiegogUHJvb2ZTZXJ2aWNlR2V0Q2hlY2twb2ludFJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSGAoQa25vd25fY2hlY2twb2ludBgCIAEoCRIZCgxtaW5fbG9nX3NpemUYAyABKARIAIgBAUIPCg1fbWluX2xvZ19zaXplIkUKIVByb29mU2VydmljZUdldENoZWNrcG9pbnRSZXNwb25zZRIgCgNsb2cYASABKAsyEy5uZWxldXMudjEuTG9nUHJvb2YijwEKIVByb29mU2VydmljZVByb3ZlSW5jbHVzaW9uUmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRISCgpsZWFmX2luZGV4GAIgASgEEhgKEGtub3duX2NoZWNrcG9pbnQYAyABKAkSGQoMbWluX2xvZ19zaXplGAQgASgESACIAQFCDwoNX21pbl9sb2dfc2l6ZSJnCiJQcm9vZlNlcnZpY2VQcm92ZUluY2x1c2lvblJlc3BvbnNlEiAKA2xvZxgBIAEoCzITLm5lbGV1cy52MS5Mb2dQcm9vZhIMCgRsZWFmGAIgASgMEhEKCWluY2x1c2lvbhgDIAMoDCKYAQojUHJvb2ZTZXJ2aWNlUHJvdmVDb25zaXN0ZW5jeVJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSEQoJZnJvbV9zaXplGAIgASgEEhQKB3RvX3NpemUYAyABKARIAIgBARIZCgxtaW5fbG9nX3NpemUYBCABKARIAYgBAUIKCghfdG9fc2l6ZUIPCg1fbWluX2xvZ19zaXplIlsKJFByb29mU2VydmljZVByb3ZlQ29uc2lzdGVuY3lSZXNwb25zZRISCgpjaGVja3BvaW50GAEgASgJEg8KB3RvX3NpemUYAiABKAQSDgoGaGFzaGVzGAMgAygMImoKGlByb29mU2VydmljZUdldFRpbGVSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEg0KBWxldmVsGAIgASgNEg0KBWluZGV4GAMgASgEEhIKBXdpZHRoGAQgASgNSACIAQFCCAoGX3dpZHRoIi0KG1Byb29mU2VydmljZUdldFRpbGVSZXNwb25zZRIOCgZoYXNoZXMYASABKAwipAEKIVByb29mU2VydmljZUxpc3RMb2dFbnRyaWVzUmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRINCgVzdGFydBgCIAEoBBIQCgNlbmQYAyABKARIAIgBARIYChBrbm93bl9jaGVja3BvaW50GAQgASgJEhkKDG1pbl9sb2dfc2l6ZRgFIAEoBEgBiAEBQgYKBF9lbmRCDwoNX21pbl9sb2dfc2l6ZSKCAQoiUHJvb2ZTZXJ2aWNlTGlzdExvZ0VudHJpZXNSZXNwb25zZRIgCgNsb2cYASABKAsyEy5uZWxldXMudjEuTG9nUHJvb2YSDQoFZmlyc3QYAiABKAQSDgoGbGVhdmVzGAMgAygMEgwKBGxlZnQYBCADKAwSDQoFcmlnaHQYBSADKAwifQodUHJvb2ZTZXJ2aWNlUHJvdmVTdGF0ZVJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSIwoCYXQYAiABKAsyFy5uZWxldXMudjEuUmVhZFNlbGVjdG9yEgsKA2tleRgDIAEoDBIYChBrbm93bl9jaGVja3BvaW50GAQgASgJIr4BCgpTdGF0ZVByb29mEgwKBHR5cGUYASABKAkSDAoEcm9vdBgCIAEoDBILCgNrZXkYAyABKAwSDwoHcHJlc2VudBgEIAEoCBISCgV2YWx1ZRgFIAEoDEgAiAEBEiQKBW5vZGVzGAYgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwSIgoFY2hhaW4YByABKAsyEy5uZWxldXMudjEuU25hcHNob3QSDgoGc3RhZ2VkGAggASgIQggKBl92YWx1ZSJGCh5Qcm9vZlNlcnZpY2VQcm92ZVN0YXRlUmVzcG9uc2USJAoFcHJvb2YYASABKAsyFS5uZWxldXMudjEuU3RhdGVQcm9vZiKWAQodUHJvb2ZTZXJ2aWNlUHJvdmVSYW5nZVJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSIwoCYXQYAiABKAsyFy5uZWxldXMudjEuUmVhZFNlbGVjdG9yEgwKBGZyb20YAyABKAwSDwoCdG8YBCABKAxIAIgBARIYChBrbm93bl9jaGVja3BvaW50GAUgASgJQgUKA190byKoAQoKUmFuZ2VQcm9vZhIMCgR0eXBlGAEgASgJEgwKBHJvb3QYAiABKAwSDAoEZnJvbRgDIAEoDBIPCgJ0bxgEIAEoDEgAiAEBEiQKBW5vZGVzGAUgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwSIgoFY2hhaW4YBiABKAsyEy5uZWxldXMudjEuU25hcHNob3QSDgoGc3RhZ2VkGAcgASgIQgUKA190byJGCh5Qcm9vZlNlcnZpY2VQcm92ZVJhbmdlUmVzcG9uc2USJAoFcHJvb2YYASABKAsyFS5uZWxldXMudjEuUmFuZ2VQcm9vZiKRAQodUHJvb2ZTZXJ2aWNlUHJvdmVDaHVua1JlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSEAoIbWFuaWZlc3QYAiABKAwSDQoFaW5kZXgYAyABKAQSIwoCYXQYBCABKAsyFy5uZWxldXMudjEuUmVhZFNlbGVjdG9yEhgKEGtub3duX2NoZWNrcG9pbnQYBSABKAkiVAoJQmxvYlNsaWNlEgwKBHNpemUYASABKAQSDQoFc3RhcnQYAiABKAQSCwoDZW5kGAMgASgEEg8KB3BhcmVudHMYBCABKAwSDAoEZGF0YRgFIAEoDCKMAgoKQ2h1bmtQcm9vZhIMCgR0eXBlGAEgASgJEhAKCG1hbmlmZXN0GAIgASgMEg0KBWluZGV4GAMgASgEEiQKBW5vZGVzGAQgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwSIwoFc2xpY2UYBSABKAsyFC5uZWxldXMudjEuQmxvYlNsaWNlEhMKC2xlZGdlcl9yb290GAYgASgMEisKDGxlZGdlcl9ub2RlcxgHIAMoCzIVLm5lbGV1cy52MS5Ob2RlUmV2ZWFsEg4KBmNvbW1pdBgIIAEoDBIiCgVjaGFpbhgJIAEoCzITLm5lbGV1cy52MS5TbmFwc2hvdBIOCgZzdGFnZWQYCiABKAgiRgoeUHJvb2ZTZXJ2aWNlUHJvdmVDaHVua1Jlc3BvbnNlEiQKBXByb29mGAEgASgLMhUubmVsZXVzLnYxLkNodW5rUHJvb2YihQEKIFByb29mU2VydmljZVByb3ZlTWFuaWZlc3RSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEhAKCG1hbmlmZXN0GAIgASgMEiMKAmF0GAMgASgLMhcubmVsZXVzLnYxLlJlYWRTZWxlY3RvchIYChBrbm93bl9jaGVja3BvaW50GAQgASgJIrUBCg1NYW5pZmVzdFByb29mEgwKBHR5cGUYASABKAkSEAoIbWFuaWZlc3QYAiABKAwSEwoLbGVkZ2VyX3Jvb3QYAyABKAwSKwoMbGVkZ2VyX25vZGVzGAQgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwSDgoGY29tbWl0GAUgASgMEiIKBWNoYWluGAYgASgLMhMubmVsZXVzLnYxLlNuYXBzaG90Eg4KBnN0YWdlZBgHIAEoCCJMCiFQcm9vZlNlcnZpY2VQcm92ZU1hbmlmZXN0UmVzcG9uc2USJwoFcHJvb2YYASABKAsyGC5uZWxldXMudjEuTWFuaWZlc3RQcm9vZiKQAQobUHJvb2ZTZXJ2aWNlUHJvdmVSZWZSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEgwKBGhlYWQYAiABKAkSCwoDdGFnGAMgASgJEhgKEGtub3duX2NoZWNrcG9pbnQYBCABKAkSGQoMbWluX2xvZ19zaXplGAUgASgESACIAQFCDwoNX21pbl9sb2dfc2l6ZSJNCghSZWZQcm9vZhIMCgR0eXBlGAEgASgJEg8KB3ByZXNlbnQYAiABKAgSIgoFY2hhaW4YAyABKAsyEy5uZWxldXMudjEuU25hcHNob3QiQgocUHJvb2ZTZXJ2aWNlUHJvdmVSZWZSZXNwb25zZRIiCgVwcm9vZhgBIAEoCzITLm5lbGV1cy52MS5SZWZQcm9vZjLjCQoMUHJvb2ZTZXJ2aWNlEmoKC0dldFNuYXBzaG90EikubmVsZXVzLnYxLlByb29mU2VydmljZUdldFNuYXBzaG90UmVxdWVzdBoqLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VHZXRTbmFwc2hvdFJlc3BvbnNlIgSovBgCEnMKDUdldENoZWNrcG9pbnQSKy5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlR2V0Q2hlY2twb2ludFJlcXVlc3QaLC5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlR2V0Q2hlY2twb2ludFJlc3BvbnNlIgeQAgGovBgCEnYKDlByb3ZlSW5jbHVzaW9uEiwubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlSW5jbHVzaW9uUmVxdWVzdBotLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VQcm92ZUluY2x1c2lvblJlc3BvbnNlIgeQAgGovBgCEnwKEFByb3ZlQ29uc2lzdGVuY3kSLi5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlUHJvdmVDb25zaXN0ZW5jeVJlcXVlc3QaLy5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlUHJvdmVDb25zaXN0ZW5jeVJlc3BvbnNlIgeQAgGovBgCEmEKB0dldFRpbGUSJS5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlR2V0VGlsZVJlcXVlc3QaJi5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlR2V0VGlsZVJlc3BvbnNlIgeQAgGovBgCEngKDkxpc3RMb2dFbnRyaWVzEiwubmVsZXVzLnYxLlByb29mU2VydmljZUxpc3RMb2dFbnRyaWVzUmVxdWVzdBotLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VMaXN0TG9nRW50cmllc1Jlc3BvbnNlIgeQAgGovBgCMAESagoKUHJvdmVTdGF0ZRIoLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VQcm92ZVN0YXRlUmVxdWVzdBopLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VQcm92ZVN0YXRlUmVzcG9uc2UiB5ACAai8GAISbAoKUHJvdmVSYW5nZRIoLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VQcm92ZVJhbmdlUmVxdWVzdBopLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VQcm92ZVJhbmdlUmVzcG9uc2UiB5ACAai8GAIwARJzCg1Qcm92ZU1hbmlmZXN0EisubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlTWFuaWZlc3RSZXF1ZXN0GiwubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlTWFuaWZlc3RSZXNwb25zZSIHkAIBqLwYAhJkCghQcm92ZVJlZhImLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VQcm92ZVJlZlJlcXVlc3QaJy5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlUHJvdmVSZWZSZXNwb25zZSIHkAIBqLwYAhJqCgpQcm92ZUNodW5rEigubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlQ2h1bmtSZXF1ZXN0GikubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlQ2h1bmtSZXNwb25zZSIHkAIBqLwYAkIzCg1kZXYubmVsZXVzLnYxUAFaIG5lbGV1cy5kZXYvZ28vbmVsZXVzL3YxO25lbGV1c3YxYgZwcm90bzM", [file_neleus_v1_options]);
+  fileDesc("ChVuZWxldXMvdjEvcHJvb2YucHJvdG8SCW5lbGV1cy52MSJ7CgpOb2RlUmV2ZWFsEgwKBGtpbmQYASABKA0SDQoFbGV2ZWwYAiABKA0SDQoFY291bnQYAyABKA0SDQoFdG90YWwYBCABKAQSDwoHaW5kaWNlcxgFIAMoDRIPCgdlbnRyaWVzGAYgAygMEhAKCHNpYmxpbmdzGAcgASgMIpMBCgxSZWFkU2VsZWN0b3ISEAoGc3RhZ2VkGAEgASgJSAASDgoEaGVhZBgCIAEoCUgAEhAKBmNvbW1pdBgDIAEoDEgAEg4KBHJvb3QYBCABKAxIABINCgN0YWcYBSABKAlIABIZCgxtaW5fbG9nX3NpemUYBiABKARIAYgBAUIECgJhdEIPCg1fbWluX2xvZ19zaXplIj4KDFJlYWRQb3NpdGlvbhIMCgRyb290GAEgASgMEg4KBmNvbW1pdBgCIAEoDBIQCghsb2dfc2l6ZRgDIAEoBCJUCghMb2dQcm9vZhISCgpjaGVja3BvaW50GAEgASgJEhMKC2NvbnNpc3RlbmN5GAIgAygMEgwKBGxlYWYYAyABKAwSEQoJaW5jbHVzaW9uGAQgAygMInwKCFNuYXBzaG90EgwKBGhlYWQYASABKAkSIAoDbG9nGAIgASgLMhMubmVsZXVzLnYxLkxvZ1Byb29mEiMKBHJlZnMYAyADKAsyFS5uZWxldXMudjEuTm9kZVJldmVhbBIOCgZjb21taXQYBCABKAwSCwoDdGFnGAUgASgJIjAKB1JlY2VpcHQSEQoJbG9nX2luZGV4GAEgASgEEhIKCmNoZWNrcG9pbnQYAiABKAki0wEKHlByb29mU2VydmljZUdldFNuYXBzaG90UmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRIMCgRoZWFkGAIgASgJEhgKEGtub3duX2NoZWNrcG9pbnQYAyABKAkSFwoKbWF4X2FnZV9tcxgEIAEoBEgAiAEBEgsKA3RhZxgFIAEoCRIZCgxtaW5fbG9nX3NpemUYBiABKARIAYgBARIWCg53aXRoX2hlYWRfa2V5cxgHIAEoCEINCgtfbWF4X2FnZV9tc0IPCg1fbWluX2xvZ19zaXplInIKH1Byb29mU2VydmljZUdldFNuYXBzaG90UmVzcG9uc2USJQoIc25hcHNob3QYASABKAsyEy5uZWxldXMudjEuU25hcHNob3QSKAoJaGVhZF9rZXlzGAIgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwiegogUHJvb2ZTZXJ2aWNlR2V0Q2hlY2twb2ludFJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSGAoQa25vd25fY2hlY2twb2ludBgCIAEoCRIZCgxtaW5fbG9nX3NpemUYAyABKARIAIgBAUIPCg1fbWluX2xvZ19zaXplIkUKIVByb29mU2VydmljZUdldENoZWNrcG9pbnRSZXNwb25zZRIgCgNsb2cYASABKAsyEy5uZWxldXMudjEuTG9nUHJvb2YijwEKIVByb29mU2VydmljZVByb3ZlSW5jbHVzaW9uUmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRISCgpsZWFmX2luZGV4GAIgASgEEhgKEGtub3duX2NoZWNrcG9pbnQYAyABKAkSGQoMbWluX2xvZ19zaXplGAQgASgESACIAQFCDwoNX21pbl9sb2dfc2l6ZSJnCiJQcm9vZlNlcnZpY2VQcm92ZUluY2x1c2lvblJlc3BvbnNlEiAKA2xvZxgBIAEoCzITLm5lbGV1cy52MS5Mb2dQcm9vZhIMCgRsZWFmGAIgASgMEhEKCWluY2x1c2lvbhgDIAMoDCKYAQojUHJvb2ZTZXJ2aWNlUHJvdmVDb25zaXN0ZW5jeVJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSEQoJZnJvbV9zaXplGAIgASgEEhQKB3RvX3NpemUYAyABKARIAIgBARIZCgxtaW5fbG9nX3NpemUYBCABKARIAYgBAUIKCghfdG9fc2l6ZUIPCg1fbWluX2xvZ19zaXplIlsKJFByb29mU2VydmljZVByb3ZlQ29uc2lzdGVuY3lSZXNwb25zZRISCgpjaGVja3BvaW50GAEgASgJEg8KB3RvX3NpemUYAiABKAQSDgoGaGFzaGVzGAMgAygMIloKHVByb29mU2VydmljZVByb3ZlRXBvY2hSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEg0KBWVwb2NoGAIgASgEEhgKEGtub3duX2NoZWNrcG9pbnQYAyABKAkiUQoIRXBvY2hFbmQSIAoDbG9nGAEgASgLMhMubmVsZXVzLnYxLkxvZ1Byb29mEiMKBHJlZnMYAiADKAsyFS5uZWxldXMudjEuTm9kZVJldmVhbCJbCg5FcG9jaEJlZ2lubmluZxIUCgx2ZXJpZmllcl9rZXkYASABKAkSEgoKY2hlY2twb2ludBgCIAEoCRIMCgRsZWFmGAMgASgMEhEKCWluY2x1c2lvbhgEIAMoDCJwCh5Qcm9vZlNlcnZpY2VQcm92ZUVwb2NoUmVzcG9uc2USIAoDZW5kGAEgASgLMhMubmVsZXVzLnYxLkVwb2NoRW5kEiwKCWJlZ2lubmluZxgCIAEoCzIZLm5lbGV1cy52MS5FcG9jaEJlZ2lubmluZyJqChpQcm9vZlNlcnZpY2VHZXRUaWxlUmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRINCgVsZXZlbBgCIAEoDRINCgVpbmRleBgDIAEoBBISCgV3aWR0aBgEIAEoDUgAiAEBQggKBl93aWR0aCItChtQcm9vZlNlcnZpY2VHZXRUaWxlUmVzcG9uc2USDgoGaGFzaGVzGAEgASgMIqQBCiFQcm9vZlNlcnZpY2VMaXN0TG9nRW50cmllc1JlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSDQoFc3RhcnQYAiABKAQSEAoDZW5kGAMgASgESACIAQESGAoQa25vd25fY2hlY2twb2ludBgEIAEoCRIZCgxtaW5fbG9nX3NpemUYBSABKARIAYgBAUIGCgRfZW5kQg8KDV9taW5fbG9nX3NpemUiggEKIlByb29mU2VydmljZUxpc3RMb2dFbnRyaWVzUmVzcG9uc2USIAoDbG9nGAEgASgLMhMubmVsZXVzLnYxLkxvZ1Byb29mEg0KBWZpcnN0GAIgASgEEg4KBmxlYXZlcxgDIAMoDBIMCgRsZWZ0GAQgAygMEg0KBXJpZ2h0GAUgAygMIn0KHVByb29mU2VydmljZVByb3ZlU3RhdGVSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEiMKAmF0GAIgASgLMhcubmVsZXVzLnYxLlJlYWRTZWxlY3RvchILCgNrZXkYAyABKAwSGAoQa25vd25fY2hlY2twb2ludBgEIAEoCSK+AQoKU3RhdGVQcm9vZhIMCgR0eXBlGAEgASgJEgwKBHJvb3QYAiABKAwSCwoDa2V5GAMgASgMEg8KB3ByZXNlbnQYBCABKAgSEgoFdmFsdWUYBSABKAxIAIgBARIkCgVub2RlcxgGIAMoCzIVLm5lbGV1cy52MS5Ob2RlUmV2ZWFsEiIKBWNoYWluGAcgASgLMhMubmVsZXVzLnYxLlNuYXBzaG90Eg4KBnN0YWdlZBgIIAEoCEIICgZfdmFsdWUiRgoeUHJvb2ZTZXJ2aWNlUHJvdmVTdGF0ZVJlc3BvbnNlEiQKBXByb29mGAEgASgLMhUubmVsZXVzLnYxLlN0YXRlUHJvb2YilgEKHVByb29mU2VydmljZVByb3ZlUmFuZ2VSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEiMKAmF0GAIgASgLMhcubmVsZXVzLnYxLlJlYWRTZWxlY3RvchIMCgRmcm9tGAMgASgMEg8KAnRvGAQgASgMSACIAQESGAoQa25vd25fY2hlY2twb2ludBgFIAEoCUIFCgNfdG8iqAEKClJhbmdlUHJvb2YSDAoEdHlwZRgBIAEoCRIMCgRyb290GAIgASgMEgwKBGZyb20YAyABKAwSDwoCdG8YBCABKAxIAIgBARIkCgVub2RlcxgFIAMoCzIVLm5lbGV1cy52MS5Ob2RlUmV2ZWFsEiIKBWNoYWluGAYgASgLMhMubmVsZXVzLnYxLlNuYXBzaG90Eg4KBnN0YWdlZBgHIAEoCEIFCgNfdG8iRgoeUHJvb2ZTZXJ2aWNlUHJvdmVSYW5nZVJlc3BvbnNlEiQKBXByb29mGAEgASgLMhUubmVsZXVzLnYxLlJhbmdlUHJvb2YikQEKHVByb29mU2VydmljZVByb3ZlQ2h1bmtSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEhAKCG1hbmlmZXN0GAIgASgMEg0KBWluZGV4GAMgASgEEiMKAmF0GAQgASgLMhcubmVsZXVzLnYxLlJlYWRTZWxlY3RvchIYChBrbm93bl9jaGVja3BvaW50GAUgASgJIlQKCUJsb2JTbGljZRIMCgRzaXplGAEgASgEEg0KBXN0YXJ0GAIgASgEEgsKA2VuZBgDIAEoBBIPCgdwYXJlbnRzGAQgASgMEgwKBGRhdGEYBSABKAwijAIKCkNodW5rUHJvb2YSDAoEdHlwZRgBIAEoCRIQCghtYW5pZmVzdBgCIAEoDBINCgVpbmRleBgDIAEoBBIkCgVub2RlcxgEIAMoCzIVLm5lbGV1cy52MS5Ob2RlUmV2ZWFsEiMKBXNsaWNlGAUgASgLMhQubmVsZXVzLnYxLkJsb2JTbGljZRITCgtsZWRnZXJfcm9vdBgGIAEoDBIrCgxsZWRnZXJfbm9kZXMYByADKAsyFS5uZWxldXMudjEuTm9kZVJldmVhbBIOCgZjb21taXQYCCABKAwSIgoFY2hhaW4YCSABKAsyEy5uZWxldXMudjEuU25hcHNob3QSDgoGc3RhZ2VkGAogASgIIkYKHlByb29mU2VydmljZVByb3ZlQ2h1bmtSZXNwb25zZRIkCgVwcm9vZhgBIAEoCzIVLm5lbGV1cy52MS5DaHVua1Byb29mIoUBCiBQcm9vZlNlcnZpY2VQcm92ZU1hbmlmZXN0UmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRIQCghtYW5pZmVzdBgCIAEoDBIjCgJhdBgDIAEoCzIXLm5lbGV1cy52MS5SZWFkU2VsZWN0b3ISGAoQa25vd25fY2hlY2twb2ludBgEIAEoCSK1AQoNTWFuaWZlc3RQcm9vZhIMCgR0eXBlGAEgASgJEhAKCG1hbmlmZXN0GAIgASgMEhMKC2xlZGdlcl9yb290GAMgASgMEisKDGxlZGdlcl9ub2RlcxgEIAMoCzIVLm5lbGV1cy52MS5Ob2RlUmV2ZWFsEg4KBmNvbW1pdBgFIAEoDBIiCgVjaGFpbhgGIAEoCzITLm5lbGV1cy52MS5TbmFwc2hvdBIOCgZzdGFnZWQYByABKAgiTAohUHJvb2ZTZXJ2aWNlUHJvdmVNYW5pZmVzdFJlc3BvbnNlEicKBXByb29mGAEgASgLMhgubmVsZXVzLnYxLk1hbmlmZXN0UHJvb2YikAEKG1Byb29mU2VydmljZVByb3ZlUmVmUmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRIMCgRoZWFkGAIgASgJEgsKA3RhZxgDIAEoCRIYChBrbm93bl9jaGVja3BvaW50GAQgASgJEhkKDG1pbl9sb2dfc2l6ZRgFIAEoBEgAiAEBQg8KDV9taW5fbG9nX3NpemUiTQoIUmVmUHJvb2YSDAoEdHlwZRgBIAEoCRIPCgdwcmVzZW50GAIgASgIEiIKBWNoYWluGAMgASgLMhMubmVsZXVzLnYxLlNuYXBzaG90IkIKHFByb29mU2VydmljZVByb3ZlUmVmUmVzcG9uc2USIgoFcHJvb2YYASABKAsyEy5uZWxldXMudjEuUmVmUHJvb2YyzwoKDFByb29mU2VydmljZRJqCgtHZXRTbmFwc2hvdBIpLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VHZXRTbmFwc2hvdFJlcXVlc3QaKi5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlR2V0U25hcHNob3RSZXNwb25zZSIEqLwYAhJzCg1HZXRDaGVja3BvaW50EisubmVsZXVzLnYxLlByb29mU2VydmljZUdldENoZWNrcG9pbnRSZXF1ZXN0GiwubmVsZXVzLnYxLlByb29mU2VydmljZUdldENoZWNrcG9pbnRSZXNwb25zZSIHkAIBqLwYAhJ2Cg5Qcm92ZUluY2x1c2lvbhIsLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VQcm92ZUluY2x1c2lvblJlcXVlc3QaLS5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlUHJvdmVJbmNsdXNpb25SZXNwb25zZSIHkAIBqLwYAhJ8ChBQcm92ZUNvbnNpc3RlbmN5Ei4ubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlQ29uc2lzdGVuY3lSZXF1ZXN0Gi8ubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlQ29uc2lzdGVuY3lSZXNwb25zZSIHkAIBqLwYAhJqCgpQcm92ZUVwb2NoEigubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlRXBvY2hSZXF1ZXN0GikubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlRXBvY2hSZXNwb25zZSIHkAIBqLwYAhJhCgdHZXRUaWxlEiUubmVsZXVzLnYxLlByb29mU2VydmljZUdldFRpbGVSZXF1ZXN0GiYubmVsZXVzLnYxLlByb29mU2VydmljZUdldFRpbGVSZXNwb25zZSIHkAIBqLwYAhJ4Cg5MaXN0TG9nRW50cmllcxIsLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VMaXN0TG9nRW50cmllc1JlcXVlc3QaLS5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlTGlzdExvZ0VudHJpZXNSZXNwb25zZSIHkAIBqLwYAjABEmoKClByb3ZlU3RhdGUSKC5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlUHJvdmVTdGF0ZVJlcXVlc3QaKS5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlUHJvdmVTdGF0ZVJlc3BvbnNlIgeQAgGovBgCEmwKClByb3ZlUmFuZ2USKC5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlUHJvdmVSYW5nZVJlcXVlc3QaKS5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlUHJvdmVSYW5nZVJlc3BvbnNlIgeQAgGovBgCMAEScwoNUHJvdmVNYW5pZmVzdBIrLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VQcm92ZU1hbmlmZXN0UmVxdWVzdBosLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VQcm92ZU1hbmlmZXN0UmVzcG9uc2UiB5ACAai8GAISZAoIUHJvdmVSZWYSJi5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlUHJvdmVSZWZSZXF1ZXN0GicubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlUmVmUmVzcG9uc2UiB5ACAai8GAISagoKUHJvdmVDaHVuaxIoLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VQcm92ZUNodW5rUmVxdWVzdBopLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VQcm92ZUNodW5rUmVzcG9uc2UiB5ACAai8GAJCMwoNZGV2Lm5lbGV1cy52MVABWiBuZWxldXMuZGV2L2dvL25lbGV1cy92MTtuZWxldXN2MWIGcHJvdG8z", [file_neleus_v1_options]);
 
 /**
  * One partly shown node of an ordered map (FORMATS section 4). A witness is a list of these in the order in which the
@@ -612,6 +612,140 @@ export const ProofServiceProveConsistencyResponseSchema: GenMessage<ProofService
   messageDesc(file_neleus_v1_proof, 13);
 
 /**
+ * Asks for the way out of an epoch.
+ *
+ * @generated from message neleus.v1.ProofServiceProveEpochRequest
+ */
+export type ProofServiceProveEpochRequest = Message<"neleus.v1.ProofServiceProveEpochRequest"> & {
+  /**
+   * Name of the database; empty means "default".
+   *
+   * @generated from field: string database = 1;
+   */
+  database: string;
+
+  /**
+   * The epoch that the caller trusts: the number at the end of its origin.
+   *
+   * @generated from field: uint64 epoch = 2;
+   */
+  epoch: bigint;
+
+  /**
+   * The last checkpoint of it that the caller has seen, as text; empty where it has seen none.
+   *
+   * @generated from field: string known_checkpoint = 3;
+   */
+  knownCheckpoint: string;
+};
+
+/**
+ * Describes the message neleus.v1.ProofServiceProveEpochRequest.
+ * Use `create(ProofServiceProveEpochRequestSchema)` to create a new message.
+ */
+export const ProofServiceProveEpochRequestSchema: GenMessage<ProofServiceProveEpochRequest> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_proof, 14);
+
+/**
+ * How an epoch ended.
+ *
+ * @generated from message neleus.v1.EpochEnd
+ */
+export type EpochEnd = Message<"neleus.v1.EpochEnd"> & {
+  /**
+   * Its last checkpoint, that it extends the caller's, and its newest leaf.
+   *
+   * @generated from field: neleus.v1.LogProof log = 1;
+   */
+  log?: LogProof | undefined;
+
+  /**
+   * Witness over the refs map (kind 4) for the key "keys/log": the verifier keys that the epoch listed in the end.
+   *
+   * @generated from field: repeated neleus.v1.NodeReveal refs = 2;
+   */
+  refs: NodeReveal[];
+};
+
+/**
+ * Describes the message neleus.v1.EpochEnd.
+ * Use `create(EpochEndSchema)` to create a new message.
+ */
+export const EpochEndSchema: GenMessage<EpochEnd> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_proof, 15);
+
+/**
+ * How an epoch began.
+ *
+ * @generated from message neleus.v1.EpochBeginning
+ */
+export type EpochBeginning = Message<"neleus.v1.EpochBeginning"> & {
+  /**
+   * Its verifier key (C2SP signed-note).
+   *
+   * @generated from field: string verifier_key = 1;
+   */
+  verifierKey: string;
+
+  /**
+   * A checkpoint by that key, as text: its newest, or the last where the epoch has ended too.
+   *
+   * @generated from field: string checkpoint = 2;
+   */
+  checkpoint: string;
+
+  /**
+   * Leaf 0: DAG-CBOR of [1, time, refs root, {reason, previous}] (FORMATS section 7).
+   *
+   * @generated from field: bytes leaf = 3;
+   */
+  leaf: Uint8Array;
+
+  /**
+   * RFC 6962 inclusion proof of that leaf under the checkpoint, 32 bytes each.
+   *
+   * @generated from field: repeated bytes inclusion = 4;
+   */
+  inclusion: Uint8Array[];
+};
+
+/**
+ * Describes the message neleus.v1.EpochBeginning.
+ * Use `create(EpochBeginningSchema)` to create a new message.
+ */
+export const EpochBeginningSchema: GenMessage<EpochBeginning> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_proof, 16);
+
+/**
+ * The way out of an epoch.
+ *
+ * @generated from message neleus.v1.ProofServiceProveEpochResponse
+ */
+export type ProofServiceProveEpochResponse = Message<"neleus.v1.ProofServiceProveEpochResponse"> & {
+  /**
+   * How it ended.
+   *
+   * @generated from field: neleus.v1.EpochEnd end = 1;
+   */
+  end?: EpochEnd | undefined;
+
+  /**
+   * How the next one began. It may be followed only where its key is among those that the end lists, and the checkpoint that
+   * its leaf 0 names is that of the end.
+   *
+   * @generated from field: neleus.v1.EpochBeginning beginning = 2;
+   */
+  beginning?: EpochBeginning | undefined;
+};
+
+/**
+ * Describes the message neleus.v1.ProofServiceProveEpochResponse.
+ * Use `create(ProofServiceProveEpochResponseSchema)` to create a new message.
+ */
+export const ProofServiceProveEpochResponseSchema: GenMessage<ProofServiceProveEpochResponse> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_proof, 17);
+
+/**
  * Asks for a tile.
  *
  * @generated from message neleus.v1.ProofServiceGetTileRequest
@@ -651,7 +785,7 @@ export type ProofServiceGetTileRequest = Message<"neleus.v1.ProofServiceGetTileR
  * Use `create(ProofServiceGetTileRequestSchema)` to create a new message.
  */
 export const ProofServiceGetTileRequestSchema: GenMessage<ProofServiceGetTileRequest> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 14);
+  messageDesc(file_neleus_v1_proof, 18);
 
 /**
  * A tile.
@@ -672,7 +806,7 @@ export type ProofServiceGetTileResponse = Message<"neleus.v1.ProofServiceGetTile
  * Use `create(ProofServiceGetTileResponseSchema)` to create a new message.
  */
 export const ProofServiceGetTileResponseSchema: GenMessage<ProofServiceGetTileResponse> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 15);
+  messageDesc(file_neleus_v1_proof, 19);
 
 /**
  * Asks for leaves of the log.
@@ -721,7 +855,7 @@ export type ProofServiceListLogEntriesRequest = Message<"neleus.v1.ProofServiceL
  * Use `create(ProofServiceListLogEntriesRequestSchema)` to create a new message.
  */
 export const ProofServiceListLogEntriesRequestSchema: GenMessage<ProofServiceListLogEntriesRequest> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 16);
+  messageDesc(file_neleus_v1_proof, 20);
 
 /**
  * Some leaves of the log.
@@ -771,7 +905,7 @@ export type ProofServiceListLogEntriesResponse = Message<"neleus.v1.ProofService
  * Use `create(ProofServiceListLogEntriesResponseSchema)` to create a new message.
  */
 export const ProofServiceListLogEntriesResponseSchema: GenMessage<ProofServiceListLogEntriesResponse> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 17);
+  messageDesc(file_neleus_v1_proof, 21);
 
 /**
  * Asks for a proof of one key.
@@ -813,7 +947,7 @@ export type ProofServiceProveStateRequest = Message<"neleus.v1.ProofServiceProve
  * Use `create(ProofServiceProveStateRequestSchema)` to create a new message.
  */
 export const ProofServiceProveStateRequestSchema: GenMessage<ProofServiceProveStateRequest> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 18);
+  messageDesc(file_neleus_v1_proof, 22);
 
 /**
  * A self-contained proof of one key.
@@ -883,7 +1017,7 @@ export type StateProof = Message<"neleus.v1.StateProof"> & {
  * Use `create(StateProofSchema)` to create a new message.
  */
 export const StateProofSchema: GenMessage<StateProof> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 19);
+  messageDesc(file_neleus_v1_proof, 23);
 
 /**
  * A proof of one key.
@@ -904,7 +1038,7 @@ export type ProofServiceProveStateResponse = Message<"neleus.v1.ProofServiceProv
  * Use `create(ProofServiceProveStateResponseSchema)` to create a new message.
  */
 export const ProofServiceProveStateResponseSchema: GenMessage<ProofServiceProveStateResponse> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 20);
+  messageDesc(file_neleus_v1_proof, 24);
 
 /**
  * Asks for a proof of a range of keys.
@@ -953,7 +1087,7 @@ export type ProofServiceProveRangeRequest = Message<"neleus.v1.ProofServiceProve
  * Use `create(ProofServiceProveRangeRequestSchema)` to create a new message.
  */
 export const ProofServiceProveRangeRequestSchema: GenMessage<ProofServiceProveRangeRequest> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 21);
+  messageDesc(file_neleus_v1_proof, 25);
 
 /**
  * A self-contained proof of a range: what ProveRange streams, put together.
@@ -1016,7 +1150,7 @@ export type RangeProof = Message<"neleus.v1.RangeProof"> & {
  * Use `create(RangeProofSchema)` to create a new message.
  */
 export const RangeProofSchema: GenMessage<RangeProof> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 22);
+  messageDesc(file_neleus_v1_proof, 26);
 
 /**
  * A part of a range proof. The first message holds everything but nodes; the others hold nodes alone. Put together
@@ -1038,7 +1172,7 @@ export type ProofServiceProveRangeResponse = Message<"neleus.v1.ProofServiceProv
  * Use `create(ProofServiceProveRangeResponseSchema)` to create a new message.
  */
 export const ProofServiceProveRangeResponseSchema: GenMessage<ProofServiceProveRangeResponse> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 23);
+  messageDesc(file_neleus_v1_proof, 27);
 
 /**
  * Asks for a proof of one chunk of a document.
@@ -1087,7 +1221,7 @@ export type ProofServiceProveChunkRequest = Message<"neleus.v1.ProofServiceProve
  * Use `create(ProofServiceProveChunkRequestSchema)` to create a new message.
  */
 export const ProofServiceProveChunkRequestSchema: GenMessage<ProofServiceProveChunkRequest> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 24);
+  messageDesc(file_neleus_v1_proof, 28);
 
 /**
  * A verified slice of a blob (FORMATS section 5).
@@ -1136,7 +1270,7 @@ export type BlobSlice = Message<"neleus.v1.BlobSlice"> & {
  * Use `create(BlobSliceSchema)` to create a new message.
  */
 export const BlobSliceSchema: GenMessage<BlobSlice> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 25);
+  messageDesc(file_neleus_v1_proof, 29);
 
 /**
  * A self-contained proof of one chunk.
@@ -1220,7 +1354,7 @@ export type ChunkProof = Message<"neleus.v1.ChunkProof"> & {
  * Use `create(ChunkProofSchema)` to create a new message.
  */
 export const ChunkProofSchema: GenMessage<ChunkProof> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 26);
+  messageDesc(file_neleus_v1_proof, 30);
 
 /**
  * A proof of one chunk.
@@ -1241,7 +1375,7 @@ export type ProofServiceProveChunkResponse = Message<"neleus.v1.ProofServiceProv
  * Use `create(ProofServiceProveChunkResponseSchema)` to create a new message.
  */
 export const ProofServiceProveChunkResponseSchema: GenMessage<ProofServiceProveChunkResponse> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 27);
+  messageDesc(file_neleus_v1_proof, 31);
 
 /**
  * Asks for a proof of one manifest.
@@ -1283,7 +1417,7 @@ export type ProofServiceProveManifestRequest = Message<"neleus.v1.ProofServicePr
  * Use `create(ProofServiceProveManifestRequestSchema)` to create a new message.
  */
 export const ProofServiceProveManifestRequestSchema: GenMessage<ProofServiceProveManifestRequest> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 28);
+  messageDesc(file_neleus_v1_proof, 32);
 
 /**
  * A self-contained proof of one manifest.
@@ -1346,7 +1480,7 @@ export type ManifestProof = Message<"neleus.v1.ManifestProof"> & {
  * Use `create(ManifestProofSchema)` to create a new message.
  */
 export const ManifestProofSchema: GenMessage<ManifestProof> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 29);
+  messageDesc(file_neleus_v1_proof, 33);
 
 /**
  * A proof of one manifest.
@@ -1367,7 +1501,7 @@ export type ProofServiceProveManifestResponse = Message<"neleus.v1.ProofServiceP
  * Use `create(ProofServiceProveManifestResponseSchema)` to create a new message.
  */
 export const ProofServiceProveManifestResponseSchema: GenMessage<ProofServiceProveManifestResponse> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 30);
+  messageDesc(file_neleus_v1_proof, 34);
 
 /**
  * Asks what the refs say of a name.
@@ -1416,7 +1550,7 @@ export type ProofServiceProveRefRequest = Message<"neleus.v1.ProofServiceProveRe
  * Use `create(ProofServiceProveRefRequestSchema)` to create a new message.
  */
 export const ProofServiceProveRefRequestSchema: GenMessage<ProofServiceProveRefRequest> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 31);
+  messageDesc(file_neleus_v1_proof, 35);
 
 /**
  * A self-contained proof of what the refs say of a name.
@@ -1451,7 +1585,7 @@ export type RefProof = Message<"neleus.v1.RefProof"> & {
  * Use `create(RefProofSchema)` to create a new message.
  */
 export const RefProofSchema: GenMessage<RefProof> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 32);
+  messageDesc(file_neleus_v1_proof, 36);
 
 /**
  * A proof of what the refs say of a name.
@@ -1472,10 +1606,14 @@ export type ProofServiceProveRefResponse = Message<"neleus.v1.ProofServiceProveR
  * Use `create(ProofServiceProveRefResponseSchema)` to create a new message.
  */
 export const ProofServiceProveRefResponseSchema: GenMessage<ProofServiceProveRefResponse> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 33);
+  messageDesc(file_neleus_v1_proof, 37);
 
 /**
  * Serves proofs on their own. Reads elsewhere carry their proofs with the data.
+ *
+ * A known checkpoint that the server's own key has signed, and that its log does not lead to, shows that the log lost leaves:
+ * the server remembers it, signs nothing from then on, and every call that needs a signature is FAILED_PRECONDITION
+ * (ROLLED_BACK) until its operator begins a new epoch.
  *
  * @generated from service neleus.v1.ProofService
  */
@@ -1529,6 +1667,20 @@ export const ProofService: GenService<{
     methodKind: "unary";
     input: typeof ProofServiceProveConsistencyRequestSchema;
     output: typeof ProofServiceProveConsistencyResponseSchema;
+  },
+  /**
+   * The way from an epoch of the log that has ended to the one after it: for a client that trusts the key of the one, and was
+   * away when it ended. Where more epochs have passed, it is asked for each.
+   *
+   * NOT_FOUND: no such database; or the epoch never was here, or goes on. INVALID_ARGUMENT: the known checkpoint does not
+   * parse. FAILED_PRECONDITION (ROLLED_BACK): the server knows that its log lost leaves.
+   *
+   * @generated from rpc neleus.v1.ProofService.ProveEpoch
+   */
+  proveEpoch: {
+    methodKind: "unary";
+    input: typeof ProofServiceProveEpochRequestSchema;
+    output: typeof ProofServiceProveEpochResponseSchema;
   },
   /**
    * The hashes of a tile (C2SP tlog-tiles).

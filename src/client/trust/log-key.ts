@@ -65,6 +65,11 @@ export class LogKey {
     return toHex(this.#origin.databaseId);
   }
 
+  /** From 1. */
+  get epoch(): number {
+    return this.#origin.epoch;
+  }
+
   /** Origin of the log: the name of the key. */
   get origin(): string {
     return this.#key.name;
@@ -85,13 +90,14 @@ export class LogKey {
     return this.#remember({ note, origin, size, root });
   }
 
-  /** The error for a server that presents another key than this one. */
+  /** True for a key of the same database: of another epoch of its log, or of a log that has the same name. */
+  isOfSameDatabase(other: LogKey): boolean {
+    return other.databaseId === this.databaseId;
+  }
+
+  /** The error for a server that presents a key of another database. */
   mismatch(presented: LogKey): NewEpoch | VerificationFailed {
-    if (presented.origin !== this.origin) return this.#strange(presented.origin, presented.text);
-    return new VerificationFailed(`the server has another key for ${this.origin} than the pinned one`, {
-      facts: { expected: this.text, actual: presented.text },
-      evidence: presented.text,
-    });
+    return this.#strange(presented.origin, presented.text);
   }
 
   /**

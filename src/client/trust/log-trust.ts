@@ -19,8 +19,9 @@ export interface ProvedCheckpoint {
 }
 
 export class LogTrust implements Trust {
-  readonly key: LogKey;
-  readonly #frontier = new Frontier();
+  #key: LogKey;
+  #frontier = new Frontier();
+  readonly #followed: string[] = [];
   readonly #onTrustChanged: ((state: TrustState) => void) | undefined;
   /** The newest checkpoint at an instant when nothing was open. */
   #settled: SignedCheckpoint | undefined;
@@ -33,15 +34,34 @@ export class LogTrust implements Trust {
     key: LogKey,
     options: Pick<TrustOptions, "onTrustChanged"> & { readonly checkpoints?: readonly string[] | undefined } = {},
   ) {
-    this.key = key;
-    for (const note of options.checkpoints ?? []) this.#frontier.add(ownCheckpoint(this.key, note));
+    this.#key = key;
+    for (const note of options.checkpoints ?? []) this.#frontier.add(ownCheckpoint(key, note));
     const [first, ...others] = this.#frontier.checkpoints;
     if (others.length === 0) this.#settled = first;
     this.#onTrustChanged = options.onTrustChanged;
   }
 
+  /** Of the epoch that is followed. */
+  get key(): LogKey {
+    return this.#key;
+  }
+
+  /** Keys of the epochs that were trusted before it, each of which led to the next. */
+  get followed(): readonly string[] {
+    return this.#followed;
+  }
+
   get state(): TrustState {
     return { verifierKey: this.key.text, checkpoint: this.#settled?.note };
+  }
+
+  /** Goes on with an epoch that the one before was shown to lead to: everything seen of that one is behind its beginning. */
+  follow(next: { readonly key: LogKey; readonly checkpoint: SignedCheckpoint }): void {
+    this.#followed.push(this.#key.text);
+    this.#key = next.key;
+    this.#frontier = new Frontier();
+    this.#frontier.add(next.checkpoint);
+    this.#noteChange();
   }
 
   get origin(): string {
@@ -68,7 +88,7 @@ export class LogTrust implements Trust {
   }
 
   /**
-   * Takes the checkpoint of an answer to a request that carried `known`.
+   * Takes the checkpoint of an answer to a request that carried `known`; where that is of an epoch before, it says nothing.
    * @throws VerificationFailed - not a checkpoint, or not signed by the pinned key
    * @throws NewEpoch - the database has a new log
    * @throws RolledBack - it is behind the known one
@@ -76,7 +96,7 @@ export class LogTrust implements Trust {
    */
   extend(known: SignedCheckpoint | undefined, answer: ProvedCheckpoint): SignedCheckpoint {
     const checkpoint = this.key.open(answer.checkpoint);
-    if (known === undefined) {
+    if (known?.origin !== checkpoint.origin) {
       if (answer.consistency.length > 0)
         throw new VerificationFailed("the answer holds a consistency proof from nothing");
       this.#frontier.add(checkpoint);
@@ -121,11 +141,12 @@ function ownCheckpoint(key: LogKey, note: string): SignedCheckpoint {
 }
 
 /**
- * An answer is never behind what had been seen when it was asked for: what a receipt names was durable by then.
+ * An answer is never behind what had been seen when it was asked for: what a receipt names was durable by then. What was
+ * seen of an epoch before is behind every checkpoint of the one that was followed.
  * @throws RolledBack - it is behind
  */
 export function requireNotBehind(seen: SignedCheckpoint, answered: SignedCheckpoint): void {
-  if (answered.size >= seen.size) return;
+  if (answered.size >= seen.size || answered.origin !== seen.origin) return;
   throw new RolledBack(
     `the log of ${answered.origin} was rolled back: it has ${answered.size} leaves, and had ${seen.size} when it was last seen`,
     {

@@ -85,16 +85,25 @@ export class RememberedTrust {
   }
 
   #merged(present: TrustRecord | undefined, open: readonly string[]): TrustRecord {
-    const { verifierKey } = this.#trust.state;
+    const { key, followed } = this.#trust;
+    const verifierKey = key.text;
+    const isOther = present !== undefined && present.verifierKey !== verifierKey;
+    // Another client has followed the log to a later epoch: what this one saw is behind that.
+    if (isOther && present.followed?.includes(verifierKey) === true) return present;
+    const isBefore = isOther && followed.includes(present.verifierKey);
     // Somebody has pinned another key meanwhile: what this client saw is not about that.
-    if (present !== undefined && present.verifierKey !== verifierKey && !this.#isPinned) return present;
-    const same = present?.verifierKey === verifierKey ? present : undefined;
+    if (isOther && !isBefore && !this.#isPinned) return present;
+    const same = isOther && !isBefore ? undefined : present;
+    const way = [...(same?.followed ?? []), ...followed].filter((text, index, all) => all.indexOf(text) === index);
     const others = same?.checkpoints.filter((note) => !this.#own.has(note) && !open.includes(note)) ?? [];
+    // Another client saw what the end of that epoch was not held against: whoever comes next asks for that, too.
+    if (isBefore && others.length > 0) return present;
     const nowMs = this.#clock();
     return {
       verifierKey,
       isPinned: this.#isPinned || same?.isPinned === true,
       checkpoints: [...others, ...open].slice(-MAX_CHECKPOINTS),
+      ...(way.length === 0 ? {} : { followed: way }),
       sinceMs: same?.sinceMs ?? nowMs,
       seenMs: nowMs,
     };

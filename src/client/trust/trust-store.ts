@@ -10,6 +10,8 @@ export interface TrustRecord {
   readonly isPinned: boolean;
   /** Signed checkpoints, ascending by size. More than one: those of several runs, not yet shown to be of one history. */
   readonly checkpoints: readonly string[];
+  /** Keys of earlier epochs of the log, each of which led to the next, and the last to this one. Absent: none. */
+  readonly followed?: readonly string[] | undefined;
   /** Milliseconds since 1970. */
   readonly sinceMs: number;
   readonly seenMs: number;

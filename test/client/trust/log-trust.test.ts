@@ -29,7 +29,11 @@ function following(
 ): { followed: FollowedLog; trust: LogTrust; asked: string[] } {
   const transport = checkpointTransport(answer);
   const trust = trustIn(log);
-  return { followed: new FollowedLog(new Connection(transport, "default"), trust), trust, asked: transport.asked };
+  return {
+    followed: new FollowedLog({ connection: new Connection(transport, "default"), trust }),
+    trust,
+    asked: transport.asked,
+  };
 }
 
 test("a log that grows is accepted, and the newest checkpoint is what to remember", () => {
@@ -204,7 +208,7 @@ test("answers that overtake each other are no rollback", async () => {
     return proof;
   });
   const trust = trustIn(log);
-  const followed = new FollowedLog(new Connection(transport, "default"), trust);
+  const followed = new FollowedLog({ connection: new Connection(transport, "default"), trust });
   const sizes: number[] = [];
   const calls = Array.from({ length: 6 }, () =>
     followed.checkpoint().then(({ checkpoint }) => sizes.push(checkpoint.size)),

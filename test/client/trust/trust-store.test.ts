@@ -26,6 +26,7 @@ import type { Database as Engine } from "#src/database/index.js";
 import { createServices } from "#src/service/index.js";
 import { inMemory, put, testRandom } from "../../database/support/database.js";
 import { NATIVE } from "../support/fixture.js";
+import { unaware } from "../support/unaware.js";
 
 async function trustFile(context: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "neleus-trust-"));
@@ -33,9 +34,9 @@ async function trustFile(context: TestContext): Promise<string> {
   return join(folder, "neleus", "trust.json");
 }
 
-/** Servers of one seed share their key and the beginning of their log. */
+/** Servers of one seed share their key and the beginning of their log. They believe whatever they have. */
 async function server(seed = 7): Promise<Engine> {
-  return (await inMemory({ randomBytes: testRandom(seed) })).db;
+  return unaware((await inMemory({ randomBytes: testRandom(seed) })).db);
 }
 
 /** As over a network: known by its address. */

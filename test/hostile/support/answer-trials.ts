@@ -424,7 +424,7 @@ export function defineAnswerTrials(thoroughness: Thoroughness): void {
     trial("capabilities", () => ({
       run: async (db) => (await db.checkpoint()).checkpoint.size,
       // Nothing of it is proved, and nothing but the key is relied on.
-      harmless: /^0\.(version|features|databaseId|origin|limits)/,
+      harmless: /^0\.(version|features|databaseId|origin|limits|nextVerifierKey)/,
       isStateless: false,
       call: 0,
     }));

@@ -1,0 +1,98 @@
+// Follows a database from one epoch of its log to the next, as far as what is trusted leads (trust/epoch-step.ts).
+import { NeleusError, NewEpoch } from "../core/errors.js";
+import { ProofService } from "../../gen/neleus/v1/proof_pb.js";
+import { getCapabilities } from "./capabilities.js";
+import type { Connection } from "./connection.js";
+import { receivedPart } from "./received.js";
+import type { CallOptions } from "./transport.js";
+import { newEpoch, openBeginning, openStep, presentedKey } from "./trust/epoch-step.js";
+import type { OpenedEpoch } from "./trust/epoch-step.js";
+import type { LogKey, LogTrust, SignatureCheckMaker } from "./trust/index.js";
+
+export interface EpochsContext {
+  readonly connection: Connection;
+  readonly trust: LogTrust;
+  readonly makeSignatureCheck?: SignatureCheckMaker | undefined;
+}
+
+/**
+ * Takes the trust on to the key that the server presents now. Does nothing where that is the trusted one.
+ * @throws NewEpoch - nothing trusted leads there; the evidence says what it says of itself
+ * @throws Forked, VerificationFailed, IncompleteProof - what is shown on the way does not hold
+ */
+export async function followEpochs(context: EpochsContext, call: CallOptions = {}): Promise<void> {
+  const { verifierKey } = await getCapabilities(context.connection, call);
+  if (verifierKey === context.trust.key.text) return;
+  await followTo(context, presentedKey(verifierKey, context.makeSignatureCheck), call);
+}
+
+/** The same for a key that the server has presented. */
+export async function followTo(context: EpochsContext, presented: LogKey, call: CallOptions = {}): Promise<void> {
+  const { trust } = context;
+  if (!trust.key.isOfSameDatabase(presented)) throw trust.key.mismatch(presented);
+  while (trust.key.text !== presented.text) {
+    if (presented.epoch <= trust.key.epoch) throw await strangeEpoch(context, presented, call);
+    const next = await nextEpoch(context, presented, call);
+    trust.follow(next);
+  }
+}
+
+async function nextEpoch(context: EpochsContext, presented: LogKey, call: CallOptions): Promise<OpenedEpoch> {
+  const { connection, trust, makeSignatureCheck } = context;
+  const { database } = connection;
+  const { key, open } = trust;
+  const epoch = BigInt(key.epoch);
+  let next: OpenedEpoch | undefined;
+  // Mostly one: what several runs saw, and is not yet shown to be one history, must each be extended by the end.
+  for (const known of open.length === 0 ? [undefined] : open) {
+    const request = { database, epoch, knownCheckpoint: known?.note ?? "" };
+    const answer = await connection
+      .unary(ProofService.method.proveEpoch, request, call)
+      .catch(async (error: unknown) => {
+        // It never had that epoch, or cannot say how it ended.
+        const isUnknown = error instanceof NeleusError && (error.code === "NOT_FOUND" || error.code === "UNSUPPORTED");
+        throw isUnknown ? await strangeEpoch(context, presented, call) : error;
+      });
+    const step = openStep({ key, known }, answer, makeSignatureCheck);
+    next ??= step;
+  }
+  return receivedPart(next, "next epoch");
+}
+
+/** The error for an epoch that is not reached from the one trusted, with what it says of itself. */
+async function strangeEpoch(
+  { connection, trust }: EpochsContext,
+  presented: LogKey,
+  call: CallOptions,
+): Promise<NewEpoch> {
+  const opened = await openPresented(connection, presented, call);
+  const isEarlier = presented.epoch < trust.key.epoch;
+  const why =
+    presented.epoch === trust.key.epoch
+      ? "two logs of one name: a copy of the database began an epoch of its own, or this is not it"
+      : isEarlier
+        ? "it is of before"
+        : "the server does not show how that one ended";
+  return newEpoch({ key: trust.key, next: opened ?? { key: presented }, seen: trust.newest }, why);
+}
+
+/**
+ * What the epoch that a server presents says of itself, shown under its own key; undefined where the server does not say.
+ * @throws VerificationFailed - it does not hold
+ */
+export async function openPresented(
+  connection: Connection,
+  presented: LogKey,
+  call: CallOptions,
+): Promise<OpenedEpoch | undefined> {
+  const { database } = connection;
+  let answer;
+  try {
+    answer = await connection.unary(ProofService.method.proveInclusion, { database, leafIndex: 0n }, call);
+  } catch (error) {
+    if (!(error instanceof NeleusError) || error.code === "CANCELLED") throw error;
+    return undefined;
+  }
+  const { leaf, inclusion, log } = answer;
+  return openBeginning(presented, { checkpoint: receivedPart(log, "log proof").checkpoint, leaf, inclusion });
+}
