@@ -1,8 +1,11 @@
 // neleus db: making a database and looking at one.
 import { resolve } from "node:path";
 import type { Command } from "commander";
-import { InvalidArgument, Unsupported } from "../core/errors.js";
-import { group, leaf } from "./command.js";
+import { fileTrustStore } from "../client/file-trust-store.js";
+import { InvalidArgument, Unavailable, Unsupported } from "../core/errors.js";
+import type { EpochReason } from "../database/index.js";
+import { group, leaf, requiredOption, textOption } from "./command.js";
+import { readInput } from "./encoding.js";
 import type { Session } from "./session.js";
 
 type Options = Readonly<Record<string, unknown>>;
@@ -13,6 +16,13 @@ export function registerDb(program: Command): void {
     "--encrypt",
     "encrypt at rest (not in this version)",
   );
+  leaf(db, "new-epoch", "begin a new log with a new key: of a directory that was restored or copied", newEpoch)
+    .requiredOption("--reason <reason>", "restored, cloned or rekeyed: it stays in the log, and clients are told")
+    .option("--previous <file>", "the last checkpoint known of the log before, where it is later than this copy's")
+    .option("--now", "rekeyed, though no key was announced: every client has to be told to trust the new one");
+  leaf(db, "rotate-key", "announce the key of the next epoch; with --finish, begin that epoch", rotateKey)
+    .option("--finish", "begin the epoch of the announced key: clients who saw the announcement follow")
+    .option("--now", "with --finish, though no key was announced: every client has to be told to trust the new one");
   leaf(db, "info", "what the database is: its id, its key, its sizes", showInfo);
 }
 
@@ -39,6 +49,76 @@ async function initDatabase(session: Session, args: readonly string[], options: 
   }
 }
 
+async function newEpoch(session: Session, _args: readonly string[], options: Options): Promise<void> {
+  const path = session.localDirectory("db new-epoch");
+  const reason = oneReason(requiredOption(options, "reason"));
+  const file = textOption(options, "previous");
+  const { signal } = session;
+  const previous =
+    file === undefined ? undefined : new TextDecoder().decode(await readInput(file, { field: "previous", signal }));
+  const { Database } = await import("../database/index.js");
+  const database = await Database.open(path);
+  try {
+    const { verifierKey: before } = database.log;
+    const announcement = options["now"] === true ? "waived" : "required";
+    const begun = await database.epochs.begin({ reason, previous, announcement });
+    // Whoever begins it need not be asked whether to trust it.
+    await goOn(database.id, { from: before, to: begun.verifierKey, checkpoint: begun.receipt.checkpoint });
+    await session.output.result(
+      {
+        path: resolve(path),
+        database: database.id,
+        epoch: begun.epoch,
+        reason,
+        origin: begun.origin,
+        key: begun.verifierKey,
+        previous: begun.previous,
+      },
+      () => `epoch ${begun.epoch} (${reason})\nkey ${begun.verifierKey}`,
+    );
+  } finally {
+    await database.close();
+  }
+}
+
+/** What this user remembers of the directory's database, if it is of the epoch before, names the new one. */
+async function goOn(
+  databaseId: string,
+  { from, to, checkpoint }: { readonly from: string; readonly to: string; readonly checkpoint: string },
+): Promise<void> {
+  const nowMs = Date.now();
+  try {
+    await fileTrustStore().update({ databaseId }, (present) => {
+      if (present?.verifierKey !== from) return present;
+      return { verifierKey: to, isPinned: true, checkpoints: [checkpoint], sinceMs: nowMs, seenMs: nowMs };
+    });
+  } catch (error) {
+    // The epoch has begun. What is remembered then has to be told like that of everybody else.
+    if (!(error instanceof Unavailable)) throw error;
+  }
+}
+
+function oneReason(text: string): EpochReason {
+  const reasons: readonly EpochReason[] = ["restored", "cloned", "rekeyed"];
+  const reason = reasons.find((known) => known === text);
+  if (reason !== undefined) return reason;
+  throw new InvalidArgument(`--reason is one of ${reasons.join(", ")}, not "${text}"`, { field: "reason" });
+}
+
+async function rotateKey(session: Session, _args: readonly string[], options: Options): Promise<void> {
+  const isFinish = options["finish"] === true;
+  const isNow = options["now"] === true;
+  if (isNow && !isFinish) throw new InvalidArgument("--now goes with --finish", { field: "now" });
+  const client = await session.client();
+  const step = isNow ? "finish-unannounced" : isFinish ? "finish" : "announce";
+  const { verifierKey, nextVerifierKey, note } = await client.rotateKey({ step, signal: session.signal });
+  await session.output.result({ key: verifierKey, next_key: nextVerifierKey, checkpoint: note }, () =>
+    nextVerifierKey === undefined
+      ? `key ${verifierKey}`
+      : `announced ${nextVerifierKey}\nin force  ${verifierKey}\nwhen clients had time to see it: neleus db rotate-key --finish`,
+  );
+}
+
 async function showInfo(session: Session): Promise<void> {
   if (session.isRemote) return showRemoteInfo(session);
   const path = session.localDirectory("db info");
@@ -57,6 +137,9 @@ async function showInfo(session: Session): Promise<void> {
         path: resolve(path),
         database: database.id,
         key: database.log.verifierKey,
+        next_key: database.log.nextVerifierKey,
+        origin: database.log.origin,
+        rolled_back: database.log.lost !== undefined,
         schema_version: config.schemaVersion,
         encryption: config.encryption.enabled,
         verify_on_read: database.verifyOnRead,
@@ -73,6 +156,10 @@ async function showInfo(session: Session): Promise<void> {
           `path            ${resolve(path)}`,
           `database        ${database.id}`,
           `key             ${database.log.verifierKey}`,
+          ...(database.log.nextVerifierKey === undefined ? [] : [`announced key   ${database.log.nextVerifierKey}`]),
+          ...(database.log.lost === undefined
+            ? []
+            : ["rolled back     leaves were lost, and nothing is signed: see docs/OPERATIONS.md"]),
           `schema version  ${config.schemaVersion}`,
           // Always off in this version: a directory that asks for it is not opened.
           "encryption      off",
@@ -96,6 +183,7 @@ async function showRemoteInfo(session: Session): Promise<void> {
       path: client.address,
       database: capabilities.databaseId,
       key: capabilities.verifierKey,
+      next_key: capabilities.nextVerifierKey,
       origin: capabilities.origin,
       server_version: capabilities.version,
       features: capabilities.features,

@@ -2,14 +2,15 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { defaultTrustFile } from "../client/file-trust-store.js";
-import { Forked, RolledBack } from "../core/errors.js";
+import { Forked, NewEpoch, RolledBack } from "../core/errors.js";
 
 /**
  * Writes the evidence that an error carries to a file beside the trust file.
  * @returns its path; undefined where there is none, or it cannot be written
  */
 export async function writeEvidence(error: unknown, nowMs: number): Promise<string | undefined> {
-  if (!(error instanceof Forked || error instanceof RolledBack) || error.evidence === undefined) return undefined;
+  const isOfHistory = error instanceof Forked || error instanceof RolledBack || error instanceof NewEpoch;
+  if (!isOfHistory || error.evidence === undefined) return undefined;
   const { code, message, facts, evidence } = error;
   const name = `${new Date(nowMs).toISOString().replaceAll(":", "")}-${code.toLowerCase()}.json`;
   try {

@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import { NotFound } from "../core/errors.js";
 import { PROGRAM_VERSION } from "../core/version.js";
+import type { Database, LostLeaves } from "../database/index.js";
 import { leaf, textOption } from "./command.js";
 import { parseSeconds } from "./encoding.js";
 import { toJsonText } from "./output.js";
@@ -23,17 +24,24 @@ async function serve(session: Session, _args: readonly string[], options: Option
   const idle = textOption(options, "exitWhenIdle");
   const exitWhenIdleMs = idle === undefined ? undefined : parseSeconds(idle, "exit-when-idle", 1);
   const graceMs = parseSeconds(textOption(options, "grace") ?? "10", "grace");
-  const [{ Database }, { createServices }, { startServer }] = await Promise.all([
+  const [{ Database }, { createServices }, { jsonLinesLogger, startServer }] = await Promise.all([
     import("../database/index.js"),
     import("../service/index.js"),
     import("../server/index.js"),
   ]);
-  const database = await Database.open(directory);
+  const logger = jsonLinesLogger();
+  const onRolledBack = ({ shown, own }: LostLeaves): void =>
+    logger.log("error", "rolled back: nothing is signed until a new epoch begins", { shown, own });
+  const database = await Database.open(directory, { onRolledBack });
   const idleReached = new AbortController();
   try {
+    const { lost } = database.log;
+    if (lost !== undefined) onRolledBack(lost);
     const services = createServices({ version: PROGRAM_VERSION, database: async (name) => only(name, database) });
     const server = await startServer({
       services,
+      logger,
+      isFit: () => isFit(database),
       listen: textOption(options, "listen") ?? DEFAULT_LISTEN,
       ...(exitWhenIdleMs === undefined ? {} : { idle: { afterMs: exitWhenIdleMs, onIdle: () => idleReached.abort() } }),
     });
@@ -44,6 +52,15 @@ async function serve(session: Session, _args: readonly string[], options: Option
     await server.close({ graceMs });
   } finally {
     await database.close();
+  }
+}
+
+/** Whether the database signs what it is asked for. What cannot be read of it shows in calls. */
+function isFit({ log }: Database): boolean {
+  try {
+    return log.lost === undefined;
+  } catch {
+    return false;
   }
 }
 

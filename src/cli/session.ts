@@ -1,5 +1,6 @@
 // One run of one command: its global options, its output, and the database that it opens when first asked for.
 import type { Database } from "../client/contract.js";
+import type { AcceptedEpoch } from "../client/records.js";
 import { fileTrustStore } from "../client/file-trust-store.js";
 import type { TrustStore } from "../client/trust/index.js";
 import { InvalidArgument, Unavailable } from "../core/errors.js";
@@ -20,6 +21,8 @@ export interface Globals {
   readonly keyEncoding?: string;
   readonly quiet?: boolean;
 }
+
+type OpenGlobals = Pick<Globals, "server" | "database"> & { readonly key?: string | undefined };
 
 export class Session {
   readonly output: Output;
@@ -79,8 +82,32 @@ export class Session {
 
   /** Opens the database on first use. The engine is loaded only for an embedded one. */
   async client(): Promise<Database> {
-    this.#client ??= await this.#open();
+    this.#client ??= await this.#open(this.globals);
     return this.#client;
+  }
+
+  /** Opens the database by what is remembered alone, whatever --key says, to learn whether that leads to it. */
+  async clientByMemory(): Promise<Database> {
+    this.#client ??= await this.#open({ ...this.globals, key: undefined });
+    return this.#client;
+  }
+
+  /** Has what is remembered name another key. Errors as of `acceptEpochOver`. */
+  async acceptEpoch(verifierKey: string): Promise<AcceptedEpoch> {
+    const { server, database = "default" } = this.globals;
+    const options = { verifierKey, trustStore: fileTrustStore(), database };
+    if (server === undefined) {
+      const { acceptEpoch } = await import("../client/embedded/index.js");
+      return acceptEpoch(this.directory, options);
+    }
+    const { acceptEpoch } = await import("../client/remote.js");
+    const certificateAuthorities = await this.#certificateAuthorities();
+    return acceptEpoch(server, { ...options, certificateAuthorities });
+  }
+
+  async #certificateAuthorities(): Promise<Uint8Array | undefined> {
+    const { tlsCa } = this.globals;
+    return tlsCa === undefined ? undefined : readInput(tlsCa, { field: "tls-ca", signal: this.signal });
   }
 
   async close(): Promise<void> {
@@ -100,8 +127,7 @@ export class Session {
     }
   }
 
-  async #open(): Promise<Database> {
-    const { globals } = this;
+  async #open(globals: OpenGlobals): Promise<Database> {
     const common = {
       ...(globals.database === undefined ? {} : { database: globals.database }),
       ...(globals.key === undefined ? {} : { verifierKey: globals.key }),
@@ -112,9 +138,7 @@ export class Session {
       return open(this.directory, common);
     }
     const { connect } = await import("../client/remote.js");
-    const { tlsCa } = globals;
-    const certificateAuthorities =
-      tlsCa === undefined ? undefined : await readInput(tlsCa, { field: "tls-ca", signal: this.signal });
+    const certificateAuthorities = await this.#certificateAuthorities();
     return connect(globals.server, {
       ...common,
       certificateAuthorities,

@@ -22,6 +22,8 @@ import type {
   HashArgument,
   Key,
   Receipt,
+  RotatedKey,
+  RotateKeyOptions,
   SignedCheckpoint,
 } from "./records.js";
 import type { VerifierOptions } from "./commit-checking.js";
@@ -52,6 +54,12 @@ export interface Database extends Documents {
   readonly tags: Tags;
   readonly logEntries: LogEntries;
   readonly proofs: Proofs;
+
+  /**
+   * Changes the key of the log, a step at a time. This client follows it, as do all who have seen the announcement.
+   * @throws InvalidArgument - `finish`, and no key is announced
+   */
+  rotateKey(options: RotateKeyOptions & CallOptions): Promise<RotatedKey>;
 
   /** The staged state of a head: writes, and reads at a fresh snapshot each. */
   state(head: string): HeadState;

@@ -48,6 +48,8 @@ import type {
   DocumentRecord,
   HashArgument,
   ManifestRecord,
+  RotatedKey,
+  RotateKeyOptions,
   StoredDocument,
 } from "./records.js";
 import type {
@@ -60,6 +62,7 @@ import type {
   PutDocumentOptions,
   Tags,
 } from "./sections.js";
+import { rotateKey } from "./rotate-key.js";
 import { DEFAULT_MAX_ATTEMPTS, requireMaxAttempts } from "./repetition.js";
 import type { CommitSigner } from "./signing.js";
 import { takeSnapshot, takeTagSnapshot, type Freshness, type SnapshotContext } from "./snapshot.js";
@@ -334,6 +337,10 @@ class VerifyingDatabase implements Database {
 
   async checkpoint(options: FreshOptions = {}): Promise<SeenLog> {
     return this.#log.checkpoint(options);
+  }
+
+  async rotateKey(options: RotateKeyOptions & CallOptions): Promise<RotatedKey> {
+    return rotateKey(this.#context, options);
   }
 
   async capabilities(options: CallOptions = {}): Promise<Capabilities> {

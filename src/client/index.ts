@@ -38,6 +38,7 @@ export { openOver } from "./database.js";
 export { fileContent } from "./file-content.js";
 export type { ConnectionOptions, DatabaseOptions, FirstUseNotice, TrustOptions, TrustState } from "./options.js";
 export type {
+  AcceptedEpoch,
   BlobReference,
   Chunk,
   Chunking,
@@ -51,15 +52,19 @@ export type {
   LogEntry,
   Key,
   ManifestRecord,
+  NewEpochEvidence,
   ObjectSignature,
   Receipt,
+  RotatedKey,
+  RotateKeyOptions,
   SignedCheckpoint,
   RepeatableContent,
   StoredBlob,
   StoredDocument,
   TagRecord,
 } from "./records.js";
-export { connect, type ConnectOptions } from "./remote.js";
+export type { AcceptEpochOptions } from "./accept-epoch.js";
+export { acceptEpoch, connect, type ConnectOptions } from "./remote.js";
 export type {
   CommitOptions,
   Commits,

@@ -212,3 +212,33 @@ export interface NewEpochEvidence {
   /** The newest checkpoint of the trusted epoch that this client has seen. */
   readonly seen: string | undefined;
 }
+
+/** An epoch that a person has accepted. */
+export interface AcceptedEpoch {
+  readonly verifierKey: string;
+  /** By its first leaf: `restored`, `cloned`, `rekeyed`; `created` in the first. */
+  readonly reason: string;
+  /** The last checkpoint of the epoch before, by its first leaf: a signed note. */
+  readonly previous: string | undefined;
+  /** A checkpoint by the key. */
+  readonly checkpoint: SignedCheckpoint;
+}
+
+/** A step of changing the key of the log. */
+export interface RotateKeyOptions {
+  /**
+   * `announce`: the key of the next epoch is listed and signs too; again, it is the same one. `finish`: that epoch begins.
+   * `finish-unannounced`: one begins with a key that nobody was told of, and every client has to be told to trust it.
+   */
+  readonly step: "announce" | "finish" | "finish-unannounced";
+}
+
+/** What a step of changing the key has led to. */
+export interface RotatedKey {
+  /** In force from now on. */
+  readonly verifierKey: string;
+  /** Announced for the next epoch. */
+  readonly nextVerifierKey: string | undefined;
+  /** The checkpoint of the server's answer: a signed note. */
+  readonly note: string;
+}

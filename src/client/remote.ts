@@ -1,9 +1,11 @@
 // The client of a server, over gRPC. Imports no engine and no store.
 import type { Database } from "./contract.js";
+import { acceptEpochOver, type AcceptEpochOptions } from "./accept-epoch.js";
 import { openOver } from "./database.js";
 import { grpcTransport, type GrpcTransportOptions } from "./grpc-transport.js";
 import { nativeSignatureCheck } from "./native-signature.js";
 import type { DatabaseOptions, FirstUseNotice } from "./options.js";
+import type { AcceptedEpoch } from "./records.js";
 
 /** Settings of the client and of its connection. */
 export type ConnectOptions = DatabaseOptions & Omit<GrpcTransportOptions, "address">;
@@ -20,6 +22,18 @@ export async function connect(address: string, options: ConnectOptions = {}): Pr
   const onTrustOnFirstUse = options.onTrustOnFirstUse ?? warnOfFirstUse;
   const platform = { makeSignatureCheck: nativeSignatureCheck };
   return openOver(grpcTransport({ ...options, address }), { ...options, onTrustOnFirstUse }, platform);
+}
+
+/**
+ * Trusts another epoch of the log of a database on a server, because a person says so. Errors as of `connect`, and
+ * @throws NotFound - kind `trust`: nothing is remembered of the place
+ * @throws VerificationFailed - the server presents another key, one of another database, or does not show how its log began
+ */
+export async function acceptEpoch(
+  address: string,
+  options: AcceptEpochOptions & Omit<GrpcTransportOptions, "address">,
+): Promise<AcceptedEpoch> {
+  return acceptEpochOver(grpcTransport({ ...options, address }), options);
 }
 
 function warnOfFirstUse(notice: FirstUseNotice): void {

@@ -33,6 +33,8 @@ export interface ServerOptions {
   /** Default: JSON lines on stderr, warnings and errors. */
   readonly logger?: Logger;
   readonly limits?: Partial<ServerLimits>;
+  /** False while the services cannot do their work: health then says NOT_SERVING. Default: they always can. */
+  readonly isFit?: () => boolean;
   /** Told once when there has been neither call nor connection for `afterMs`. The server goes on until it is closed. */
   readonly idle?: { readonly afterMs: number; readonly onIdle: () => void };
 }
@@ -71,7 +73,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const activity = new EventEmitter();
   const onCountChanged = (): void => void activity.emit("changed");
   const calls = new OpenCalls({ lingerMs: limits.slowPeerTimeoutMs, onCountChanged });
-  const health = new HealthService(options.services.map((binding) => binding.descriptor.typeName));
+  const health = new HealthService(
+    options.services.map((binding) => binding.descriptor.typeName),
+    options.isFit,
+  );
   const grpc = createGrpcServer(limits, logger);
   const requests = new RequestWatch(limits);
   const sendBudget = new SendBudget(limits.sendBudgetBytes);

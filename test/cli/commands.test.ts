@@ -401,9 +401,15 @@ test("the log is exported as tiles, again and again, and never another one into 
   assert.equal(json(await neleus(cwd, ["log", "export", "./log", "--db", "./one", "--json"]))["size"], 3);
   const wrong = await neleus(cwd, ["log", "export", "./log", "--db", "./two", "--json"]);
   assert.equal(errorOf(wrong).code, "FORKED");
-  assert.equal(errorOf(await neleus(cwd, ["log", "export", "./log", "--db", copy, "--json"])).code, "ROLLED_BACK");
-  for (const value of ["x", "y", "z"]) await neleus(cwd, ["state", "set", "main", "k", "-", "--db", copy], value);
-  assert.equal(errorOf(await neleus(cwd, ["log", "export", "./log", "--db", copy, "--json"])).code, "FORKED");
+  // Somebody who remembers nothing of the log meets the folder alone.
+  const elsewhere = folder(context);
+  const fork = join(cwd, "one-forked");
+  cpSync(copy, fork, { recursive: true });
+  const intoFolder = ["log", "export", join(cwd, "log"), "--json", "--db"];
+  assert.equal(errorOf(await neleus(elsewhere, [...intoFolder, fork])).code, "ROLLED_BACK");
+  for (const value of ["x", "y", "z"]) await neleus(elsewhere, ["state", "set", "main", "k", "-", "--db", fork], value);
+  assert.equal(errorOf(await neleus(elsewhere, [...intoFolder, fork])).code, "FORKED");
+  assert.equal(errorOf(await neleus(cwd, [...intoFolder, copy])).code, "ROLLED_BACK");
   assert.equal((await neleus(cwd, ["log", "main", "more", "--db", "./one"])).code, 64);
 });
 
@@ -581,7 +587,8 @@ test("a server's key is trusted once, pinned, forgotten; and a rollback is refus
   for (const note of Object.values(kept["evidence"] as Record<string, string>)) assert.match(note, /^neleus\//);
   assert.equal((await neleus(cwd, ["trust", "forget", ...remote])).code, 0);
   assert.equal((await neleus(cwd, ["trust", "forget", ...remote])).code, 4);
-  assert.equal((await neleus(cwd, ["state", "get", "main", "k", ...remote])).code, 4);
+  // Who has forgotten it does not know of the rollback. The server has been shown it, and does.
+  assert.equal((await neleus(cwd, ["state", "get", "main", "k", ...remote])).code, 10);
   assert.equal((await neleus(cwd, ["trust", "pin", "nonsense", ...remote])).code, 64);
   assert.equal((await neleus(cwd, ["trust", "forget"])).code, 64);
 });

@@ -24,6 +24,7 @@ const SERVICES: readonly DescService[] = [
 /** The command that uses an rpc, or why none does. */
 const CLI_USE: Readonly<Record<string, string>> = {
   "AdminService.GetCapabilities": "neleus db info",
+  "AdminService.RotateKey": "neleus db rotate-key",
   "BlobService.Upload": "neleus blob put",
   "BlobService.QueryUpload": "neleus blob put --upload-id",
   "BlobService.Download": "neleus blob get",
@@ -52,6 +53,8 @@ const CLI_USE: Readonly<Record<string, string>> = {
   "ProofService.GetCheckpoint": "neleus checkpoint",
   "ProofService.ProveInclusion": "none: log export has all leaves; one alone is for programs",
   "ProofService.ProveConsistency": "none: every command that reads a head is shown that the log extends what was seen",
+  "ProofService.ProveEpoch":
+    "none: every command that opens a database follows the keys of its log that were announced",
   "ProofService.GetTile": "none: log export makes the tiles from leaves that it has verified",
   "ProofService.ListLogEntries": "neleus log",
   "ProofService.ProveManifest": "neleus proof manifest",

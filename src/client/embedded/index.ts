@@ -7,9 +7,11 @@ import { PROGRAM_VERSION } from "../../core/version.js";
 import { Database as Engine, type DatabaseOptions as EngineOptions, type Location } from "../../database/index.js";
 import { createServices } from "../../service/index.js";
 import type { Database } from "../contract.js";
+import { acceptEpochOver, type AcceptEpochOptions } from "../accept-epoch.js";
 import { openOver } from "../database.js";
 import { nativeSignatureCheck } from "../native-signature.js";
 import type { DatabaseOptions } from "../options.js";
+import type { AcceptedEpoch } from "../records.js";
 import type { Transport } from "../transport.js";
 import { inProcessTransport } from "./in-process-transport.js";
 
@@ -38,6 +40,19 @@ export async function open(location: Location, options: EmbeddedOptions = {}): P
  */
 export async function create(location: Location, options: EmbeddedOptions = {}): Promise<Database> {
   return clientOf(await Engine.create(location, options.engine), location, options);
+}
+
+/**
+ * Trusts another epoch of the log of a directory's database, because a person says so. Errors as of `open`, and those of
+ * `acceptEpochOver`.
+ */
+export async function acceptEpoch(
+  location: Location,
+  options: AcceptEpochOptions & Pick<EmbeddedOptions, "engine">,
+): Promise<AcceptedEpoch> {
+  const address = typeof location === "string" ? location : "store";
+  const engine = await Engine.open(location, options.engine);
+  return acceptEpochOver(engineTransport(engine, { address, database: options.database ?? "default" }), options);
 }
 
 async function clientOf(engine: Engine, location: Location, options: EmbeddedOptions): Promise<Database> {
