@@ -67,6 +67,7 @@ export function witnessCases(): Topic {
   editCases(cases, map);
   brokenCases(cases, map);
   forgedCases(cases);
+  hiddenCases(cases);
   return cases.topic(
     "Reads verified by a witness against a root: get, get-many, scan, count, diff, edit (FORMATS §4).",
   );
@@ -313,6 +314,76 @@ function forgedCases(cases: CaseList): void {
     "a root of one entry": [forge({ level: 1, total: 2, entries: [branch("g", right)] }), right],
   };
   for (const [name, nodes] of Object.entries(refused)) cases.refuse(`tree ${name}`, ask(nodes, "e"), FAILED);
+}
+
+/**
+ * Honest nodes of which too little is shown: what is hidden could be the key that is asked for, or one more of a range. A verifier
+ * that takes the first entry it sees for the first there is falls for these.
+ */
+function hiddenCases(cases: CaseList): void {
+  const cell = toHex(dagCbor.encode([1]));
+  const tree = (shows: {
+    readonly root?: number[];
+    readonly left?: number[];
+    readonly right?: number[];
+  }): Record<"root" | "left" | "right", ForgedNode> => {
+    const left = forge({ entries: [leaf("a"), leaf("c")], shows: shows.left ?? [0, 1] });
+    const right = forge({ entries: [leaf("e"), leaf("g")], shows: shows.right ?? [0, 1] });
+    const entries = [branch("c", left), branch("g", right)];
+    return { root: forge({ level: 1, total: 4, entries, shows: shows.root ?? [0, 1] }), left, right };
+  };
+  const ask = (operation: string, nodes: readonly ForgedNode[], rest: Input): { operation: string; input: Input } =>
+    question(
+      operation,
+      { kind: 1, root: nodes[0]!.digest },
+      { ...rest, witness: witness(nodes.map(({ reveal }) => reveal)) },
+    );
+  const key = (name: string): Input => ({ key: toHex(utf8(name)) });
+  const single = (shows: number[]): ForgedNode[] => [forge({ entries: [leaf("a"), leaf("c"), leaf("e")], shows })];
+  const gets: readonly (readonly [name: string, nodes: readonly ForgedNode[], key: string, isShown: boolean])[] = [
+    ["before the first, which is shown", single([0]), "A", true],
+    ["before the first, which is hidden", single([1]), "A", false],
+    ["between two that are shown", single([0, 1]), "b", true],
+    ["between two, the first hidden", single([1]), "b", false],
+    ["between two, the second hidden", single([0, 2]), "b", false],
+    ["past the last, which is shown", single([2]), "f", true],
+    ["past the last, which is hidden", single([1]), "f", false],
+    ["between leaves", [tree({}).root, tree({ right: [0] }).right], "d", true],
+    ["between leaves, the left one's entry hidden", [tree({ root: [1] }).root, tree({ right: [0] }).right], "d", false],
+    ["in a hidden leaf, where it is present", [tree({ root: [1] }).root, tree({ right: [0] }).right], "c", false],
+    ["in a hidden leaf, below all that is shown", [tree({ root: [1] }).root, tree({ right: [0] }).right], "A", false],
+    ["past the last of a tree, which is hidden", [tree({ root: [0] }).root], "h", false],
+  ];
+  for (const [name, nodes, absent, isShown] of gets) {
+    const asked = ask("map.get", nodes, key(absent));
+    if (isShown) cases.accept(`hidden, get ${name}`, asked, { cell: null });
+    else cases.refuse(`hidden, get ${name}`, asked, INCOMPLETE);
+  }
+  const present = tree({ root: [1], right: [0] });
+  cases.accept(
+    "hidden, get what is present needs no neighbours",
+    ask("map.get", [present.root, present.right], key("e")),
+    { cell },
+  );
+  const range = { from: toHex(utf8("b")), to: toHex(utf8("f")) };
+  const hides = {
+    "the key before the range": { left: [1] },
+    "the first key of the range": { left: [0] },
+    "the last key of the range": { right: [1] },
+    "the key behind the range": { right: [0] },
+    "a whole leaf": { root: [1] },
+    "the leaf behind": { root: [0] },
+  };
+  const whole = tree({});
+  const entries = ["c", "e"].map((name) => [toHex(utf8(name)), cell]);
+  const wholeNodes = [whole.root, whole.left, whole.right];
+  cases.accept("hidden, scan of all that is needed", ask("map.scan", wholeNodes, range), { entries });
+  cases.accept("hidden, count of all that is needed", ask("map.count", wholeNodes, range), { count: 2 });
+  for (const [name, shows] of Object.entries(hides)) {
+    const { root, left, right } = tree(shows);
+    const nodes = "root" in shows ? (shows.root.includes(0) ? [root, left] : [root, right]) : [root, left, right];
+    cases.refuse(`hidden, scan without ${name}`, ask("map.scan", nodes, range), INCOMPLETE);
+  }
 }
 
 function ofRight(): Forged {
