@@ -3,7 +3,7 @@
 // A message brings the hashes of the complete subtrees before its leaves. With the leaves they lead to the root of the log
 // as it ends there, and a consistency proof from that root to the checkpoint's shows that all of them are right: another
 // leaf, or another hash, would lead to another root.
-import { IncompleteProof, InvalidArgument, VerificationFailed } from "../core/errors.js";
+import { IncompleteProof, InvalidArgument, NewEpoch, VerificationFailed } from "../core/errors.js";
 import type { Digest } from "../core/hashes.js";
 import { MAX_LOG_LEAF_BYTES } from "../core/limits.js";
 import {
@@ -108,8 +108,17 @@ class EntryRun {
     return { start: BigInt(this.next), ...(this.#end === undefined ? {} : { end: BigInt(this.#end) }) };
   }
 
-  /** The checkpoint of a stream: without an end of the caller's the run ends where its first one does. */
+  /**
+   * The checkpoint of a stream: without an end of the caller's the run ends where its first one does.
+   * @throws NewEpoch - the stream goes on with the log of another epoch
+   */
   hangOn(checkpoint: SignedCheckpoint): void {
+    if (this.#checkpoint !== undefined && this.#checkpoint.origin !== checkpoint.origin) {
+      throw new NewEpoch(`the log ${this.#checkpoint.origin} ended while it was read, and ${checkpoint.origin} began`, {
+        hint: "what follows is of another log: read that from its first leaf",
+        facts: { origin: checkpoint.origin, index: String(this.next) },
+      });
+    }
     this.#checkpoint = checkpoint;
     this.#end ??= checkpoint.size;
     if (this.#end <= checkpoint.size) return;

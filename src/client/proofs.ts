@@ -196,7 +196,7 @@ export class VerifiedProofs implements Proofs {
     }
     const { named } = place;
     const log = receivedPart(chain?.log, "log proof");
-    this.#context.log.trust.key.open(log.checkpoint);
+    this.#context.log.trust.openSeen(log.checkpoint);
     const { kind, name } = named;
     const isAsked = chain?.[kind] === name && chain[kind === "head" ? "tag" : "head"] === "" && staged === named.staged;
     if (isAsked) return;

@@ -15,7 +15,7 @@ import { inProcessTransport } from "#src/client/embedded/index.js";
 import { fileTrustStore } from "#src/client/file-trust-store.js";
 import type { NewEpochEvidence } from "#src/client/records.js";
 import type { Transport } from "#src/client/transport.js";
-import { Forked, NeleusError, NewEpoch, RolledBack, VerificationFailed } from "#src/core/errors.js";
+import { Forked, NeleusError, NewEpoch, RolledBack, Unavailable, VerificationFailed } from "#src/core/errors.js";
 import { decodeLogLeaf, encodeLogLeaf, parseCheckpointUnverified } from "#src/core/log/index.js";
 import { Database as Engine } from "#src/database/index.js";
 import { createServices } from "#src/service/index.js";
@@ -133,6 +133,39 @@ describe("an announced key", () => {
     // And who has nothing else.
     const alone = await client(new Link(engine), { verifierKey: first });
     assert.equal(alone.trust.state.verifierKey, engine.log.verifierKey);
+  });
+
+  test("ends a list of leaves that goes on after the connection was lost: what follows is another log", async () => {
+    const { db: engine } = await inMemory();
+    for (let count = 0; count < 300; count += 1) await set(engine, `${count}`);
+    const link = new Link(engine);
+    const { serverStream } = link;
+    let calls = 0;
+    const broken = {
+      address: link.address,
+      unary: link.unary.bind(link),
+      clientStream: link.clientStream,
+      close: link.close,
+      serverStream: async function* (...call: Parameters<Transport["serverStream"]>) {
+        calls += 1;
+        for await (const message of serverStream(...call)) {
+          yield message;
+          if (calls > 1) continue;
+          await rotate(engine);
+          for (let count = 0; count < 400; count += 1) await set(engine, `${count}`);
+          throw new Unavailable("the connection was lost");
+        }
+      } as Transport["serverStream"],
+    };
+    const db = await openOver(broken, {}, NATIVE);
+    const indices: number[] = [];
+    await assert.rejects(async () => {
+      for await (const { index } of db.logEntries.list()) indices.push(index);
+    }, NewEpoch);
+    assert.deepEqual(
+      indices,
+      Array.from({ length: 256 }, (_, index) => index),
+    );
   });
 
   test("is not followed back by a client that lags behind another", async (context) => {
@@ -317,6 +350,35 @@ describe("a server that lies about the way to its epoch", () => {
     "no inclusion of the first leaf": [(step) => void (step.beginning!.inclusion = []), [VerificationFailed]],
   };
   for (const [what, [lie, kinds]] of Object.entries(lies)) test(`is refused: ${what}`, () => refused(lie, kinds));
+
+  test("is refused where the next epoch goes on from elsewhere", async () => {
+    // Whoever has a copy of the directory has the announced key, too.
+    const { db: engine, store } = await inMemory();
+    await engine.epochs.announceKey();
+    const copy = await Engine.open(await copyOf(store));
+    const db = await client(new Link(engine));
+    await set(engine, "1");
+    await db.checkpoint();
+    const { state } = db.trust;
+    await engine.epochs.begin({ reason: "rekeyed" });
+    await copy.epochs.begin({ reason: "rekeyed" });
+    assert.equal(engine.log.verifierKey, copy.log.verifierKey);
+    // The end that is true, shown with the beginning of the other.
+    const honest: Step[] = [];
+    const way = new Link(engine);
+    way.lies.set("ProveEpoch", (step: Step) => void honest.push(step));
+    await client(way, state);
+    const link = new Link(copy);
+    link.lies.set("ProveEpoch", (step: Step) => ({ ...step, end: honest[0]!.end }));
+    await stopped(client(link, state), /does not go on from where that one ended/);
+  });
+
+  test("is refused where the beginning is of another database", async () => {
+    const { db: stranger } = await inMemory({ randomBytes: testRandom(8) });
+    await rotate(stranger);
+    const { beginning } = await stranger.epochs.step({ epoch: 1 });
+    await refused((step) => ({ ...step, beginning: { ...step.beginning!, ...beginning } }), [VerificationFailed]);
+  });
 
   test("is refused where it leads through the epochs of another server", async () => {
     // Two copies with one announced key: each begins the next epoch with it, and has a log of its own.

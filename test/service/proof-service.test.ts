@@ -381,3 +381,33 @@ describe("AdminService.GetCapabilities", () => {
     await fails(caller.unary(AdminService.method.getCapabilities, { database: "other" }), NOT_FOUND);
   });
 });
+
+describe("ProofService.ProveEpoch and AdminService.RotateKey", () => {
+  test("name the fields that are wrong, and what there is not", async () => {
+    const { caller, database } = await openHarness();
+    const { rotateKey, getCapabilities } = AdminService.method;
+    const { proveEpoch } = ProofService.method;
+    const first = await database.log.checkpoint();
+    await fails(caller.unary(proveEpoch, { epoch: 1n }), { ...NOT_FOUND, kind: "epoch" });
+    await fails(caller.unary(proveEpoch, { epoch: 1n, knownCheckpoint: "x" }), {
+      ...INVALID,
+      field: "known_checkpoint",
+    });
+    await fails(caller.unary(proveEpoch, { epoch: 2n ** 60n }), { ...INVALID, field: "epoch" });
+    await fails(caller.unary(rotateKey, { finish: true }), { ...INVALID, field: "finish" });
+    await fails(caller.unary(rotateKey, { unannounced: true }), { ...INVALID, field: "unannounced" });
+    assert.equal((await caller.unary(getCapabilities, {})).nextVerifierKey, "");
+    const announced = await caller.unary(rotateKey, {});
+    assert.equal(announced.verifierKey, database.log.verifierKey);
+    assert.equal((await caller.unary(getCapabilities, {})).nextVerifierKey, announced.nextVerifierKey);
+    const finished = await caller.unary(rotateKey, { finish: true });
+    assert.deepEqual([finished.verifierKey, finished.nextVerifierKey], [announced.nextVerifierKey, ""]);
+    assert.equal(finished.origin, database.log.origin);
+    const { end, beginning } = await caller.unary(proveEpoch, { epoch: 1n, knownCheckpoint: first });
+    assert.equal(beginning?.verifierKey, finished.verifierKey);
+    assert.ok((end?.log?.consistency.length ?? 0) > 0);
+    // A checkpoint of another log says nothing of this one's sizes.
+    const other = await caller.unary(proveEpoch, { epoch: 1n, knownCheckpoint: finished.checkpoint });
+    assert.deepEqual(other.end?.log?.consistency, []);
+  });
+});

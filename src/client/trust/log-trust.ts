@@ -5,9 +5,10 @@
 // Several calls may be in flight: each answer is held against what its own request carried, so one that arrives late
 // is no rollback, and what is left open between answers is settled by `settle` (settlement.ts).
 import { InvalidArgument, RolledBack, VerificationFailed } from "../../core/errors.js";
-import { verifyConsistency } from "../../core/log/index.js";
+import { parseCheckpointUnverified, verifyConsistency } from "../../core/log/index.js";
 import type { Trust } from "../contract.js";
 import type { TrustOptions, TrustState } from "../options.js";
+import { verifying } from "../received.js";
 import type { SignedCheckpoint } from "../records.js";
 import { Frontier, forked, sameTree } from "./frontier.js";
 import { LogKey } from "./log-key.js";
@@ -21,7 +22,7 @@ export interface ProvedCheckpoint {
 export class LogTrust implements Trust {
   #key: LogKey;
   #frontier = new Frontier();
-  readonly #followed: string[] = [];
+  readonly #followed: LogKey[] = [];
   readonly #onTrustChanged: ((state: TrustState) => void) | undefined;
   /** The newest checkpoint at an instant when nothing was open. */
   #settled: SignedCheckpoint | undefined;
@@ -48,7 +49,15 @@ export class LogTrust implements Trust {
 
   /** Keys of the epochs that were trusted before it, each of which led to the next. */
   get followed(): readonly string[] {
-    return this.#followed;
+    return this.#followed.map(({ text }) => text);
+  }
+
+  /**
+   * Opens a checkpoint that was verified to be of the epoch that was followed at that time. Errors as of `LogKey.open`.
+   */
+  openSeen(note: string): SignedCheckpoint {
+    const { origin } = verifying("the checkpoint", () => parseCheckpointUnverified(note));
+    return (this.#followed.find((key) => key.origin === origin) ?? this.#key).open(note);
   }
 
   get state(): TrustState {
@@ -57,7 +66,7 @@ export class LogTrust implements Trust {
 
   /** Goes on with an epoch that the one before was shown to lead to: everything seen of that one is behind its beginning. */
   follow(next: { readonly key: LogKey; readonly checkpoint: SignedCheckpoint }): void {
-    this.#followed.push(this.#key.text);
+    this.#followed.push(this.#key);
     this.#key = next.key;
     this.#frontier = new Frontier();
     this.#frontier.add(next.checkpoint);
