@@ -1,5 +1,6 @@
-// neleus manifest: documents and their chunks.
+// neleus manifest: documents and their chunks, and what is attested.
 import type { Command } from "commander";
+import { fileSigner } from "../client/file-signer.js";
 import type { ManifestRecord } from "../client/records.js";
 import { toHex } from "../core/bytes.js";
 import { decode } from "../core/codec/index.js";
@@ -15,6 +16,7 @@ import {
   textOption,
   withIdempotencyKey,
 } from "./command.js";
+import { signatureMembers } from "./commit-signing.js";
 import { parseCount, parseHash } from "./encoding.js";
 import { InvalidArgument } from "../core/errors.js";
 import { printableText, toJsonText, type Printable } from "./output.js";
@@ -23,7 +25,7 @@ import type { Session } from "./session.js";
 type Options = Readonly<Record<string, unknown>>;
 
 export function registerManifest(program: Command): void {
-  const manifest = group(program, "manifest", "documents: what was read, and how it was cut");
+  const manifest = group(program, "manifest", "documents: what was read, how it was cut, and what is stated about it");
   withIdempotencyKey(leaf(manifest, "put-doc", "store a file as a document, cut into chunks", putDocument))
     .requiredOption("--source <text>", "where the document comes from: a path or an address")
     .requiredOption("--file <file>", "its content (- for stdin)")
@@ -33,6 +35,15 @@ export function registerManifest(program: Command): void {
     .option("--head <head>", "stage it in this head's ledger; else it is stored unattached")
     .option("--title <text>", "its title")
     .option("--media <type>", "its media type")
+    .option("--time <ms>", "milliseconds since 1970; default now")
+    .option("--sign-key <file>", "sign its manifest: a file of neleus key new")
+    .option("--meta <name=value>", "free text by name (repeatable)", collect, []);
+  withIdempotencyKey(leaf(manifest, "put-attestation", "sign a statement about a commit or manifest", putAttestation))
+    .requiredOption("--statement <text>", "what is stated")
+    .requiredOption("--sign-key <file>", "who states it: a file of neleus key new")
+    .option("--commit <hash>", "the commit that it is about")
+    .option("--manifest <hash>", "or the manifest")
+    .option("--head <head>", "stage it in this head's ledger; else it is stored unattached")
     .option("--time <ms>", "milliseconds since 1970; default now")
     .option("--meta <name=value>", "free text by name (repeatable)", collect, []);
   leaf(manifest, "get <hash>", "one manifest", getManifest);
@@ -56,6 +67,8 @@ function parseMeta(pairs: readonly string[]): Record<string, string> {
 async function putDocument(session: Session, _args: readonly string[], options: Options): Promise<void> {
   const [head, title, media, time] = ["head", "title", "media", "time"].map((name) => textOption(options, name));
   const meta = parseMeta(listOption(options, "meta"));
+  const signKey = textOption(options, "signKey");
+  const signer = signKey === undefined ? undefined : await fileSigner(signKey);
   const client = await session.client();
   const stored = await client.putDocument(fileContent(requiredOption(options, "file"), session), {
     source: requiredOption(options, "source"),
@@ -69,6 +82,7 @@ async function putDocument(session: Session, _args: readonly string[], options: 
     ...(media === undefined ? {} : { media }),
     ...(time === undefined ? {} : { timeMs: parseCount(time, "time") }),
     ...(Object.keys(meta).length === 0 ? {} : { meta }),
+    ...(signer === undefined ? {} : { signer }),
     ...idempotencyOption(options),
     signal: session.signal,
   });
@@ -91,9 +105,52 @@ async function putDocument(session: Session, _args: readonly string[], options: 
   );
 }
 
+async function putAttestation(session: Session, _args: readonly string[], options: Options): Promise<void> {
+  const [commit, manifest] = ["commit", "manifest"].map((name) => textOption(options, name));
+  if ((commit === undefined) === (manifest === undefined)) {
+    throw new InvalidArgument("an attestation is about one thing: give --commit or --manifest", { field: "commit" });
+  }
+  const [head, time] = ["head", "time"].map((name) => textOption(options, name));
+  const subject =
+    commit === undefined
+      ? { manifest: parseHash(manifest ?? "", "manifest") }
+      : { commit: parseHash(commit, "commit") };
+  const signer = await fileSigner(requiredOption(options, "signKey"));
+  const stored = await (
+    await session.client()
+  ).putAttestation(subject, requiredOption(options, "statement"), {
+    signer,
+    ...(head === undefined ? {} : { head }),
+    ...(time === undefined ? {} : { timeMs: parseCount(time, "time") }),
+    meta: parseMeta(listOption(options, "meta")),
+    ...idempotencyOption(options),
+    signal: session.signal,
+  });
+  await session.output.result(
+    {
+      manifest: stored.hash,
+      kind: stored.manifest.kind,
+      signatures: signatureMembers(stored.manifest.signatures),
+      head,
+      log_index: stored.receipt?.logIndex,
+    },
+    () => `${toHex(stored.hash)}  attestation, signed by ${toHex(signer.publicKey)}`,
+  );
+}
+
 /** A manifest as it is encoded, unknown fields included (formats.cddl); bytes in hex, as everywhere for hashes. */
 function objectMembers(manifest: ManifestRecord): Record<string, Printable> {
-  return { manifest: manifest.hash, ...(decode(manifest.bytes) as Record<string, Printable>) };
+  const encoded = decode(manifest.bytes) as Record<string, Printable>;
+  const { signatures } = manifest;
+  // Each signature as it is encoded, with its verdict beside it.
+  const judged = (encoded["signatures"] as readonly Record<string, Printable>[] | undefined)?.map(
+    (signature, index) => ({
+      ...signature,
+      valid: signatures[index]?.isValid,
+      fault: signatures[index]?.fault,
+    }),
+  );
+  return { manifest: manifest.hash, ...encoded, ...(judged && { signatures: judged }) };
 }
 
 async function getManifest(session: Session, args: readonly string[]): Promise<void> {

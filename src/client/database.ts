@@ -37,7 +37,8 @@ import { FollowedLog } from "./log.js";
 import { VerifiedLogEntries } from "./log-entries.js";
 import type { DatabaseOptions } from "./options.js";
 import { putBlob } from "./put-blob.js";
-import { putDocument } from "./put-document.js";
+import { putDocument, putSignedDocument, type DocumentContext } from "./put-document.js";
+import { putAttestation, putSignedManifest, type AttestationSubject } from "./put-manifest.js";
 import { VerifiedProofs } from "./proofs.js";
 import type {
   StoredBlob,
@@ -51,8 +52,10 @@ import type {
   RotatedKey,
   RotateKeyOptions,
   StoredDocument,
+  StoredManifest,
 } from "./records.js";
 import type {
+  AttestationOptions,
   CommitOptions,
   Commits,
   Heads,
@@ -60,6 +63,7 @@ import type {
   ProofPlace,
   Proofs,
   PutDocumentOptions,
+  PutSignedOptions,
   Tags,
 } from "./sections.js";
 import { rotateKey } from "./rotate-key.js";
@@ -246,6 +250,10 @@ class VerifyingDatabase implements Database {
     };
   }
 
+  get #filing(): DocumentContext {
+    return { connection: this.#connection, log: this.#log, clock: this.#freshness.clock };
+  }
+
   get #making(): CommitContext {
     const { commits, proofs } = this;
     return {
@@ -321,7 +329,21 @@ class VerifyingDatabase implements Database {
   }
 
   async putDocument(content: ContentSource, options: PutDocumentOptions): Promise<StoredDocument> {
-    return putDocument(this.#context, content, options);
+    const { signer, ...rest } = options;
+    if (signer === undefined) return putDocument(this.#filing, content, rest);
+    return putSignedDocument(this.#filing, content, { options: rest, signer });
+  }
+
+  async putAttestation(
+    subject: AttestationSubject,
+    statement: string,
+    options: AttestationOptions = {},
+  ): Promise<StoredManifest> {
+    return putAttestation(this.#filing, subject, { statement, options, signer: options.signer ?? this.#signer });
+  }
+
+  async putSignedManifest(bytes: Uint8Array, options: PutSignedOptions = {}): Promise<StoredManifest> {
+    return putSignedManifest(this.#filing, bytes, options);
   }
 
   async manifest(hash: HashArgument, options: CallOptions = {}): Promise<ManifestRecord | DocumentRecord> {

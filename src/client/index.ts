@@ -61,11 +61,13 @@ export type {
   RepeatableContent,
   StoredBlob,
   StoredDocument,
+  StoredManifest,
   TagRecord,
 } from "./records.js";
 export type { AcceptEpochOptions } from "./accept-epoch.js";
 export { acceptEpoch, connect, type ConnectOptions } from "./remote.js";
 export type {
+  AttestationOptions,
   CommitOptions,
   Commits,
   CommitToSubmit,
@@ -78,6 +80,7 @@ export type {
   ProofPlace,
   Proofs,
   PutDocumentOptions,
+  PutSignedOptions,
   ResetHeadOptions,
   Tags,
 } from "./sections.js";

@@ -9,7 +9,7 @@ import { FixedChunker, requireChunking, type ChunkingSettings, type CutChunk } f
 import { InvalidArgument, VerificationFailed } from "../core/errors.js";
 import type { MapRoot } from "../core/hashes.js";
 import { MapBuilder, MapKind } from "../core/map/index.js";
-import { chunkCell, chunkKey, requireName } from "../core/object/index.js";
+import { chunkCell, chunkKey, encodeManifest, requireName, type Manifest } from "../core/object/index.js";
 import {
   ManifestService,
   ManifestServicePutDocumentRequestSchema,
@@ -20,22 +20,76 @@ import {
 import { checkArgument, countArgument, sameTexts, textArgument, textsByName } from "./argument.js";
 import { canReadAgain } from "./content.js";
 import { dataMessage, finishMessage } from "./put-blob.js";
-import type { Connection } from "./connection.js";
+import { callOptions, type Connection } from "./connection.js";
 import type { FollowedLog } from "./log.js";
 import { isDocument, receivedManifest } from "./object.js";
 import { receivedPart } from "./received.js";
 import type { BlobReference, ContentSource, DocumentRecord, StoredDocument } from "./records.js";
+import { putSignedManifest, withSignature } from "./put-manifest.js";
 import type { PutDocumentOptions } from "./sections.js";
+import type { CommitSigner } from "./signing.js";
 import type { CallOptions } from "./transport.js";
 import { Outgoing } from "./upload.js";
 
 type HeaderInit = MessageInitShape<typeof DocumentHeaderSchema>;
 
+/** What putting documents takes. */
+export interface DocumentContext {
+  readonly connection: Connection;
+  readonly log: FollowedLog;
+  readonly clock: () => number;
+}
+
+/**
+ * Streams a document in, unattached, then files its manifest with a signature over what this client knows of it: the
+ * manifest is made here, byte by byte, and the server's must be the same. One round trip more.
+ */
+export async function putSignedDocument(
+  context: DocumentContext,
+  content: ContentSource,
+  { options, signer }: { readonly options: PutDocumentOptions; readonly signer: CommitSigner },
+): Promise<StoredDocument> {
+  const { head, idempotencyKey, ...rest } = options;
+  const timeMs = options.timeMs ?? context.clock();
+  checkedOptions(options);
+  const { manifest } = await putDocument(context, content, { ...rest, timeMs });
+  const bytes = encodeManifest(manifestOf(manifest, { ...rest, timeMs }));
+  if (!equalBytes(bytes, manifest.bytes)) {
+    throw new VerificationFailed(`the manifest ${toHex(manifest.hash)} says more than was sent, and is not signed`, {
+      facts: { manifest: toHex(manifest.hash) },
+      evidence: manifest.bytes,
+    });
+  }
+  const signed = await withSignature(bytes, signer);
+  const call = { ...callOptions(options), head, idempotencyKey };
+  const stored = await putSignedManifest(context, signed, call);
+  if (!isDocument(stored.manifest)) throw new VerificationFailed("a document's manifest is one of a document");
+  return { ...stored, manifest: stored.manifest };
+}
+
+/** The manifest of a document that has been checked, made from what was asked for: nothing else is in it. */
+function manifestOf(sent: DocumentRecord, asked: Omit<PutDocumentOptions, "head">): Manifest {
+  const { blob, chunking, chunksRoot, timeMs } = sent;
+  const { source, title, media, meta = {} } = asked;
+  return {
+    v: 1,
+    kind: "document",
+    source,
+    ...(title === undefined ? {} : { title }),
+    ...(media === undefined ? {} : { media }),
+    blob: { hash: blob.hash, size: blob.sizeBytes },
+    chunking: { method: chunking.method, size: chunking.sizeBytes, overlap: chunking.overlapBytes },
+    chunks: chunksRoot,
+    time: timeMs,
+    ...(Object.keys(meta).length === 0 ? {} : { meta: textsByName(meta, "meta") }),
+  };
+}
+
 /** Streams a document in. See `Documents.putDocument`. */
 export async function putDocument(
-  context: { readonly connection: Connection; readonly log: FollowedLog },
+  context: Pick<DocumentContext, "connection" | "log">,
   content: ContentSource,
-  options: PutDocumentOptions,
+  options: Omit<PutDocumentOptions, "signer">,
 ): Promise<StoredDocument> {
   const { connection, log } = context;
   const asked = checkedOptions(options);
@@ -76,7 +130,7 @@ async function sendDocument(
 type CheckedOptions = Omit<PutDocumentOptions, "chunking"> & { readonly chunking: ChunkingSettings };
 
 /** @throws InvalidArgument */
-function checkedOptions(options: PutDocumentOptions): CheckedOptions {
+function checkedOptions(options: Omit<PutDocumentOptions, "signer">): CheckedOptions {
   const { head, timeMs, idempotencyKey } = options;
   if (head === undefined && idempotencyKey !== undefined) {
     const message = "idempotencyKey: a document without a head moves nothing, and may be put again without a key";

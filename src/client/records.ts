@@ -175,12 +175,16 @@ export interface DocumentRecord extends ManifestRecord {
   readonly timeMs: number;
 }
 
-export interface StoredDocument {
-  readonly manifest: DocumentRecord;
+export interface StoredManifest {
+  readonly manifest: ManifestRecord | DocumentRecord;
   /** Same as `manifest.hash`. */
   readonly hash: ManifestHash;
   /** Absent where no head was named. */
   readonly receipt: Receipt | undefined;
+}
+
+export interface StoredDocument extends StoredManifest {
+  readonly manifest: DocumentRecord;
 }
 
 /** One chunk of a document, as its proved list says. */

@@ -15,6 +15,7 @@ import type {
   ManifestRecord,
   Receipt,
   StoredDocument,
+  StoredManifest,
   TagRecord,
 } from "./records.js";
 import type { ManifestHash } from "../core/hashes.js";
@@ -195,6 +196,25 @@ export interface PutDocumentOptions extends WriteOptions {
   /** Milliseconds since 1970; absent: the server's clock. */
   readonly timeMs?: number | undefined;
   readonly meta?: Readonly<Record<string, string>> | undefined;
+  /**
+   * Who signs its manifest, which this client makes itself; absent: nobody. An idempotency key is then bound to the signed
+   * bytes: give a time with it.
+   */
+  readonly signer?: CommitSigner | undefined;
+}
+
+/** An idempotency key needs a head: without one nothing moves. */
+export interface PutSignedOptions extends WriteOptions {
+  /** Head whose ledger takes the manifest; absent: it is stored unattached. */
+  readonly head?: string | undefined;
+}
+
+export interface AttestationOptions extends PutSignedOptions {
+  /** In the place of the client's signer. */
+  readonly signer?: CommitSigner | undefined;
+  /** Milliseconds since 1970; absent: this client's clock. */
+  readonly timeMs?: number | undefined;
+  readonly meta?: Readonly<Record<string, string>> | undefined;
 }
 
 /** Documents and manifests. */
@@ -205,6 +225,22 @@ export interface Documents {
    * @throws InvalidArgument - a chunking method that this client cannot check, …
    */
   putDocument(content: ContentSource, options: PutDocumentOptions): Promise<StoredDocument>;
+  /**
+   * Signs a statement about a commit or manifest, of whoever made it, and stores it as a manifest of its own.
+   * @throws InvalidArgument - nobody to sign it, or a signature that is not valid @throws NotFound - no such subject or head
+   */
+  putAttestation(
+    subject: { readonly commit: HashArgument } | { readonly manifest: HashArgument },
+    statement: string,
+    options?: AttestationOptions,
+  ): Promise<StoredManifest>;
+  /**
+   * Stores a manifest that was signed elsewhere: an attestation, or a document's whose content `putDocument` has stored
+   * (`neleus/core` has `encodeManifestDraft`, `signaturePayload` and `attachSignature`).
+   * @throws InvalidArgument - no manifest of these kinds, not signed, or a signature that is not valid
+   * @throws NotFound - what it is about is not held, or no such head
+   */
+  putSignedManifest(bytes: Uint8Array, options?: PutSignedOptions): Promise<StoredManifest>;
   /** @throws NotFound - no such manifest */
   manifest(hash: HashArgument, options?: CallOptions): Promise<ManifestRecord | DocumentRecord>;
   /**

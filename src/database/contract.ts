@@ -81,6 +81,21 @@ export interface Manifests {
    * @throws NotFound - kind `head`
    */
   put(bytes: Uint8Array, options?: { readonly head?: string | undefined }): Promise<PutResult>;
+  /**
+   * Stores a manifest that its caller has finished and signed: an attestation whose subject is held, or a document whose blob
+   * and chunk list are.
+   * @throws InvalidArgument - not a manifest of these kinds, not signed, or a signature that is not valid
+   * @throws Unsupported - of a kind or version not known
+   * @throws NotFound - kind `head`, `commit`, `manifest`, `blob` or `root`
+   */
+  putSigned(bytes: Uint8Array, options?: PutSignedOptions): Promise<PutResult>;
+}
+
+/** An idempotency key needs a head: without one nothing moves. */
+export interface PutSignedOptions extends WriteOptions {
+  readonly head?: string | undefined;
+  /** Ends it until it is written. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What happens to a key, and what must hold of it before. */

@@ -41,6 +41,7 @@ export type {
   Manifests,
   OpenDocument,
   PutResult,
+  PutSignedOptions,
   StateChange,
   StateOperation,
   States,

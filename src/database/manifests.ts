@@ -12,12 +12,12 @@ import {
   stagedCell,
   stagedKey,
 } from "../core/object/index.js";
-import type { DocumentManifest } from "../core/object/index.js";
+import type { AttestationManifest, DocumentManifest } from "../core/object/index.js";
 import type { Row, Store } from "../store/contract.js";
 import type { DatabaseBlobs } from "./blobs.js";
 import { fromRequest } from "./boundary.js";
 import type { Committer } from "./committer.js";
-import type { Manifests, PutResult } from "./contract.js";
+import type { Manifests, PutResult, PutSignedOptions } from "./contract.js";
 import type { StoredManifest } from "./view-contract.js";
 import type { Draft } from "./draft.js";
 import { missingHash } from "./missing.js";
@@ -25,7 +25,10 @@ import type { StoreNodes } from "./nodes.js";
 import { objectRow } from "./objects.js";
 import type { StoredObjects } from "./objects.js";
 import { requireHead, requireRefName } from "./refs.js";
-import { recordedAs, type IdentifiedRequest, type Recorded } from "./requests.js";
+import { RequestMeaning } from "./request-meaning.js";
+import { identifyRequest, recordedAs, type IdentifiedRequest, type Recorded } from "./requests.js";
+import { Turns } from "./turns.js";
+import { requireValidSignatures } from "./valid-signatures.js";
 
 export interface ManifestsOptions {
   readonly store: Store;
@@ -48,16 +51,42 @@ export class DatabaseManifests implements Manifests {
 
   async put(bytes: Uint8Array, options: { readonly head?: string | undefined } = {}): Promise<PutResult> {
     if (options.head !== undefined) requireRefName(options.head);
-    if (bytes.length > MAX_OBJECT_BYTES) {
-      throw new InvalidArgument(`manifest: at most ${MAX_OBJECT_BYTES} bytes, not ${bytes.length}`, {
+    const manifest = received(bytes);
+    if (manifest.object.kind === "document") await this.#requireContent(manifest.object);
+    return this.store({ manifest, head: options.head, rows: [], request: undefined });
+  }
+
+  async putSigned(bytes: Uint8Array, options: PutSignedOptions = {}): Promise<PutResult> {
+    const { head, idempotency, signal } = options;
+    if (head !== undefined) requireRefName(head);
+    if (head === undefined && idempotency !== undefined) {
+      const message = "idempotency_key: a manifest without a head moves nothing, and may be put again without a key";
+      throw new InvalidArgument(message, { field: "idempotency_key" });
+    }
+    const manifest = received(bytes);
+    const { object } = manifest;
+    const meaning = (): RequestMeaning => new RequestMeaning().text(head).bytes(manifest.bytes);
+    const request = identifyRequest(idempotency, { method: "manifest.put-signed", meaning });
+    const earlier = this.recall(request);
+    if (earlier !== undefined) return earlier;
+    const signed = { tag: "manifest:", bytes: manifest.bytes, signatures: object.signatures } as const;
+    await requireValidSignatures(signed, { field: "manifest", turns: new Turns(signal) });
+    if (object.kind === "document") await this.#requireContent(object);
+    else if (object.kind === "attestation") await this.#requireSubject(object);
+    else {
+      throw new InvalidArgument(`manifest: one of kind ${object.kind}, not an attestation or a document`, {
         field: "manifest",
+        facts: { kind: object.kind },
       });
     }
-    const received = new Uint8Array(bytes);
-    const { object } = fromRequest("manifest", () => decodeManifest(received));
-    if (object.kind === "document") await this.#requireContent(object);
-    const manifest = { hash: manifestHashOf(received), bytes: received, object };
-    return this.store({ manifest, head: options.head, rows: [], request: undefined });
+    return this.store({ manifest, head, rows: [], request, signal });
+  }
+
+  /** What is attested is here: a commit or manifest of that hash. @throws NotFound @throws InvalidArgument */
+  async #requireSubject({ subject, subjectTag }: AttestationManifest): Promise<void> {
+    const { objects } = this.#options;
+    if (subjectTag === "commit:") await objects.commit(subject, "manifest.subject");
+    else await objects.manifest(subject, "manifest.subject");
   }
 
   /** A document that somebody else put together: its blob and its chunks are here. */
@@ -110,6 +139,18 @@ export class DatabaseManifests implements Manifests {
       decode: (hash) => this.#options.objects.manifestReferred(hash, "a request"),
     });
   }
+}
+
+/** @throws InvalidArgument - not a manifest, or over MAX_OBJECT_BYTES @throws Unsupported */
+function received(bytes: Uint8Array): StoredManifest {
+  if (bytes.length > MAX_OBJECT_BYTES) {
+    throw new InvalidArgument(`manifest: at most ${MAX_OBJECT_BYTES} bytes, not ${bytes.length}`, {
+      field: "manifest",
+    });
+  }
+  const copy = new Uint8Array(bytes);
+  const { object } = fromRequest("manifest", () => decodeManifest(copy));
+  return { hash: manifestHashOf(copy), bytes: copy, object };
 }
 
 /** Runs in a round. @throws NotFound - kind `head` */

@@ -7,10 +7,10 @@ import { InvalidArgument, Malformed } from "../core/errors.js";
 import { MAX_OBJECT_BYTES } from "../core/limits.js";
 import { commitHashOf, decodeCommit } from "../core/object/index.js";
 import type { Commit } from "../core/object/index.js";
-import { signatureFault, signaturePayload } from "../core/signature/index.js";
 import type { StoredCommit } from "./view-contract.js";
 import { requireMeta, requireSomeText, requireText } from "./text.js";
 import type { Turns } from "./turns.js";
+import { requireValidSignatures } from "./valid-signatures.js";
 
 /** A finished commit, checked by itself. */
 export interface SignedCommit extends StoredCommit {
@@ -25,7 +25,7 @@ function wrong(what: string, cause?: unknown): InvalidArgument {
 }
 
 /**
- * The commit in bytes that a request brought. Each signature costs two or three milliseconds; others run in between.
+ * The commit in bytes that a request brought.
  * @throws InvalidArgument - not a canonical commit; without signatures, or with one that is not valid; of another database, a
  *   merge, or with texts that no commit made here could have
  * @throws Unsupported - a commit of a version not known
@@ -38,15 +38,8 @@ export async function checkSignedCommit(
   const bytes = new Uint8Array(received);
   const object = decoded(bytes);
   requireOrdinary(object, of.databaseId);
-  const message = signaturePayload("commit:", bytes);
-  const signers: Uint8Array[] = [];
-  for (const [index, { key, value }] of (object.signatures ?? []).entries()) {
-    await of.turns.giveWay();
-    const fault = signatureFault({ publicKey: key, message, signature: value });
-    if (fault !== undefined) throw wrong(`signature ${index}, by ${toHex(key)}, is not valid: ${fault}`);
-    signers.push(key);
-  }
-  if (signers.length === 0) throw wrong("bears no signature; without one, say what to commit instead of sending it");
+  const signed = { tag: "commit:", bytes, signatures: object.signatures } as const;
+  const signers = await requireValidSignatures(signed, { field: FIELD, turns: of.turns });
   return { hash: commitHashOf(bytes), bytes, object, signers };
 }
 

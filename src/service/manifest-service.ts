@@ -8,16 +8,17 @@ import type {
   ManifestServiceListChunksResponseSchema,
 } from "../../gen/neleus/v1/manifest_pb.js";
 import { ManifestService } from "../../gen/neleus/v1/manifest_pb.js";
-import { MAX_CHUNK_BYTES, MIN_CHUNK_BYTES } from "../core/limits.js";
+import { MAX_CHUNK_BYTES, MAX_OBJECT_BYTES, MIN_CHUNK_BYTES } from "../core/limits.js";
 import { chunkKey } from "../core/object/index.js";
 import type { Chunking, DocumentOptions, Incoming, OpenDocument, PutResult } from "../database/index.js";
 import { openDatabase, type ServiceEnvironment } from "./environment.js";
 import type { CallContext, ServiceImplementation } from "./implementation.js";
-import { Pace } from "./pace.js";
+import { endedBy, Pace } from "./pace.js";
 import { rangeStream } from "./range-stream.js";
 import { receiptMessage } from "./receipt.js";
 import { receive } from "./receive.js";
 import {
+  copyOf,
   forField,
   forFieldsBelow,
   headField,
@@ -41,6 +42,23 @@ export function manifestService(environment: ServiceEnvironment): ServiceImpleme
         begin: async (header: DocumentHeader) => ({ sink: await beginDocument(environment, header) }),
       });
       return { manifest: manifest.bytes, ...(receipt === undefined ? {} : { receipt: receiptMessage(receipt) }) };
+    },
+
+    async putSigned(request, { signal }) {
+      const { manifest } = request;
+      const head = request.head === "" ? undefined : headField(request.head, "head");
+      const { idempotency } = idempotencyField(request);
+      if (head === undefined && idempotency !== undefined) {
+        throw invalid("idempotency_key", "a manifest without a head moves nothing, and may be put again without a key");
+      }
+      if (manifest.length > MAX_OBJECT_BYTES) {
+        throw invalid("manifest", `${manifest.length} bytes, and ${MAX_OBJECT_BYTES} is the most`);
+      }
+      const database = await openDatabase(environment, request);
+      const options = { head, idempotency, signal };
+      const stored = endedBy(signal, database.manifests.putSigned(copyOf(manifest), options));
+      const { receipt } = await forField("manifest", stored);
+      return receipt === undefined ? {} : { receipt: receiptMessage(receipt) };
     },
 
     listChunks: (request, context) => listChunks(environment, request, context),

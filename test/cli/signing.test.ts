@@ -130,6 +130,24 @@ test("signed elsewhere, through a server, with a document of its own", async (co
   assert.equal((await submit("commit.json", "--signature", signature)).code, 5);
   const verified = await neleus(cwd, ["commit", "verify", String(json(made)["commit"]), "--head", "main", ...at]);
   assert.equal(verified.code, 0);
+  assert.equal((await neleus(cwd, ["key", "new", "auditor.pem"])).code, 0);
+  const about = ["--commit", String(json(made)["commit"]), "--statement", "seen", "--sign-key", "auditor.pem"];
+  const attested = json(
+    await neleus(cwd, ["manifest", "put-attestation", ...about, "--head", "main", "--json", ...at]),
+  );
+  assert.equal(attested["kind"], "attestation");
+  const shown = json(await neleus(cwd, ["manifest", "get", String(attested["manifest"]), "--json", ...at]));
+  assert.deepEqual(
+    (shown["signatures"] as { valid: boolean }[]).map(({ valid }) => valid),
+    [true],
+  );
+  assert.equal((await neleus(cwd, ["manifest", "put-attestation", ...about.slice(2), ...at])).code, 64);
+  const document = json(await neleus(cwd, [...put, "--sign-key", "auditor.pem"], "signed text"));
+  const manifestOf = json(await neleus(cwd, ["manifest", "get", String(document["manifest"]), "--json", ...at]));
+  assert.deepEqual(
+    (manifestOf["signatures"] as { valid: boolean }[]).map(({ valid }) => valid),
+    [true],
+  );
   // A proof of where the head is says who has signed, to others.
   const proof = await neleus(cwd, ["proof", "commit", "main", ...at]);
   const report = await neleus(

@@ -47,6 +47,7 @@ const CLI_USE: Readonly<Record<string, string>> = {
   "CommitService.DeleteTag": "neleus tag delete",
   "CommitService.ListTags": "neleus tag list",
   "ManifestService.PutDocument": "neleus manifest put-doc",
+  "ManifestService.PutSigned": "neleus manifest put-attestation",
   "ManifestService.ListChunks": "neleus manifest chunks",
   "ManifestService.Get": "neleus manifest get",
   "ProofService.GetSnapshot": "neleus head show",

@@ -28,6 +28,7 @@ export interface KnownValues {
   readonly publicKeys: readonly Uint8Array[];
   /** With their signatures; what they were prepared on may have gone on. */
   readonly signedCommits: readonly Uint8Array[];
+  readonly signedManifests: readonly Uint8Array[];
   /** Content to send, and its hash. */
   readonly content: { readonly bytes: Uint8Array; readonly hash: Uint8Array };
 }
@@ -66,6 +67,7 @@ function textOf(field: DescField, known: KnownValues): fc.Arbitrary<string> {
 function fittingBytes({ name, parent }: DescField, known: KnownValues): readonly Uint8Array[] {
   if (name === "keys" && parent.name.includes("HeadKeys")) return known.publicKeys;
   if (name === "signed_commit") return known.signedCommits;
+  if (name === "manifest" && parent.name.includes("PutSigned")) return known.signedManifests;
   if (name.startsWith("manifest")) return known.manifests;
   if (name === "root" || name === "expected_root") return known.roots;
   if (name.endsWith("commit")) return known.commits;

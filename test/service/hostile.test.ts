@@ -47,6 +47,7 @@ async function fill({ database }: Harness): Promise<KnownValues> {
   return {
     publicKeys: [...signers.map(({ publicKey }) => publicKey), unknown],
     signedCommits: [signed, signed, bytes],
+    signedManifests: [signObject("manifest:", manifest.bytes, signers[0]!), manifest.bytes],
     blobs: [hashBlob(text), hashBlob(utf8Of("key/12")), hashBlob(utf8Of("key/13")), large.hash, unknown],
     commits: [commit.hash, commit.hash, unknown],
     manifests: [manifest.hash, manifest.hash, unknown],

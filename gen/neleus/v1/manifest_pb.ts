@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file neleus/v1/manifest.proto.
  */
 export const file_neleus_v1_manifest: GenFile = /*@__PURE__*/
-  fileDesc("ChhuZWxldXMvdjEvbWFuaWZlc3QucHJvdG8SCW5lbGV1cy52MSKqAQohTWFuaWZlc3RTZXJ2aWNlUHV0RG9jdW1lbnRSZXF1ZXN0EisKBmhlYWRlchgBIAEoCzIZLm5lbGV1cy52MS5Eb2N1bWVudEhlYWRlckgAEiUKBGRhdGEYAiABKAsyFS5uZWxldXMudjEuVXBsb2FkRGF0YUgAEikKBmZpbmlzaBgDIAEoCzIXLm5lbGV1cy52MS5VcGxvYWRGaW5pc2hIAEIGCgRwYXJ0IrgCCg5Eb2N1bWVudEhlYWRlchIQCghkYXRhYmFzZRgBIAEoCRIMCgRoZWFkGAIgASgJEg4KBnNvdXJjZRgDIAEoCRISCgV0aXRsZRgEIAEoCUgAiAEBEhIKBW1lZGlhGAUgASgJSAGIAQESJQoIY2h1bmtpbmcYBiABKAsyEy5uZWxldXMudjEuQ2h1bmtpbmcSEQoEdGltZRgHIAEoBEgCiAEBEjEKBG1ldGEYCCADKAsyIy5uZWxldXMudjEuRG9jdW1lbnRIZWFkZXIuTWV0YUVudHJ5EhcKD2lkZW1wb3RlbmN5X2tleRgJIAEoCRorCglNZXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIICgZfdGl0bGVCCAoGX21lZGlhQgcKBV90aW1lIjkKCENodW5raW5nEg4KBm1ldGhvZBgBIAEoCRIMCgRzaXplGAIgASgEEg8KB292ZXJsYXAYAyABKAQiWwoiTWFuaWZlc3RTZXJ2aWNlUHV0RG9jdW1lbnRSZXNwb25zZRIQCghtYW5pZmVzdBgBIAEoDBIjCgdyZWNlaXB0GAIgASgLMhIubmVsZXVzLnYxLlJlY2VpcHQicwogTWFuaWZlc3RTZXJ2aWNlTGlzdENodW5rc1JlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSEAoIbWFuaWZlc3QYAiABKAwSDQoFZmlyc3QYAyABKAQSEgoFbGltaXQYBCABKARIAIgBAUIICgZfbGltaXQidgohTWFuaWZlc3RTZXJ2aWNlTGlzdENodW5rc1Jlc3BvbnNlEisKBmhlYWRlchgBIAEoCzIbLm5lbGV1cy52MS5MaXN0Q2h1bmtzSGVhZGVyEiQKBW5vZGVzGAIgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwiQAoQTGlzdENodW5rc0hlYWRlchIQCghtYW5pZmVzdBgBIAEoDBIRCgRuZXh0GAIgASgESACIAQFCBwoFX25leHQiPwoZTWFuaWZlc3RTZXJ2aWNlR2V0UmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRIQCghtYW5pZmVzdBgCIAEoDCIuChpNYW5pZmVzdFNlcnZpY2VHZXRSZXNwb25zZRIQCghtYW5pZmVzdBgBIAEoDDLWAgoPTWFuaWZlc3RTZXJ2aWNlEnIKC1B1dERvY3VtZW50EiwubmVsZXVzLnYxLk1hbmlmZXN0U2VydmljZVB1dERvY3VtZW50UmVxdWVzdBotLm5lbGV1cy52MS5NYW5pZmVzdFNlcnZpY2VQdXREb2N1bWVudFJlc3BvbnNlIgSovBgDKAEScgoKTGlzdENodW5rcxIrLm5lbGV1cy52MS5NYW5pZmVzdFNlcnZpY2VMaXN0Q2h1bmtzUmVxdWVzdBosLm5lbGV1cy52MS5NYW5pZmVzdFNlcnZpY2VMaXN0Q2h1bmtzUmVzcG9uc2UiB5ACAai8GAIwARJbCgNHZXQSJC5uZWxldXMudjEuTWFuaWZlc3RTZXJ2aWNlR2V0UmVxdWVzdBolLm5lbGV1cy52MS5NYW5pZmVzdFNlcnZpY2VHZXRSZXNwb25zZSIHkAIBqLwYAkIzCg1kZXYubmVsZXVzLnYxUAFaIG5lbGV1cy5kZXYvZ28vbmVsZXVzL3YxO25lbGV1c3YxYgZwcm90bzM", [file_neleus_v1_blob, file_neleus_v1_options, file_neleus_v1_proof]);
+  fileDesc("ChhuZWxldXMvdjEvbWFuaWZlc3QucHJvdG8SCW5lbGV1cy52MSKqAQohTWFuaWZlc3RTZXJ2aWNlUHV0RG9jdW1lbnRSZXF1ZXN0EisKBmhlYWRlchgBIAEoCzIZLm5lbGV1cy52MS5Eb2N1bWVudEhlYWRlckgAEiUKBGRhdGEYAiABKAsyFS5uZWxldXMudjEuVXBsb2FkRGF0YUgAEikKBmZpbmlzaBgDIAEoCzIXLm5lbGV1cy52MS5VcGxvYWRGaW5pc2hIAEIGCgRwYXJ0IrgCCg5Eb2N1bWVudEhlYWRlchIQCghkYXRhYmFzZRgBIAEoCRIMCgRoZWFkGAIgASgJEg4KBnNvdXJjZRgDIAEoCRISCgV0aXRsZRgEIAEoCUgAiAEBEhIKBW1lZGlhGAUgASgJSAGIAQESJQoIY2h1bmtpbmcYBiABKAsyEy5uZWxldXMudjEuQ2h1bmtpbmcSEQoEdGltZRgHIAEoBEgCiAEBEjEKBG1ldGEYCCADKAsyIy5uZWxldXMudjEuRG9jdW1lbnRIZWFkZXIuTWV0YUVudHJ5EhcKD2lkZW1wb3RlbmN5X2tleRgJIAEoCRorCglNZXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIICgZfdGl0bGVCCAoGX21lZGlhQgcKBV90aW1lIjkKCENodW5raW5nEg4KBm1ldGhvZBgBIAEoCRIMCgRzaXplGAIgASgEEg8KB292ZXJsYXAYAyABKAQiWwoiTWFuaWZlc3RTZXJ2aWNlUHV0RG9jdW1lbnRSZXNwb25zZRIQCghtYW5pZmVzdBgBIAEoDBIjCgdyZWNlaXB0GAIgASgLMhIubmVsZXVzLnYxLlJlY2VpcHQibAofTWFuaWZlc3RTZXJ2aWNlUHV0U2lnbmVkUmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRIMCgRoZWFkGAIgASgJEhAKCG1hbmlmZXN0GAMgASgMEhcKD2lkZW1wb3RlbmN5X2tleRgEIAEoCSJHCiBNYW5pZmVzdFNlcnZpY2VQdXRTaWduZWRSZXNwb25zZRIjCgdyZWNlaXB0GAEgASgLMhIubmVsZXVzLnYxLlJlY2VpcHQicwogTWFuaWZlc3RTZXJ2aWNlTGlzdENodW5rc1JlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSEAoIbWFuaWZlc3QYAiABKAwSDQoFZmlyc3QYAyABKAQSEgoFbGltaXQYBCABKARIAIgBAUIICgZfbGltaXQidgohTWFuaWZlc3RTZXJ2aWNlTGlzdENodW5rc1Jlc3BvbnNlEisKBmhlYWRlchgBIAEoCzIbLm5lbGV1cy52MS5MaXN0Q2h1bmtzSGVhZGVyEiQKBW5vZGVzGAIgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwiQAoQTGlzdENodW5rc0hlYWRlchIQCghtYW5pZmVzdBgBIAEoDBIRCgRuZXh0GAIgASgESACIAQFCBwoFX25leHQiPwoZTWFuaWZlc3RTZXJ2aWNlR2V0UmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRIQCghtYW5pZmVzdBgCIAEoDCIuChpNYW5pZmVzdFNlcnZpY2VHZXRSZXNwb25zZRIQCghtYW5pZmVzdBgBIAEoDDLCAwoPTWFuaWZlc3RTZXJ2aWNlEnIKC1B1dERvY3VtZW50EiwubmVsZXVzLnYxLk1hbmlmZXN0U2VydmljZVB1dERvY3VtZW50UmVxdWVzdBotLm5lbGV1cy52MS5NYW5pZmVzdFNlcnZpY2VQdXREb2N1bWVudFJlc3BvbnNlIgSovBgDKAESagoJUHV0U2lnbmVkEioubmVsZXVzLnYxLk1hbmlmZXN0U2VydmljZVB1dFNpZ25lZFJlcXVlc3QaKy5uZWxldXMudjEuTWFuaWZlc3RTZXJ2aWNlUHV0U2lnbmVkUmVzcG9uc2UiBKi8GAMScgoKTGlzdENodW5rcxIrLm5lbGV1cy52MS5NYW5pZmVzdFNlcnZpY2VMaXN0Q2h1bmtzUmVxdWVzdBosLm5lbGV1cy52MS5NYW5pZmVzdFNlcnZpY2VMaXN0Q2h1bmtzUmVzcG9uc2UiB5ACAai8GAIwARJbCgNHZXQSJC5uZWxldXMudjEuTWFuaWZlc3RTZXJ2aWNlR2V0UmVxdWVzdBolLm5lbGV1cy52MS5NYW5pZmVzdFNlcnZpY2VHZXRSZXNwb25zZSIHkAIBqLwYAkIzCg1kZXYubmVsZXVzLnYxUAFaIG5lbGV1cy5kZXYvZ28vbmVsZXVzL3YxO25lbGV1c3YxYgZwcm90bzM", [file_neleus_v1_blob, file_neleus_v1_options, file_neleus_v1_proof]);
 
 /**
  * A part of a document on its way in.
@@ -208,6 +208,70 @@ export const ManifestServicePutDocumentResponseSchema: GenMessage<ManifestServic
   messageDesc(file_neleus_v1_manifest, 3);
 
 /**
+ * A manifest with its signatures.
+ *
+ * @generated from message neleus.v1.ManifestServicePutSignedRequest
+ */
+export type ManifestServicePutSignedRequest = Message<"neleus.v1.ManifestServicePutSignedRequest"> & {
+  /**
+   * Name of the database; empty means "default".
+   *
+   * @generated from field: string database = 1;
+   */
+  database: string;
+
+  /**
+   * Head whose ledger takes the manifest; empty: it is stored unattached.
+   *
+   * @generated from field: string head = 2;
+   */
+  head: string;
+
+  /**
+   * DAG-CBOR of the manifest with its signatures, at most 1 MiB.
+   *
+   * @generated from field: bytes manifest = 3;
+   */
+  manifest: Uint8Array;
+
+  /**
+   * Makes the request safe to repeat, for 24 hours: 1 to 128 printable characters of ASCII, best random. Empty: none.
+   * It is bound to every field above. Only with a head: without one nothing moves.
+   *
+   * @generated from field: string idempotency_key = 4;
+   */
+  idempotencyKey: string;
+};
+
+/**
+ * Describes the message neleus.v1.ManifestServicePutSignedRequest.
+ * Use `create(ManifestServicePutSignedRequestSchema)` to create a new message.
+ */
+export const ManifestServicePutSignedRequestSchema: GenMessage<ManifestServicePutSignedRequest> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_manifest, 4);
+
+/**
+ * The manifest is durable and, with a head, staged and in the log.
+ *
+ * @generated from message neleus.v1.ManifestServicePutSignedResponse
+ */
+export type ManifestServicePutSignedResponse = Message<"neleus.v1.ManifestServicePutSignedResponse"> & {
+  /**
+   * Where the log contains it; absent where no head was named.
+   *
+   * @generated from field: neleus.v1.Receipt receipt = 1;
+   */
+  receipt?: Receipt | undefined;
+};
+
+/**
+ * Describes the message neleus.v1.ManifestServicePutSignedResponse.
+ * Use `create(ManifestServicePutSignedResponseSchema)` to create a new message.
+ */
+export const ManifestServicePutSignedResponseSchema: GenMessage<ManifestServicePutSignedResponse> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_manifest, 5);
+
+/**
  * Asks for a document's chunks.
  *
  * @generated from message neleus.v1.ManifestServiceListChunksRequest
@@ -247,7 +311,7 @@ export type ManifestServiceListChunksRequest = Message<"neleus.v1.ManifestServic
  * Use `create(ManifestServiceListChunksRequestSchema)` to create a new message.
  */
 export const ManifestServiceListChunksRequestSchema: GenMessage<ManifestServiceListChunksRequest> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_manifest, 4);
+  messageDesc(file_neleus_v1_manifest, 6);
 
 /**
  * A part of a chunk list.
@@ -275,7 +339,7 @@ export type ManifestServiceListChunksResponse = Message<"neleus.v1.ManifestServi
  * Use `create(ManifestServiceListChunksResponseSchema)` to create a new message.
  */
 export const ManifestServiceListChunksResponseSchema: GenMessage<ManifestServiceListChunksResponse> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_manifest, 5);
+  messageDesc(file_neleus_v1_manifest, 7);
 
 /**
  * Opens a chunk list.
@@ -303,7 +367,7 @@ export type ListChunksHeader = Message<"neleus.v1.ListChunksHeader"> & {
  * Use `create(ListChunksHeaderSchema)` to create a new message.
  */
 export const ListChunksHeaderSchema: GenMessage<ListChunksHeader> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_manifest, 6);
+  messageDesc(file_neleus_v1_manifest, 8);
 
 /**
  * Asks for one manifest.
@@ -331,7 +395,7 @@ export type ManifestServiceGetRequest = Message<"neleus.v1.ManifestServiceGetReq
  * Use `create(ManifestServiceGetRequestSchema)` to create a new message.
  */
 export const ManifestServiceGetRequestSchema: GenMessage<ManifestServiceGetRequest> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_manifest, 7);
+  messageDesc(file_neleus_v1_manifest, 9);
 
 /**
  * One manifest.
@@ -352,7 +416,7 @@ export type ManifestServiceGetResponse = Message<"neleus.v1.ManifestServiceGetRe
  * Use `create(ManifestServiceGetResponseSchema)` to create a new message.
  */
 export const ManifestServiceGetResponseSchema: GenMessage<ManifestServiceGetResponse> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_manifest, 8);
+  messageDesc(file_neleus_v1_manifest, 10);
 
 /**
  * Manifests (FORMATS section 6) lie in the ledger of a head: first staged, then committed.
@@ -374,6 +438,21 @@ export const ManifestService: GenService<{
     methodKind: "client_streaming";
     input: typeof ManifestServicePutDocumentRequestSchema;
     output: typeof ManifestServicePutDocumentResponseSchema;
+  },
+  /**
+   * Stores a manifest that its caller has finished and signed: an attestation about a commit or manifest, or the manifest of
+   * a document whose blob and chunk list are held, as PutDocument without a head leaves them. With a head it is staged.
+   *
+   * NOT_FOUND: no such head; the subject, the blob or the chunk list is not held. INVALID_ARGUMENT: not a canonical manifest, of
+   * another kind, not signed, or a signature that is not valid. ALREADY_EXISTS: the idempotency key was used for another
+   * request.
+   *
+   * @generated from rpc neleus.v1.ManifestService.PutSigned
+   */
+  putSigned: {
+    methodKind: "unary";
+    input: typeof ManifestServicePutSignedRequestSchema;
+    output: typeof ManifestServicePutSignedResponseSchema;
   },
   /**
    * The chunks of a document in order, and the proof that the list is complete. The entries of the nodes are the answer. A

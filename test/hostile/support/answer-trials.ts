@@ -419,6 +419,15 @@ export function defineAnswerTrials(thoroughness: Thoroughness): void {
       isStateless: false,
       harmless: WORD,
     }));
+    trial("an attestation that is put", () => ({
+      run: async (db) => {
+        const attested = { head: "main", signer: ada, timeMs: 5 };
+        const { hash, receipt: made } = await db.putAttestation({ commit: commits[0]! }, "seen", attested);
+        return [hash, made === undefined ? undefined : receipt(made)];
+      },
+      isStateless: false,
+      harmless: WORD,
+    }));
     trial("a blob that is put", () => ({ run: (db) => db.putBlob("small"), harmless: NOTHING }));
     trial("a blob that is uploaded", () => ({ run: (db) => db.putBlob(patternBytes(300_000, 5)), harmless: NOTHING }));
     trial("capabilities", () => ({
