@@ -1,5 +1,5 @@
 // A case of the conformance kit, and how its parts are written (README.md is the specification).
-import { fromHex, toHex } from "#src/core/bytes.js";
+import { concatBytes, fromHex, toHex } from "#src/core/bytes.js";
 import { isValueMap, type Value } from "#src/core/codec/index.js";
 import type { Reveal } from "#src/core/map/index.js";
 
@@ -67,6 +67,7 @@ export function patternName(start: number, end: number, flip?: number): Json {
 /** The bytes that a case means. */
 export function bytesIn(value: Json | undefined): Uint8Array {
   if (typeof value === "string") return fromHex(value);
+  if (Array.isArray(value)) return concatBytes(...value.map(bytesIn));
   const { pattern: range, flip } = value as { pattern: [number, number]; flip?: number };
   const bytes = pattern(...range);
   if (flip !== undefined) bytes[flip] = (bytes[flip] ?? 0) ^ 1;

@@ -79,6 +79,7 @@ export function blobCases(): Topic {
     cases.accept(`a million bytes, ${start} to ${end}`, ask(sliced), shown(sliced));
   }
   refusedCases(cases, madeSlice(pattern(0, 100_000), 40_000, 60_000));
+  severalCases(cases);
   return cases.topic("Ranges of blobs, whose byte i is i mod 251, verified by a slice (FORMATS §5).");
 }
 
@@ -119,4 +120,88 @@ function refusedCases(cases: CaseList, slice: Sliced): void {
     INCOMPLETE,
   );
   cases.refuse("refused, a size below the last group's", ask(whole, { size: 19_999, end: 19_999 }), FAILED);
+}
+
+/** Several ranges by one walk: each parent and group once. */
+function severalCases(cases: CaseList): void {
+  const lists: readonly (readonly (readonly [start: number, end: number])[])[] = [
+    [[0, 100_000]],
+    [
+      [0, 1],
+      [99_999, 100_000],
+    ],
+    [
+      [10, 20],
+      [30, 40],
+      [50_000, 50_001],
+    ],
+    [
+      [16_378, 16_379],
+      [16_379, 16_380],
+    ],
+    [
+      [5, 40_000],
+      [40_000, 40_001],
+      [90_000, 100_000],
+    ],
+  ];
+  const bytes = pattern(0, 100_000);
+  const ask = (
+    ranges: readonly (readonly [number, number])[],
+    changed: Record<string, Json> = {},
+  ): { operation: string; input: Record<string, Json> } => {
+    const { parents, data } = walkOf(bytes, ranges);
+    const input = {
+      hash: hashOf(bytes),
+      size: bytes.length,
+      ranges: ranges.map((range) => [...range]),
+      parents,
+      data,
+      ...changed,
+    };
+    return { operation: "blob.slices", input };
+  };
+  for (const ranges of lists) {
+    const content = concatBytes(...ranges.map(([start, end]) => bytes.subarray(start, end)));
+    const name = ranges.map(([start, end]) => `${start} to ${end}`).join(", ");
+    cases.accept(`several: ${name}`, ask(ranges), { size: content.length, hash: hashOf(content) });
+  }
+  const ranges = lists[2]!;
+  const { parents, data } = walkOf(bytes, ranges);
+  const refuse = (name: string, error: string, changed: Record<string, Json>): void =>
+    cases.refuse(`several, refused: ${name}`, ask(ranges, changed), error);
+  refuse("a group short", "INCOMPLETE_PROOF", { data: data.slice(0, -1) });
+  refuse("a group twice", "VERIFICATION_FAILED", { data: [...data, data.at(-1)!] });
+  refuse("groups in another order", "VERIFICATION_FAILED", { data: [...data].reverse() });
+  refuse("a parent flipped", "VERIFICATION_FAILED", {
+    parents: parents.replace(/.$/, (digit) => (digit === "0" ? "1" : "0")),
+  });
+}
+
+/**
+ * The walk of FORMATS §5 as a recursion: a parent for each subtree that meets a range, then its halves; of a group its bytes. Chaining
+ * values are those of single slices' encoder, read out of slices that reach one group.
+ */
+function walkOf(bytes: Uint8Array, ranges: readonly (readonly [number, number])[]): { parents: string; data: Json[] } {
+  const meets = (from: number, to: number): boolean =>
+    ranges.some(([start, end]) => start + PREFIX < to && from < end + PREFIX);
+  const data: Json[] = [];
+  const parents: string[] = [];
+  const walk = (from: number, to: number, depth: number): void => {
+    if (!meets(from, to)) return;
+    if (to - from <= GROUP) {
+      data.push(patternName(Math.max(from - PREFIX, 0), to - PREFIX));
+      return;
+    }
+    // A slice of one byte of this subtree holds the parents on the way to it, this one at its depth.
+    const offset = Math.max(from - PREFIX, 0);
+    const way = encodeSlice(bytes, { range: { start: offset, end: offset + 1 } }).parents;
+    parents.push(toHex(way.subarray(depth * 64, depth * 64 + 64)));
+    let left = GROUP;
+    while (left * 2 < to - from) left *= 2;
+    walk(from, from + left, depth + 1);
+    walk(from + left, to, depth + 1);
+  };
+  walk(0, bytes.length + PREFIX, 0);
+  return { parents: parents.join(""), data };
 }

@@ -171,6 +171,13 @@ const OPERATIONS: Readonly<Record<string, (input: Input) => Json>> = {
     const bytes = decodeSlice(slice, { hash, sizeBytes: integer(input["size"]), range });
     return { size: bytes.length, hash: toHex(hashTagged("blob:", bytes)) };
   },
+  "blob.slices"(input) {
+    const slice = { parents: bytesIn(input["parents"]), data: bytesIn(input["data"]) };
+    const range = list(input["ranges"]).map((pair) => ({ start: integer(list(pair)[0]), end: integer(list(pair)[1]) }));
+    const hash = blobHash(bytesIn(input["hash"]));
+    const bytes = decodeSlice(slice, { hash, sizeBytes: integer(input["size"]), range });
+    return { size: bytes.length, hash: toHex(hashTagged("blob:", bytes)) };
+  },
   "object.decode"(input) {
     const bytes = bytesIn(input["bytes"]);
     if (input["tag"] === "commit:") {

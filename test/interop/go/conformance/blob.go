@@ -11,19 +11,24 @@ const (
 
 type slice struct {
 	parents, data []byte
-	start, end    int
-	shown         []byte
+	// Of the blob, ascending and disjoint: first byte, and the one behind the last.
+	ranges  [][2]int
+	isEmpty bool
+	shown   []byte
 }
 
 func blobSlice(in input) (object, error) {
-	hash := byteString(in["hash"])
-	size, start, end := field[int](in, "size"), field[int](in, "start"), field[int](in, "end")
-	s := slice{
-		parents: byteString(in["parents"]), data: byteString(in["data"]),
-		start: start + len(blobPrefix), end: end + len(blobPrefix),
-	}
-	isEmpty := size == 0
-	if err := s.walk(0, size+len(blobPrefix), digest(hash), true, isEmpty); err != nil {
+	return blobRanges(in, [][2]int{{field[int](in, "start"), field[int](in, "end")}})
+}
+
+func blobSlices(in input) (object, error) {
+	return blobRanges(in, field[[][2]int](in, "ranges"))
+}
+
+func blobRanges(in input, ranges [][2]int) (object, error) {
+	size := field[int](in, "size")
+	s := slice{parents: byteString(in["parents"]), data: byteString(in["data"]), ranges: ranges, isEmpty: size == 0}
+	if err := s.walk(0, size+len(blobPrefix), digest(byteString(in["hash"])), true); err != nil {
 		return nil, err
 	}
 	if len(s.parents) > 0 || len(s.data) > 0 {
@@ -33,9 +38,23 @@ func blobSlice(in input) (object, error) {
 	return object{"size": len(s.shown), "hash": hex.EncodeToString(sum[:])}, nil
 }
 
+// part is what a range has of the input bytes from … to − 1.
+func part(one [2]int, from, to int) (int, int) {
+	return max(one[0]+len(blobPrefix), from), min(one[1]+len(blobPrefix), to)
+}
+
+func (s *slice) meets(from, to int) bool {
+	for _, one := range s.ranges {
+		if start, end := part(one, from, to); start < end {
+			return true
+		}
+	}
+	return s.isEmpty
+}
+
 // walk checks the subtree over input bytes from … to − 1 against its chaining value.
-func (s *slice) walk(from, to int, expected digest, isRoot, isEmpty bool) error {
-	if !isEmpty && (s.end <= from || to <= s.start) {
+func (s *slice) walk(from, to int, expected digest, isRoot bool) error {
+	if !s.meets(from, to) {
 		return nil
 	}
 	if to-from > groupBytes {
@@ -48,10 +67,10 @@ func (s *slice) walk(from, to int, expected digest, isRoot, isEmpty bool) error 
 			return errFailed
 		}
 		middle := from + leftBytes(to-from, groupBytes)
-		if err := s.walk(from, middle, left, false, isEmpty); err != nil {
+		if err := s.walk(from, middle, left, false); err != nil {
 			return err
 		}
-		return s.walk(middle, to, right, false, isEmpty)
+		return s.walk(middle, to, right, false)
 	}
 	prefix := ""
 	if from == 0 {
@@ -67,9 +86,10 @@ func (s *slice) walk(from, to int, expected digest, isRoot, isEmpty bool) error 
 	if subtreeValue(prefixed, uint64(from/chunkBytes), isRoot) != expected {
 		return errFailed
 	}
-	shownFrom, shownTo := max(s.start, from+len(prefix)), min(s.end, to)
-	if shownFrom < shownTo {
-		s.shown = append(s.shown, prefixed[shownFrom-from:shownTo-from]...)
+	for _, one := range s.ranges {
+		if start, end := part(one, from+len(prefix), to); start < end {
+			s.shown = append(s.shown, prefixed[start-from:end-from]...)
+		}
 	}
 	return nil
 }

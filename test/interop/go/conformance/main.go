@@ -40,6 +40,7 @@ var operations = map[string]func(input) (object, error){
 	"map.root":          mapRoot,
 	"map.get":           mapGet,
 	"blob.slice":        blobSlice,
+	"blob.slices":       blobSlices,
 	"signature.verify":  signatureVerify,
 	"log.leaf":          logLeaf,
 	"log.root":          logRoot,
@@ -97,7 +98,7 @@ func field[T any](in input, name string) T {
 	return value
 }
 
-// byteString reads hex, or the name of filler bytes.
+// byteString reads hex, the name of filler bytes, or a list of such.
 func byteString(raw json.RawMessage) []byte {
 	var text string
 	if json.Unmarshal(raw, &text) == nil {
@@ -106,6 +107,14 @@ func byteString(raw json.RawMessage) []byte {
 			panic(err)
 		}
 		return decoded
+	}
+	var parts []json.RawMessage
+	if json.Unmarshal(raw, &parts) == nil {
+		var joined []byte
+		for _, one := range parts {
+			joined = append(joined, byteString(one)...)
+		}
+		return joined
 	}
 	var filler struct {
 		Pattern [2]int `json:"pattern"`
