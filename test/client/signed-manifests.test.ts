@@ -9,6 +9,8 @@ import {
   type ManifestServicePutDocumentResponse,
 } from "#gen/neleus/v1/manifest_pb.js";
 import type { Transport } from "#src/client/transport.js";
+import { verifyProof } from "#src/client/verify/index.js";
+import { toHex } from "#src/core/bytes.js";
 import { AlreadyExists, InvalidArgument, NotFound, VerificationFailed } from "#src/core/errors.js";
 import { decodeManifest, encodeManifest, encodeManifestDraft, type Manifest } from "#src/core/object/index.js";
 import { attachSignature, signaturePayload } from "#src/core/signature/index.js";
@@ -40,7 +42,15 @@ onEachTransport("attestations about commits and manifests", async ({ client }) =
   // An attestation about an attestation, and one taken into a commit.
   await db.putAttestation({ manifest: other.hash }, "so it is");
   const { commit: second } = await db.commit("main", { ...WORDS, manifests: [other.hash] });
-  await db.proofs.manifest(other.hash, { commit: second.hash });
+  // Whoever is handed a proof is told who has signed, of manifests and of commits.
+  const proof = await db.proofs.manifest(other.hash, { commit: second.hash });
+  const shown = [...verifyProof(proof).shown, ...verifyProof(await db.proofs.ref({ head: "main" })).shown];
+  for (const sentence of [
+    `The manifest bears a valid signature by the key ${toHex(bob.publicKey)}.`,
+    `The commit bears a valid signature by the key ${toHex(ada.publicKey)}.`,
+  ]) {
+    assert.ok(shown.includes(sentence), sentence);
+  }
   const nobody = await client();
   await assert.rejects(nobody.putAttestation({ commit }, "unsigned"), InvalidArgument);
   await assert.rejects(db.putAttestation({ commit: new Uint8Array(32) }, "of nothing"), NotFound);

@@ -9,6 +9,8 @@ import { hashBlob } from "#src/core/blob/index.js";
 import { toHex, utf8 } from "#src/core/bytes.js";
 import { MAX_IDEMPOTENCY_KEY_CHARACTERS, REQUEST_EXPIRY_MS } from "#src/core/limits.js";
 import { parseCheckpointUnverified } from "#src/core/log/index.js";
+import { encodeManifestDraft } from "#src/core/object/index.js";
+import { signObject, signerFromSeed } from "#src/core/signature/index.js";
 import { CheckpointSigner } from "#src/database/checkpoint-signer.js";
 import { Database } from "#src/database/index.js";
 import type {
@@ -191,6 +193,52 @@ const WRITES: readonly Write[] = [
     ],
   },
   {
+    name: "set head keys",
+    run: async (db, key) => ({ ...(await db.heads.setKeys("spare", { keys: KEYS, ...withKey(key) })), answer: "" }),
+    others: [
+      (db, key) => db.heads.setKeys("other", { keys: KEYS, ...withKey(key) }),
+      (db, key) => db.heads.setKeys("spare", { keys: KEYS.slice(1), ...withKey(key) }),
+      (db, key) => db.heads.setKeys("spare", { keys: [], ...withKey(key) }),
+      (db, key) => db.heads.setKeys("spare", { keys: KEYS, expectedKeys: [], ...withKey(key) }),
+      (db, key) => db.heads.setKeys("spare", { keys: [], expectedKeys: KEYS, ...withKey(key) }),
+    ],
+  },
+  {
+    name: "signed commit",
+    run: async (db, key) => {
+      const signedCommit = await signedOnce(db);
+      const { commit, receipt } = await db.commits.submit({ head: "main", signedCommit, ...withKey(key) });
+      return { ...receipt, answer: toHex(commit.hash) + toHex(commit.bytes) };
+    },
+    others: [
+      async (db, key) => db.commits.submit({ head: "other", signedCommit: await signedOnce(db), ...withKey(key) }),
+      async (db, key) => {
+        const signedCommit = signObject("commit:", await signedOnce(db), SIGNERS[1]!);
+        return db.commits.submit({ head: "main", signedCommit, ...withKey(key) });
+      },
+      async (db, key) => {
+        const manifests = [new Uint8Array(32)];
+        return db.commits.submit({ head: "main", signedCommit: await signedOnce(db), manifests, ...withKey(key) });
+      },
+      (db, key) => db.commits.create({ ...WORDS, ...withKey(key) }),
+    ],
+  },
+  {
+    name: "signed manifest",
+    run: async (db, key) => {
+      const { manifest, receipt } = await db.manifests.putSigned(await attested(db, "true"), {
+        head: "main",
+        ...withKey(key),
+      });
+      assert.ok(receipt);
+      return { ...receipt, answer: toHex(manifest.hash) };
+    },
+    others: [
+      async (db, key) => db.manifests.putSigned(await attested(db, "false"), { head: "main", ...withKey(key) }),
+      async (db, key) => db.manifests.putSigned(await attested(db, "true"), { head: "other", ...withKey(key) }),
+    ],
+  },
+  {
     name: "put document",
     run: async (db, key) => {
       const { manifest, receipt } = await putDocument(db, patternBytes(1000), { ...DOCUMENT, ...withKey(key) });
@@ -215,6 +263,26 @@ const WRITES: readonly Write[] = [
     ],
   },
 ];
+
+const SIGNERS = [1, 2].map((seed) => signerFromSeed(new Uint8Array(32).fill(seed)));
+const KEYS = SIGNERS.map(({ publicKey }) => publicKey);
+
+/** One commit for each database: prepared again it would be another one. */
+const signedCommits = new WeakMap<Database, Uint8Array>();
+async function signedOnce(db: Database): Promise<Uint8Array> {
+  const known = signedCommits.get(db);
+  if (known !== undefined) return known;
+  const { bytes } = await db.commits.prepare(WORDS);
+  const signed = signObject("commit:", bytes, SIGNERS[0]!);
+  signedCommits.set(db, signed);
+  return signed;
+}
+
+async function attested(db: Database, statement: string): Promise<Uint8Array> {
+  const subject = await newest(db, "tagged");
+  const draft = { v: 1, kind: "attestation", subject, subjectTag: "commit:", statement, time: 5 } as const;
+  return signObject("manifest:", encodeManifestDraft(draft), SIGNERS[0]!);
+}
 
 async function newest(db: Database, head: string): Promise<Uint8Array> {
   const { commit } = await (await db.view()).head(head);

@@ -18,6 +18,7 @@ import type { Database as Engine } from "#src/database/index.js";
 import { startServer } from "#src/server/index.js";
 import { createServices, type Handler, type ServiceBinding } from "#src/service/index.js";
 import { all, NATIVE } from "../client/support/fixture.js";
+import { remoteSigner, signerOf } from "../client/support/signers.js";
 import { patternBytes } from "../database/support/bytes.js";
 import { inMemory, put, readAll } from "../database/support/database.js";
 import { eventually } from "./support/running.js";
@@ -113,6 +114,8 @@ const WRITES: Readonly<Record<string, (db: Database) => Promise<unknown>>> = {
   ResetHead: async (db) => db.heads.reset("spare", { commit: TAGGED.hash }),
   CreateTag: (db) => db.tags.create("made", TAGGED.hash),
   DeleteTag: (db) => db.tags.delete("old"),
+  SetHeadKeys: (db) => db.heads.setKeys("spare", [signerOf(1).publicKey]),
+  PutSigned: (db) => db.putAttestation({ commit: TAGGED.hash }, "seen", { head: "main", signer: signerOf(1) }),
   PutDocument: (db) => db.putDocument("text ".repeat(100), DOCUMENT),
 };
 
@@ -140,6 +143,20 @@ describe("a write whose connection is lost", () => {
         await db.checkpoint();
       });
     }
+  }
+
+  for (const when of ["before", "after"] as const) {
+    it(`Create of a signed commit, ${when} the flush, happens once, and is signed once`, async (t) => {
+      const { engine, cuts, calls, client } = await openPlace(t);
+      const db = await client();
+      const signer = remoteSigner(1);
+      cuts.push({ method: "Create", when, times: 2 });
+      cuts.push({ method: "Prepare", when, times: 1 });
+      const { hash } = await db.commit("main", WORDS, { signer });
+      assert.deepEqual([await commitCount(engine), calls.get("Create"), calls.get("Prepare")], [1, 3, 2]);
+      assert.equal(signer.signed.length, 1);
+      assert.deepEqual((await db.snapshot("main")).commitHash, hash);
+    });
   }
 
   it("again and again happens once, and is given up in the end", async (t) => {

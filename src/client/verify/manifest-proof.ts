@@ -4,6 +4,7 @@ import type { ManifestProof } from "../../../gen/neleus/v1/proof_pb.js";
 import { receivedManifest } from "../object.js";
 import type { CheckedProof } from "./checked.js";
 import { checkLedgerPart } from "./ledger-part.js";
+import { signatureSentences } from "./signature-sentences.js";
 import { requireType } from "./state-proof.js";
 
 export const MANIFEST_PROOF_TYPE = "neleus.manifest-proof.v1";
@@ -19,7 +20,11 @@ export function checkManifestProof(proof: ManifestProof): CheckedProof {
   const above = checkLedgerPart(proof, record);
   return {
     claim: { kind: "manifest", manifest: hash, manifestKind: object.kind, bytes },
-    shown: [`The manifest in the proof is ${toHex(hash)}, of kind ${object.kind}.`, ...above.shown],
+    shown: [
+      `The manifest in the proof is ${toHex(hash)}, of kind ${object.kind}.`,
+      ...signatureSentences("manifest", record.signatures),
+      ...above.shown,
+    ],
     notShown: ["That the manifest says the truth: it is what its writer recorded."],
     // Whoever trusts the hash of a manifest knows its bytes, and nothing of where they were recorded.
     holds: [

@@ -4,6 +4,7 @@ import { VerificationFailed } from "../../core/errors.js";
 import type { RefProof } from "../../../gen/neleus/v1/proof_pb.js";
 import { receivedPart } from "../received.js";
 import type { CommitRecord } from "../records.js";
+import { signatureSentences } from "./signature-sentences.js";
 import { checkedRef, type CheckedProof, type Hold } from "./checked.js";
 import { requireType } from "./state-proof.js";
 
@@ -31,20 +32,15 @@ export function checkRefProof(proof: RefProof): CheckedProof {
     commit === undefined ? [] : [{ what: "commit hash", digest: commit.hash, leavesOpen: [placeOf(name)] }];
   return {
     claim: { kind: "ref", ref: named, isPresent: roots !== undefined, commit },
-    shown: [sentence(name, roots === undefined, commit?.hash), ...signatureSentences(commit), ...shown],
+    shown: [
+      sentence(name, roots === undefined, commit?.hash),
+      ...signatureSentences("commit", commit?.signatures ?? []),
+      ...shown,
+    ],
     notShown: [notShown(commit)],
     holds,
     log,
   };
-}
-
-/** Who has signed the commit, as far as a key can say. */
-function signatureSentences(commit: CommitRecord | undefined): string[] {
-  return (commit?.signatures ?? []).map(({ publicKey, isValid, fault }) =>
-    isValid
-      ? `The commit bears a valid signature by the key ${toHex(publicKey)}.`
-      : `The commit bears a signature by the key ${toHex(publicKey)} that is not valid: ${fault ?? ""}.`,
-  );
 }
 
 function notShown(commit: CommitRecord | undefined): string {
