@@ -90,7 +90,8 @@ async function goOn(
   try {
     await fileTrustStore().update({ databaseId }, (present) => {
       if (present?.verifierKey !== from) return present;
-      return { verifierKey: to, isPinned: true, checkpoints: [checkpoint], sinceMs: nowMs, seenMs: nowMs };
+      const { isPinned } = present;
+      return { verifierKey: to, isPinned, checkpoints: [checkpoint], sinceMs: nowMs, seenMs: nowMs };
     });
   } catch (error) {
     // The epoch has begun. What is remembered then has to be told like that of everybody else.
@@ -111,8 +112,8 @@ async function rotateKey(session: Session, _args: readonly string[], options: Op
   if (isNow && !isFinish) throw new InvalidArgument("--now goes with --finish", { field: "now" });
   const client = await session.client();
   const step = isNow ? "finish-unannounced" : isFinish ? "finish" : "announce";
-  const { verifierKey, nextVerifierKey, note } = await client.rotateKey({ step, signal: session.signal });
-  await session.output.result({ key: verifierKey, next_key: nextVerifierKey, checkpoint: note }, () =>
+  const { verifierKey, nextVerifierKey, checkpoint } = await client.rotateKey({ step, signal: session.signal });
+  await session.output.result({ key: verifierKey, next_key: nextVerifierKey, checkpoint: checkpoint.note }, () =>
     nextVerifierKey === undefined
       ? `key ${verifierKey}`
       : `announced ${nextVerifierKey}\nin force  ${verifierKey}\nwhen clients had time to see it: neleus db rotate-key --finish`,

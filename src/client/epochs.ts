@@ -1,5 +1,6 @@
 // Follows a database from one epoch of its log to the next, as far as what is trusted leads (trust/epoch-step.ts).
-import { NeleusError, NewEpoch } from "../core/errors.js";
+import { LimitExceeded, NeleusError, NewEpoch } from "../core/errors.js";
+import { MAX_EPOCHS_FOLLOWED } from "../core/limits.js";
 import { ProofService } from "../../gen/neleus/v1/proof_pb.js";
 import { getCapabilities } from "./capabilities.js";
 import type { Connection } from "./connection.js";
@@ -13,11 +14,14 @@ export interface EpochsContext {
   readonly connection: Connection;
   readonly trust: LogTrust;
   readonly makeSignatureCheck?: SignatureCheckMaker | undefined;
+  /** Default: MAX_EPOCHS_FOLLOWED. */
+  readonly mostEpochs?: number | undefined;
 }
 
 /**
  * Takes the trust on to the key that the server presents now. Does nothing where that is the trusted one.
  * @throws NewEpoch - nothing trusted leads there; the evidence says what it says of itself
+ * @throws LimitExceeded - there are more than MAX_EPOCHS_FOLLOWED on the way
  * @throws Forked, VerificationFailed, IncompleteProof - what is shown on the way does not hold
  */
 export async function followEpochs(context: EpochsContext, call: CallOptions = {}): Promise<void> {
@@ -28,13 +32,22 @@ export async function followEpochs(context: EpochsContext, call: CallOptions = {
 
 /** The same for a key that the server has presented. */
 export async function followTo(context: EpochsContext, presented: LogKey, call: CallOptions = {}): Promise<void> {
-  const { trust } = context;
+  const { trust, mostEpochs = MAX_EPOCHS_FOLLOWED } = context;
   if (!trust.key.isOfSameDatabase(presented)) throw trust.key.mismatch(presented);
-  while (trust.key.text !== presented.text) {
+  for (let steps = 0; trust.key.text !== presented.text; steps += 1) {
+    if (steps === mostEpochs) throw tooManyEpochs(presented, mostEpochs);
     if (presented.epoch <= trust.key.epoch) throw await strangeEpoch(context, presented, call);
     const next = await nextEpoch(context, presented, call);
     trust.follow(next);
   }
+}
+
+/** A server can begin epochs as fast as it is asked for them. */
+function tooManyEpochs(presented: LogKey, mostEpochs: number): LimitExceeded {
+  return new LimitExceeded(`the way to ${presented.origin} leads through more than ${mostEpochs} epochs`, {
+    hint: "if that is so, see what it says of itself: neleus trust accept-epoch",
+    facts: { limit: "MAX_EPOCHS_FOLLOWED", value: String(mostEpochs) },
+  });
 }
 
 async function nextEpoch(context: EpochsContext, presented: LogKey, call: CallOptions): Promise<OpenedEpoch> {
@@ -90,7 +103,9 @@ export async function openPresented(
   try {
     answer = await connection.unary(ProofService.method.proveInclusion, { database, leafIndex: 0n }, call);
   } catch (error) {
-    if (!(error instanceof NeleusError) || error.code === "CANCELLED") throw error;
+    const isPassing =
+      error instanceof NeleusError && ["UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED"].includes(error.code);
+    if (!(error instanceof NeleusError) || isPassing) throw error;
     return undefined;
   }
   const { leaf, inclusion, log } = answer;

@@ -243,6 +243,6 @@ export interface RotatedKey {
   readonly verifierKey: string;
   /** Announced for the next epoch. */
   readonly nextVerifierKey: string | undefined;
-  /** The checkpoint of the server's answer: a signed note. */
-  readonly note: string;
+  /** By the key in force; after an announcement the announced key has signed it, too. */
+  readonly checkpoint: SignedCheckpoint;
 }

@@ -6,6 +6,7 @@ import { callOptions, type Connection } from "./connection.js";
 import type { FollowedLog } from "./log.js";
 import { verifying } from "./received.js";
 import type { RotatedKey, RotateKeyOptions } from "./records.js";
+import { presentedKey } from "./trust/index.js";
 import type { CallOptions } from "./transport.js";
 
 /** See `Database.rotateKey`. */
@@ -21,12 +22,12 @@ export async function rotateKey(
   const request = { database, finish, unannounced };
   const answer = await connection.unary(AdminService.method.rotateKey, request, callOptions(options));
   const { verifierKey, nextVerifierKey, checkpoint: note } = answer;
-  if (unannounced) return { verifierKey, nextVerifierKey: undefined, note };
-  // Whoever is not told of a key that was announced could never find out: so it has signed, or was not announced.
-  if (!finish) {
-    log.trust.remember(note);
-    verifying("the announced key", () => verifyNote(note, [parseVerifierKey(nextVerifierKey)]));
+  if (unannounced) {
+    const checkpoint = presentedKey(verifierKey, undefined).open(note);
+    return { verifierKey, nextVerifierKey: undefined, checkpoint };
   }
+  // That a key is announced shows in that it signs: whoever trusts it without that trusts nobody.
+  if (!finish) verifying("the announced key", () => verifyNote(note, [parseVerifierKey(nextVerifierKey)]));
   await log.checkpoint(options);
   if (log.trust.key.text !== verifierKey) {
     throw new VerificationFailed("the log goes on with another key than the answer says", {
@@ -34,5 +35,6 @@ export async function rotateKey(
       evidence: answer,
     });
   }
-  return { verifierKey, nextVerifierKey: finish ? undefined : nextVerifierKey, note };
+  const checkpoint = log.trust.remember(note);
+  return { verifierKey, nextVerifierKey: finish ? undefined : nextVerifierKey, checkpoint };
 }

@@ -127,6 +127,11 @@ export const UPLOAD_EXPIRY_MS = 24 * 60 * 60 * 1000;
  * sooner wait that long, and share it. So readers add at most a leaf a second to a log that is never pruned.
  */
 export const FRESH_LEAF_INTERVAL_MS = 1_000;
+/**
+ * Epochs of a log that a client follows at once, from the one that it trusts to the one that is there. A server can begin them as
+ * fast as it is asked for them: the client stops with LimitExceeded. One a week makes these in 80 years.
+ */
+export const MAX_EPOCHS_FOLLOWED = 4_096;
 /** Bytes of error details in a response: 60 kB have been seen to arrive, 90 kB hang a client. */
 export const MAX_ERROR_DETAILS_BYTES = 4 * KiB;
 /** Concurrent streams on one HTTP/2 connection. */

@@ -8,7 +8,8 @@
 // its own, since it changes who signs, which a round takes as given. Refs stay as they are but for `keys/log`, and with them
 // everything below. The old log's rows stay too, and a record of how it ended (epoch-record.ts).
 //
-// The key of an epoch that has ended is gone: its seed is overwritten with the batch, so that nobody signs with it again.
+// The seed of an epoch that has ended is overwritten with the batch, and nothing here signs with it again. A store may keep the
+// bytes of a freed page for a while.
 import { InvalidArgument, LimitExceeded, Malformed, NotFound, VerificationFailed } from "../core/errors.js";
 import { MAX_CELL_BYTES } from "../core/limits.js";
 import {

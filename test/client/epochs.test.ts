@@ -10,12 +10,23 @@ import { describe, test, type TestContext } from "node:test";
 import type { DescMessage, DescMethodUnary, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import type { ProofServiceProveEpochResponse } from "#gen/neleus/v1/proof_pb.js";
 import type { Database } from "#src/client/contract.js";
+import { Connection } from "#src/client/connection.js";
 import { openOver } from "#src/client/database.js";
 import { inProcessTransport } from "#src/client/embedded/index.js";
+import { followEpochs } from "#src/client/epochs.js";
 import { fileTrustStore } from "#src/client/file-trust-store.js";
 import type { NewEpochEvidence } from "#src/client/records.js";
 import type { Transport } from "#src/client/transport.js";
-import { Forked, NeleusError, NewEpoch, RolledBack, Unavailable, VerificationFailed } from "#src/core/errors.js";
+import { LogKey, LogTrust } from "#src/client/trust/index.js";
+import {
+  Forked,
+  LimitExceeded,
+  NeleusError,
+  NewEpoch,
+  RolledBack,
+  Unavailable,
+  VerificationFailed,
+} from "#src/core/errors.js";
 import { decodeLogLeaf, encodeLogLeaf, parseCheckpointUnverified } from "#src/core/log/index.js";
 import { Database as Engine } from "#src/database/index.js";
 import { createServices } from "#src/service/index.js";
@@ -166,6 +177,20 @@ describe("an announced key", () => {
       indices,
       Array.from({ length: 256 }, (_, index) => index),
     );
+  });
+
+  test("is followed through so many epochs and no more", async () => {
+    const { db: engine } = await inMemory();
+    const first = engine.log.verifierKey;
+    for (let epoch = 1; epoch <= 3; epoch += 1) await rotate(engine);
+    const connection = new Connection(new Link(engine), "default");
+    const follow = async (mostEpochs: number): Promise<LogTrust> => {
+      const trust = new LogTrust(LogKey.parse(first));
+      await followEpochs({ connection, trust, mostEpochs });
+      return trust;
+    };
+    assert.equal((await follow(3)).key.text, engine.log.verifierKey);
+    await assert.rejects(follow(2), LimitExceeded);
   });
 
   test("is not followed back by a client that lags behind another", async (context) => {

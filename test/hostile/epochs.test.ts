@@ -34,3 +34,23 @@ for (const [what, call] of [
     assert.ok(refused > 300, `${refused} mutants`);
   });
 }
+
+for (const step of ["announce", "finish", "finish-unannounced"] as const) {
+  test(`mutated answers to a key that is changed: ${step}`, async () => {
+    const { db: engine } = await inMemory();
+    if (step === "finish") await engine.epochs.announceKey();
+    const options = { verifierKey: engine.log.verifierKey, maxAttempts: 1 };
+    const services = createServices({ database: async () => engine, version: "0.0.0" });
+    const { refused } = await tryMutants(inProcessTransport({ address: "x", services }), {
+      options,
+      run: async (db) => [await db.rotateKey({ step }), db.trust.state.verifierKey],
+      // After the capabilities and the checkpoint that is taken before.
+      call: 2,
+      // What is said beside what is signed.
+      harmless: step === "announce" ? /^0\.origin$/ : /^0\.(origin|nextVerifierKey)$/,
+      isStateless: false,
+      thoroughness: { items: 8, offsets: 12, flips: 200 },
+    });
+    assert.ok(refused > 100, `${refused} mutants`);
+  });
+}
