@@ -151,10 +151,10 @@ export const MIN_PROGRESS_BYTES = 64 * KiB;
 /** Bytes of one answer that wait for the peer to take them; then the handler is asked for no more. */
 export const SEND_BUFFER_BYTES = MiB;
 /**
- * Bytes of all answers of a server together that wait for their peers; beyond it an answer is sent a message at a time, the
- * next when the peer has taken the one before.
+ * Bytes that all streams of a server together keep for their peers: messages that wait, and what is read ahead. A stream takes
+ * an eighth of what is left at most, and 12 KiB in any case.
  */
-export const SEND_BUDGET_BYTES = 64 * MiB;
+export const SEND_BUDGET_BYTES = 24 * MiB;
 /** Bytes of one request stream that wait for the handler to take them; then the peer is asked for no more. */
 export const RECEIVE_BUFFER_BYTES = MiB;
 /**

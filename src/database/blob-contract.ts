@@ -51,17 +51,29 @@ export interface Blobs {
   open(hash: Uint8Array): Promise<BlobReader>;
 }
 
+/**
+ * What a stream may keep for a peer who takes its time: less, the more all streams together keep, so that a thousand which
+ * nobody reads take little more memory than thirty.
+ */
+export interface StreamMemory {
+  /** Bytes that the next message should have, at most `mostBytes`. What cannot be cut may be larger. */
+  messageBytes(mostBytes: number): number;
+  /** Says what the stream keeps besides, from now until it says so again or ends. Returns what it may: `wantedBytes`, or less. */
+  keep(wantedBytes: number): number;
+}
+
 /** A blob open for reading. */
 export interface BlobReader extends BlobRef {
   /**
    * The slice of a range, or of several in ascending order, in parts of at most DATA_MESSAGE_BYTES of content; no item of
    * the walk is cut in two. `range` absent: all of it. A part is lent: its bytes are good until the next is asked for.
+   * `memory` is asked for room; absent: parts are as large as they may be, and the next few are read ahead.
    * @throws InvalidArgument - a range that is empty or passes the end (only the empty blob has an empty range)
    * @throws Corrupt - content or outboard do not match the hash
    */
-  slices(range?: ByteRanges): AsyncGenerator<SlicePart, void, undefined>;
-  /** Exactly the bytes of the range, checked and lent likewise, in parts of at most DATA_MESSAGE_BYTES. Errors as of `slices`. */
-  bytes(range?: ByteRange): AsyncGenerator<Uint8Array, void, undefined>;
+  slices(range?: ByteRanges, memory?: StreamMemory): AsyncGenerator<SlicePart, void, undefined>;
+  /** Exactly the bytes of the range, checked and lent likewise, in parts of at most DATA_MESSAGE_BYTES. The rest as of `slices`. */
+  bytes(range?: ByteRange, memory?: StreamMemory): AsyncGenerator<Uint8Array, void, undefined>;
   close(): Promise<void>;
 }
 

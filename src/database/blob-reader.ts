@@ -5,7 +5,8 @@
 // before it is handed on, unless `verify_on_read` is off.
 //
 // Cost: one read of content every 1 MiB, one of outboard every 4 MiB. Memory: twice 1 MiB, of which one is read while the
-// other is handed on, and 8 pages of outboard.
+// other is handed on, and 8 pages of outboard. A stream that shares memory with many (StreamMemory) reads less at once, down
+// to a group and its pair, and nothing ahead.
 import { PAIR_BYTES, SliceDecoder, computeOutboard, outboardBytes, slicePlan } from "../core/blob/index.js";
 import type { ByteRange, ByteRanges, SliceItem, SlicePart } from "../core/blob/index.js";
 import { concatBytes, toHex } from "../core/bytes.js";
@@ -13,11 +14,19 @@ import { Corrupt, VerificationFailed } from "../core/errors.js";
 import type { BlobHash } from "../core/hashes.js";
 import { BLOB_GROUP_BYTES, DATA_MESSAGE_BYTES } from "../core/limits.js";
 import type { LargeBlob, LargeBlobs } from "../store/contract.js";
-import type { BlobReader } from "./blob-contract.js";
+import type { BlobReader, StreamMemory } from "./blob-contract.js";
 
 const GROUPS_IN_PART = DATA_MESSAGE_BYTES / BLOB_GROUP_BYTES;
-/** Parts whose content is read at once: 1 MiB. A read of a file costs as much as copying that. */
-const PARTS_IN_STRETCH = 4;
+
+/** What is read at once: parts, the groups of each, and whether the next is read while this is handed on. */
+interface StretchSize {
+  readonly parts: number;
+  readonly groupsInPart: number;
+  readonly isReadAhead: boolean;
+}
+
+/** 1 MiB: a read of a file costs as much as copying that. */
+const WHOLE_STRETCH: StretchSize = { parts: 4, groupsInPart: GROUPS_IN_PART, isReadAhead: true };
 const OUTBOARD_PAGE_BYTES = 16 * 1024;
 const PAIRS_IN_PAGE = OUTBOARD_PAGE_BYTES / PAIR_BYTES;
 const MAX_PAGES = 8;
@@ -61,7 +70,8 @@ export class RowBlobReader implements BlobReader {
       read: async ({ start, end }) => content.subarray(start, end),
       pair: (index) => outboard.subarray(index * PAIR_BYTES, (index + 1) * PAIR_BYTES),
     };
-    for await (const { parents, data } of sliceParts(source, range ?? wholeOf(this))) yield { parents, data };
+    const parts = sliceParts(source, range ?? wholeOf(this), () => WHOLE_STRETCH);
+    for await (const { parents, data } of parts) yield { parents, data };
   }
 
   async *bytes(range: ByteRange = wholeOf(this)): AsyncGenerator<Uint8Array, void, undefined> {
@@ -81,6 +91,7 @@ export class FileBlobReader implements BlobReader {
   readonly #file: LargeBlob;
   readonly #checking: ReadChecking;
   readonly #pages = new Map<number, Uint8Array>();
+  #mostPages = MAX_PAGES;
 
   /** Takes over `file`. @throws Corrupt - the outboard does not fit the content; `file` is then still open */
   constructor(options: { readonly hash: BlobHash; readonly file: LargeBlob; readonly checking: ReadChecking }) {
@@ -94,16 +105,16 @@ export class FileBlobReader implements BlobReader {
     this.#checking = checking;
   }
 
-  async *slices(range: ByteRanges = wholeOf(this)): AsyncGenerator<SlicePart, void, undefined> {
-    for await (const { parents, data } of this.#parts(range)) yield { parents, data };
+  async *slices(range: ByteRanges = wholeOf(this), memory?: StreamMemory): AsyncGenerator<SlicePart, void, undefined> {
+    for await (const { parents, data } of this.#parts(range, memory)) yield { parents, data };
   }
 
-  async *bytes(range: ByteRange = wholeOf(this)): AsyncGenerator<Uint8Array, void, undefined> {
+  async *bytes(range: ByteRange = wholeOf(this), memory?: StreamMemory): AsyncGenerator<Uint8Array, void, undefined> {
     if (this.#checking === "unverified") {
-      yield* this.#bytesUnverified(range);
+      yield* this.#bytesUnverified(range, memory);
       return;
     }
-    for await (const { start, data } of this.#parts(range)) {
+    for await (const { start, data } of this.#parts(range, memory)) {
       const wanted = data.subarray(Math.max(0, range.start - start), Math.max(0, range.end - start));
       if (wanted.length > 0) yield wanted;
     }
@@ -114,7 +125,8 @@ export class FileBlobReader implements BlobReader {
   }
 
   /** The slice in parts, each checked before it is handed on. */
-  async *#parts(range: ByteRanges): AsyncGenerator<PlacedPart, void, undefined> {
+  async *#parts(range: ByteRanges, memory: StreamMemory | undefined): AsyncGenerator<PlacedPart, void, undefined> {
+    const stretchSize = (): StretchSize => this.#stretchSize(memory);
     const source: SliceSource = {
       sizeBytes: this.sizeBytes,
       read: async ({ start }, room) => {
@@ -125,11 +137,11 @@ export class FileBlobReader implements BlobReader {
       pair: (index) => this.#pair(index),
     };
     if (this.#checking === "unverified") {
-      yield* sliceParts(source, range);
+      yield* sliceParts(source, range, stretchSize);
       return;
     }
     const decoder = new SliceDecoder({ hash: this.hash, sizeBytes: this.sizeBytes, range });
-    for await (const part of sliceParts(source, range)) {
+    for await (const part of sliceParts(source, range, stretchSize)) {
       try {
         decoder.push(part);
       } catch (cause) {
@@ -141,11 +153,30 @@ export class FileBlobReader implements BlobReader {
     decoder.finish();
   }
 
-  async *#bytesUnverified(range: ByteRange): AsyncGenerator<Uint8Array, void, undefined> {
+  async *#bytesUnverified(
+    range: ByteRange,
+    memory: StreamMemory | undefined,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
     slicePlan(this.sizeBytes, range);
-    for (let offset = range.start; offset < range.end; offset += DATA_MESSAGE_BYTES) {
-      yield await this.#file.read(offset, Math.min(DATA_MESSAGE_BYTES, range.end - offset));
+    for (let offset = range.start; offset < range.end;) {
+      const mostBytes = memory?.messageBytes(DATA_MESSAGE_BYTES) ?? DATA_MESSAGE_BYTES;
+      const part = await this.#file.read(offset, Math.min(mostBytes, range.end - offset));
+      yield part;
+      offset += part.length;
     }
+  }
+
+  /** How much is read at once from now on. The last but one that was read is no longer lent. */
+  #stretchSize(memory: StreamMemory | undefined): StretchSize {
+    const wantedBytes = 2 * WHOLE_STRETCH.parts * DATA_MESSAGE_BYTES + MAX_PAGES * OUTBOARD_PAGE_BYTES;
+    const mayBytes = memory?.keep(wantedBytes) ?? wantedBytes;
+    this.#mostPages = MAX_PAGES;
+    if (mayBytes === wantedBytes) return WHOLE_STRETCH;
+    const groups = Math.max(1, Math.floor((mayBytes - OUTBOARD_PAGE_BYTES) / 2 / BLOB_GROUP_BYTES));
+    this.#mostPages = groups > 1 ? 1 : 0;
+    if (this.#mostPages === 0) this.#pages.clear();
+    const groupsInPart = Math.min(GROUPS_IN_PART, groups);
+    return { parts: Math.floor(groups / groupsInPart), groupsInPart, isReadAhead: groups > 1 };
   }
 
   #pair(index: number): Uint8Array | Promise<Uint8Array> {
@@ -153,6 +184,7 @@ export class FileBlobReader implements BlobReader {
     const offset = (index % PAIRS_IN_PAGE) * PAIR_BYTES;
     const kept = this.#pages.get(number);
     if (kept !== undefined) return kept.subarray(offset, offset + PAIR_BYTES);
+    if (this.#mostPages === 0) return this.#file.readOutboard(index * PAIR_BYTES, PAIR_BYTES);
     return this.#page(number).then((page) => page.subarray(offset, offset + PAIR_BYTES));
   }
 
@@ -162,7 +194,7 @@ export class FileBlobReader implements BlobReader {
     const length = Math.min(OUTBOARD_PAGE_BYTES, this.#file.outboardSizeBytes - offset);
     const page = await this.#file.readOutboard(offset, length);
     for (const oldest of this.#pages.keys()) {
-      if (this.#pages.size < MAX_PAGES) break;
+      if (this.#pages.size < this.#mostPages) break;
       this.#pages.delete(oldest);
     }
     this.#pages.set(number, page);
@@ -219,42 +251,55 @@ interface Run {
   end: number;
 }
 
-/**
- * The walk over a slice, cut into parts of at most GROUPS_IN_PART groups. While the parts of one stretch are handed on, the
- * next stretch is read.
- */
-async function* sliceParts(source: SliceSource, range: ByteRanges): AsyncGenerator<PlacedPart, void, undefined> {
+/** The walk over a slice, cut into parts. While the parts of one stretch are handed on, the next stretch is read. */
+async function* sliceParts(
+  source: SliceSource,
+  range: ByteRanges,
+  stretchSize: () => StretchSize,
+): AsyncGenerator<PlacedPart, void, undefined> {
   const plan = slicePlan(source.sizeBytes, range);
   let room = new ReadingRoom();
   let lentRoom = new ReadingRoom();
-  let ahead = readStretch(source, plan, room);
+  let size = stretchSize();
+  let ahead: Promise<readonly PlacedPart[]> | undefined;
   for (;;) {
-    const parts = await ahead;
+    const parts = await (ahead ?? readStretch({ source, plan, size, room }));
     if (parts.length === 0) return;
     // What was handed on before is no longer lent, so its room is free.
     [room, lentRoom] = [lentRoom, room];
-    ahead = readStretch(source, plan, room);
+    size = stretchSize();
+    ahead = size.isReadAhead ? readStretch({ source, plan, size, room }) : undefined;
     // It is looked at when its turn comes, if that comes.
-    ahead.catch(() => undefined);
+    ahead?.catch(() => undefined);
+    if (ahead === undefined) room.drop();
     yield* parts;
   }
 }
 
 /** The next few parts of the walk. What lies one behind the other is one read; reads go on side by side. */
-async function readStretch(
-  source: SliceSource,
-  plan: Generator<SliceItem, void, undefined>,
-  room: ReadingRoom,
-): Promise<readonly PlacedPart[]> {
+async function readStretch({
+  source,
+  plan,
+  size,
+  room,
+}: {
+  readonly source: SliceSource;
+  readonly plan: Generator<SliceItem, void, undefined>;
+  readonly size: StretchSize;
+  readonly room: ReadingRoom;
+}): Promise<readonly PlacedPart[]> {
   const planned: PlannedPart[] = [];
-  while (planned.length < PARTS_IN_STRETCH) {
-    const part = await nextPart(source, plan);
+  while (planned.length < size.parts) {
+    const part = await nextPart(source, plan, size.groupsInPart);
     if (part === undefined) break;
     planned.push(part);
   }
   const stretches: Run[] = [];
   for (const { runs } of planned) for (const { start, end } of runs) addRun(stretches, { start, end });
-  room.clear(stretches.reduce((sum, { start, end }) => sum + end - start, 0));
+  room.clear({
+    wantedBytes: stretches.reduce((sum, { start, end }) => sum + end - start, 0),
+    mostBytes: size.parts * size.groupsInPart * BLOB_GROUP_BYTES,
+  });
   const read = await Promise.all(
     stretches.map(async ({ start, end }) => {
       const bytes = await source.read({ start, end }, () => room.take(end - start));
@@ -281,10 +326,15 @@ class ReadingRoom {
   #wanted = 0;
   #used = 0;
 
-  /** Makes room for so many bytes. What lay there is gone. */
-  clear(sizeBytes: number): void {
-    this.#wanted = sizeBytes;
+  /** Makes room for so many bytes, and keeps no more than the most. What lay there is gone. */
+  clear({ wantedBytes, mostBytes }: { readonly wantedBytes: number; readonly mostBytes: number }): void {
+    if (this.#bytes.length > mostBytes) this.drop();
+    this.#wanted = wantedBytes;
     this.#used = 0;
+  }
+
+  drop(): void {
+    this.#bytes = NO_BYTES;
   }
 
   take(sizeBytes: number): Uint8Array {
@@ -298,11 +348,12 @@ class ReadingRoom {
 async function nextPart(
   source: SliceSource,
   plan: Generator<SliceItem, void, undefined>,
+  mostGroups: number,
 ): Promise<PlannedPart | undefined> {
   const parents: Uint8Array[] = [];
   const runs: Run[] = [];
   // Not a `for` loop, which would end the walk when it is left.
-  for (let groups = 0; groups < GROUPS_IN_PART;) {
+  for (let groups = 0; groups < mostGroups;) {
     const { value: item } = plan.next();
     if (item === undefined) return groups === 0 ? undefined : { parents, runs };
     if (item.kind === "parent") {

@@ -6,6 +6,7 @@ export type {
   FinishOptions,
   FoundBlob,
   Incoming,
+  StreamMemory,
   Upload,
   UploadFinish,
   Uploads,

@@ -14,7 +14,8 @@ import type {
   UntypedHandleCall,
 } from "@grpc/grpc-js";
 import { assert, LimitExceeded, NeleusError } from "../core/errors.js";
-import type { Handler, ServiceBinding } from "../service/implementation.js";
+import type { CallContext, Handler, ServiceBinding } from "../service/implementation.js";
+import type { StreamMemory } from "../database/index.js";
 import type { Allocate } from "../wire/nested-message.js";
 import { endRequests } from "./grpc-internals.js";
 import { decodeRequest, encodeResponse } from "./message-codec.js";
@@ -54,6 +55,25 @@ export function methodDefinition(method: DescMethod): MethodDefinition<Buffer, B
     responseSerialize: passBytes,
     responseDeserialize: passBytes,
   };
+}
+
+/** What the handler of a stream may know. */
+class StreamContext implements CallContext {
+  readonly #open: OpenCall;
+  readonly memory: StreamMemory;
+
+  constructor(open: OpenCall, memory: StreamMemory) {
+    this.#open = open;
+    this.memory = memory;
+  }
+
+  get signal(): AbortSignal {
+    return this.#open.signal;
+  }
+
+  get requestId(): string {
+    return this.#open.requestId;
+  }
 }
 
 class MethodAdapter {
@@ -100,9 +120,10 @@ class MethodAdapter {
       requests.received(call);
       const body = async (open: OpenCall): Promise<void> => {
         const responses = new ResponseStream({ call, open, budget: sendBudget, limits });
+        const context = new StreamContext(open, responses);
         // Leaving this loop by a throw closes the handler's iterator.
         try {
-          for await (const message of handler(decodeRequest(this.#method.input, call.request), open)) {
+          for await (const message of handler(decodeRequest(this.#method.input, call.request), context)) {
             const room = responses.send(this.#encode(message, responses.allocate));
             if (room !== undefined) await room;
           }

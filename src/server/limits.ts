@@ -25,7 +25,7 @@ export interface ServerLimits {
   readonly windowBytes: number;
   /** Bytes of one answer that may wait for the peer before the handler is asked for more. */
   readonly sendBufferBytes: number;
-  /** Bytes of all answers together that may wait; beyond it each is sent a message at a time. */
+  /** Bytes that all streams together may keep for their peers; the nearer it is, the less each takes. */
   readonly sendBudgetBytes: number;
   /** Bytes of one request stream that may wait for the handler before the peer is asked for more. */
   readonly receiveBufferBytes: number;

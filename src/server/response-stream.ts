@@ -4,6 +4,7 @@
 // message's own callback is awaited, together with the call's signal; a peer that takes nothing for too long, or too little,
 // ends the call (peer-progress.ts).
 import type { Writable } from "node:stream";
+import type { StreamMemory } from "../database/index.js";
 import { MESSAGE_OVERHEAD_BYTES } from "../wire/receive-budget.js";
 import type { Allocate } from "../wire/nested-message.js";
 import { MessageFrames } from "./message-frames.js";
@@ -12,13 +13,14 @@ import { PeerProgress, type ProgressLimits } from "./peer-progress.js";
 import type { SendBudget } from "./send-budget.js";
 import { takenTooSlowly } from "./too-slow.js";
 
-export class ResponseStream {
+export class ResponseStream implements StreamMemory {
   readonly #call: Pick<Writable, "write">;
   readonly #open: OpenCall;
   readonly #budget: SendBudget;
   readonly #bufferBytes: number;
   readonly #progress: PeerProgress;
   #waitingBytes = 0;
+  #keptBytes = 0;
   #isDropped = false;
   #onTaken: (() => void) | undefined;
   readonly #frames: MessageFrames;
@@ -45,6 +47,18 @@ export class ResponseStream {
     return this.#waitingBytes;
   }
 
+  messageBytes(mostBytes: number): number {
+    return Math.min(mostBytes, this.#budget.shareBytes);
+  }
+
+  keep(wantedBytes: number): number {
+    if (this.#isDropped) return wantedBytes;
+    this.#budget.add(-this.#keptBytes);
+    this.#keptBytes = Math.min(wantedBytes, this.#budget.shareBytes);
+    this.#budget.add(this.#keptBytes);
+    return this.#keptBytes;
+  }
+
   /** Room for a message, with anything in it. */
   get allocate(): Allocate {
     return this.#frames.allocate;
@@ -69,7 +83,7 @@ export class ResponseStream {
       this.#progress.moved(costBytes);
       this.#onTaken?.();
     });
-    const bufferBytes = this.#budget.isSpent ? 1 : this.#bufferBytes;
+    const bufferBytes = Math.min(this.#bufferBytes, this.#budget.shareBytes);
     return this.#waitingBytes < bufferBytes ? undefined : this.#room(bufferBytes);
   }
 
@@ -77,8 +91,9 @@ export class ResponseStream {
   #drop(): void {
     if (this.#isDropped) return;
     this.#isDropped = true;
-    this.#budget.add(-this.#waitingBytes);
+    this.#budget.add(-this.#waitingBytes - this.#keptBytes);
     this.#waitingBytes = 0;
+    this.#keptBytes = 0;
   }
 
   /** Waits until all messages have gone: grpc-js may drop what waits when a status follows. Ends with the call. */

@@ -1,5 +1,13 @@
-// What all answers of a server together may hold back for their peers. One stream may run some way ahead of its reader, which
-// makes it fast; a thousand that nobody reads may not each.
+// What all streams of a server together may keep for their peers: messages that wait, and what was read for the next ones. One
+// stream may run some way ahead of its reader, which makes it fast; a thousand that nobody reads may not each.
+//
+// Each may take a share of what is left, so that the more there are, the less a further one takes: beyond some thirty that
+// take all they may, a message of LEAST_SHARE_BYTES each. Nobody waits for another to be read.
+
+/** Of what is left a stream may take one part in so many. */
+const SHARES = 8;
+/** What a stream may take in any case: a message that is worth its overhead. */
+const LEAST_SHARE_BYTES = 12 * 1024;
 
 export class SendBudget {
   readonly #limitBytes: number;
@@ -9,12 +17,12 @@ export class SendBudget {
     this.#limitBytes = limitBytes;
   }
 
-  /** True where no stream may run ahead: each then waits until its peer has taken what it was sent. */
-  get isSpent(): boolean {
-    return this.#usedBytes >= this.#limitBytes;
+  /** Bytes that one stream may take now. */
+  get shareBytes(): number {
+    return Math.max(LEAST_SHARE_BYTES, Math.floor((this.#limitBytes - this.#usedBytes) / SHARES));
   }
 
-  /** Bytes that wait from now on; negative: that wait no longer. */
+  /** Bytes that are kept from now on; negative: that are kept no longer. */
   add(sizeBytes: number): void {
     this.#usedBytes += sizeBytes;
   }

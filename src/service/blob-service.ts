@@ -20,17 +20,12 @@ import {
 import { checkedRanges, type ByteRange, type SlicePart } from "../core/blob/index.js";
 import { concatBytes } from "../core/bytes.js";
 import type { BlobHash } from "../core/hashes.js";
-import {
-  MAX_BATCH_BLOBS,
-  MAX_BLOB_BYTES,
-  MAX_DOWNLOAD_RANGES,
-  MAX_INLINE_VALUE_BYTES,
-  STREAM_MESSAGE_BYTES,
-} from "../core/limits.js";
-import type { BlobReader, BlobRef as StoredBlob } from "../database/index.js";
+import { MAX_BATCH_BLOBS, MAX_BLOB_BYTES, MAX_DOWNLOAD_RANGES, MAX_INLINE_VALUE_BYTES } from "../core/limits.js";
+import type { BlobReader, BlobRef as StoredBlob, StreamMemory } from "../database/index.js";
 import { statusMessage } from "./errors.js";
 import { openDatabase, type ServiceEnvironment } from "./environment.js";
 import type { CallContext, ServiceImplementation } from "./implementation.js";
+import { messageBytes } from "./message-size.js";
 import { Pace } from "./pace.js";
 import { receive, type Opened } from "./receive.js";
 import { blobHashField, countWithin, forField, integerField, invalid, uploadIdField } from "./request.js";
@@ -160,7 +155,9 @@ async function* download(
     const start = BigInt(ranges[0]?.start ?? 0);
     const end = BigInt(ranges.at(-1)?.end ?? 0);
     yield { part: { case: "header", value: { size: BigInt(blob.sizeBytes), start, end } } };
-    for await (const slice of request.omitParents ? withoutParents(blob, ranges) : blob.slices(ranges)) {
+    const { memory } = context;
+    const slices = request.omitParents ? withoutParents(blob, ranges, memory) : blob.slices(ranges, memory);
+    for await (const slice of slices) {
       if (pace.isDue) await pace.rest();
       yield { part: { case: "slice", value: slice } };
     }
@@ -190,8 +187,9 @@ function wantedRanges(request: BlobServiceDownloadRequest): { start: number; end
 async function* withoutParents(
   blob: BlobReader,
   ranges: readonly ByteRange[],
+  memory: StreamMemory | undefined,
 ): AsyncGenerator<MessageInitShape<typeof DownloadSliceSchema>, void, undefined> {
-  for (const range of ranges) for await (const data of blob.bytes(range)) yield { data };
+  for (const range of ranges) for await (const data of blob.bytes(range, memory)) yield { data };
 }
 
 /** A slice of few groups in one piece. */
@@ -220,7 +218,7 @@ async function* batchGet(
     if (pace.isDue) await pace.rest();
     const found = await database.blobs.find(hash, { atMostBytes: MAX_INLINE_VALUE_BYTES });
     const contentBytes = found?.bytes?.length ?? 0;
-    if (items.length > 0 && sizeBytes + contentBytes + ITEM_OVERHEAD_BYTES > STREAM_MESSAGE_BYTES) {
+    if (items.length > 0 && sizeBytes + contentBytes + ITEM_OVERHEAD_BYTES > messageBytes(context.memory)) {
       yield { items };
       items = [];
       sizeBytes = 0;

@@ -11,12 +11,13 @@ import type {
 import { CommitService } from "../../gen/neleus/v1/commit_pb.js";
 import { utf8 } from "../core/bytes.js";
 import type { ManifestHash } from "../core/hashes.js";
-import { MAX_BATCH_KEYS, MAX_OBJECT_BYTES, STREAM_MESSAGE_BYTES } from "../core/limits.js";
+import { MAX_BATCH_KEYS, MAX_OBJECT_BYTES } from "../core/limits.js";
 import { scan, type KeyRange } from "../core/map/index.js";
 import { tagRange } from "../core/object/index.js";
 import type { CommitOptions, Committed, Database, SubmitCommitOptions } from "../database/index.js";
 import { openDatabase, type ServiceEnvironment } from "./environment.js";
 import type { CallContext, ServiceImplementation } from "./implementation.js";
+import { messageBytes } from "./message-size.js";
 import { endedBy, Pace } from "./pace.js";
 import { rangeStream } from "./range-stream.js";
 import { minLogSizeField, viewOf } from "./read-selector.js";
@@ -247,7 +248,7 @@ async function* log(
   let sentBytes = 0;
   for await (const commit of database.commits.log(start.at)) {
     if (pace.isDue) await pace.rest();
-    if (commits.length > 0 && sizeBytes + commit.bytes.length > STREAM_MESSAGE_BYTES) {
+    if (commits.length > 0 && sizeBytes + commit.bytes.length > messageBytes(context.memory)) {
       yield { commits };
       commits = [];
       sizeBytes = 0;
@@ -269,7 +270,7 @@ async function* listTags(
   const range = tagRange(namePrefixField(request.prefix, "prefix"));
   const known = knownCheckpointField(request);
   const minLogSize = minLogSizeField(request);
-  const { signal } = context;
+  const { signal, memory } = context;
   const database = await openDatabase(environment, request);
   const view = await viewOf(database, { minLogSize, known, signal });
   const lease = view.hold();
@@ -277,7 +278,7 @@ async function* listTags(
     let log: Pick<MessageInitShape<typeof CommitServiceListTagsResponseSchema>, "log"> = {
       log: await logProofMessage(database, view, known),
     };
-    const parts = rangeStream({ nodes: view.nodes, map: view.refs, range, pace: new Pace(signal) });
+    const parts = rangeStream({ nodes: view.nodes, map: view.refs, range, pace: new Pace(signal), memory });
     for await (const { nodes } of parts) {
       yield { ...log, nodes };
       log = {};

@@ -4,7 +4,7 @@
 // a message shows needs no later one, so its reader is never left with nodes that it cannot check yet.
 import { Pruned } from "../core/errors.js";
 import { proveDiffSync, type NodeSource } from "../core/map/index.js";
-import type { ReadPoint } from "../database/index.js";
+import type { ReadPoint, StreamMemory } from "../database/index.js";
 import type { Pace } from "./pace.js";
 import { RevealMessage, type InlineValueInit, type NodeRevealInit } from "./reveal-message.js";
 
@@ -12,6 +12,7 @@ export interface DiffStreamOptions {
   readonly before: ReadPoint;
   readonly after: ReadPoint;
   readonly pace: Pace;
+  readonly memory: StreamMemory | undefined;
   /** The value to send along with a cell of the state after; undefined: none. */
   readonly loadValue?: ((cell: Uint8Array) => Promise<Uint8Array | undefined>) | undefined;
 }
@@ -24,9 +25,9 @@ export interface DiffContent {
 
 /** No message where the maps are equal. */
 export async function* diffStream(options: DiffStreamOptions): AsyncGenerator<DiffContent, void, undefined> {
-  const { pace, loadValue } = options;
+  const { pace, memory, loadValue } = options;
   const pair = { before: options.before.state, after: options.after.state };
-  const message = new RevealMessage();
+  const message = new RevealMessage(memory);
   let ordinal = 0;
   for (const { changes, before, after } of proveDiffSync(nodesOfBoth(options), pair)) {
     if (pace.isDue) await pace.rest();

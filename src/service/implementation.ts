@@ -2,6 +2,7 @@
 //
 // The same object is served by the gRPC adapter (server/) and called in process by the embedded client, so nothing here
 // knows of a transport. The shape is that of Connect's ServiceImpl.
+import type { StreamMemory } from "../database/index.js";
 import type { DescMethod, DescService, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 
 /** What a handler may know of the call that it serves. */
@@ -10,6 +11,8 @@ export interface CallContext {
   readonly signal: AbortSignal;
   /** Names the call in logs and in internal errors. */
   readonly requestId: string;
+  /** Of a stream that shares memory with others; absent: it takes what it likes. */
+  readonly memory?: StreamMemory | undefined;
 }
 
 /**

@@ -4,6 +4,7 @@
 // every key has been read: unlike a scan the read runs to its end first. What it holds then is bounded by
 // MAX_BATCH_KEYS, and it lets others run between nodes; reveals and values are made as the messages go.
 import { getMany, readAsync, Recorder, type AsyncNodeSource, type MapAt, type NodeSource } from "../core/map/index.js";
+import type { StreamMemory } from "../database/index.js";
 import type { Pace } from "./pace.js";
 import { RevealMessage, type InlineValueInit, type NodeRevealInit } from "./reveal-message.js";
 
@@ -13,6 +14,7 @@ export interface KeysStreamOptions {
   /** Strictly ascending. */
   readonly keys: readonly Uint8Array[];
   readonly pace: Pace;
+  readonly memory: StreamMemory | undefined;
   /** The value to send along with a cell; undefined: none. */
   readonly loadValue?: ((cell: Uint8Array) => Promise<Uint8Array | undefined>) | undefined;
 }
@@ -21,14 +23,14 @@ export interface KeysStreamOptions {
 export async function* keysStream(
   options: KeysStreamOptions,
 ): AsyncGenerator<{ nodes: NodeRevealInit[]; values: InlineValueInit[] }, void, undefined> {
-  const { nodes, map, keys, pace, loadValue } = options;
+  const { nodes, map, keys, pace, memory, loadValue } = options;
   const recorder = new Recorder();
   const cells: Uint8Array[] = [];
   const onAnswer = ({ cell }: { cell: Uint8Array | undefined }): void => {
     if (cell !== undefined) cells.push(cell);
   };
   await readAsync(getMany(map, keys, onAnswer), pacedNodes(nodes, pace), recorder);
-  const message = new RevealMessage();
+  const message = new RevealMessage(memory);
   for (const reveal of recorder.reveals()) {
     if (pace.isDue) await pace.rest();
     message.addReveal(reveal);

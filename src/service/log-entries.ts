@@ -4,9 +4,9 @@ import type {
   ProofServiceListLogEntriesRequest,
   ProofServiceListLogEntriesResponseSchema,
 } from "../../gen/neleus/v1/proof_pb.js";
-import { STREAM_MESSAGE_BYTES } from "../core/limits.js";
 import { openDatabase, type ServiceEnvironment } from "./environment.js";
 import type { CallContext } from "./implementation.js";
+import { messageBytes } from "./message-size.js";
 import { Pace } from "./pace.js";
 import { minLogSizeField, viewOf } from "./read-selector.js";
 import { integerField } from "./request.js";
@@ -15,7 +15,7 @@ import { knownCheckpointField, logProofMessage } from "./snapshot.js";
 export async function* listLogEntries(
   environment: ServiceEnvironment,
   request: ProofServiceListLogEntriesRequest,
-  { signal }: CallContext,
+  { signal, memory }: CallContext,
 ): AsyncGenerator<MessageInitShape<typeof ProofServiceListLogEntriesResponseSchema>, void, undefined> {
   const first = integerField(request.start, "start");
   const asked = request.end === undefined ? undefined : integerField(request.end, "end");
@@ -26,7 +26,7 @@ export async function* listLogEntries(
   const end = asked ?? view.logSize;
   const pace = new Pace(signal);
   for (let start = first; start === first || start < end;) {
-    const part = await view.logEntries({ start, end }, { maxBytes: STREAM_MESSAGE_BYTES });
+    const part = await view.logEntries({ start, end }, { maxBytes: messageBytes(memory) });
     const log = start === first ? { log: await logProofMessage(database, view, known) } : {};
     const { leaves, left, right } = part;
     yield { ...log, first: BigInt(start), leaves: [...leaves], left: [...left], right: [...right] };

@@ -121,6 +121,7 @@ async function* listChunks(
     map: document.chunks,
     range: { from: chunkKey(first), to: next === undefined ? undefined : chunkKey(next) },
     pace: new Pace(context.signal),
+    memory: context.memory,
   })) {
     yield { ...header, nodes };
     header = {};

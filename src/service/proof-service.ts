@@ -228,7 +228,8 @@ async function* proveRange(
     const bounds = to === undefined ? { from } : { from, to };
     yield { proof: { type: RANGE_PROOF_TYPE, root: point.state.root, ...bounds, ...above } };
     const pace = new Pace(context.signal);
-    const stream = rangeStream({ nodes: point.nodesInPassing, map: point.state, range, pace });
+    const { memory } = context;
+    const stream = rangeStream({ nodes: point.nodesInPassing, map: point.state, range, pace, memory });
     for await (const { nodes } of stream) yield { proof: { nodes } };
   } finally {
     lease.release();

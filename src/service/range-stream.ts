@@ -12,6 +12,7 @@ import {
   type MapAt,
   type NodeSource,
 } from "../core/map/index.js";
+import type { StreamMemory } from "../database/index.js";
 import type { Pace } from "./pace.js";
 import { boundField, invalid } from "./request.js";
 import { RevealMessage, type InlineValueInit, type NodeRevealInit } from "./reveal-message.js";
@@ -85,6 +86,7 @@ export interface RangeStreamOptions {
   readonly map: MapAt;
   readonly range: KeyRange;
   readonly pace: Pace;
+  readonly memory: StreamMemory | undefined;
   /** The value to send along with an entry; undefined: none. */
   readonly loadValue?: ((entry: Entry) => Promise<Uint8Array | undefined>) | undefined;
 }
@@ -93,8 +95,8 @@ export interface RangeStreamOptions {
 export async function* rangeStream(
   options: RangeStreamOptions,
 ): AsyncGenerator<{ nodes: NodeRevealInit[]; values: InlineValueInit[] }, void, undefined> {
-  const { nodes, map, range, pace, loadValue } = options;
-  const message = new RevealMessage();
+  const { nodes, map, range, pace, memory, loadValue } = options;
+  const message = new RevealMessage(memory);
   let ordinal = 0;
   for (const part of proveScanSync(nodes, map, range)) {
     if (pace.isDue) await pace.rest();

@@ -1,11 +1,12 @@
-// Witnesses on their way out: reveals as messages, and streams of them cut at about STREAM_MESSAGE_BYTES.
+// Witnesses on their way out: reveals as messages, and streams of them cut by bytes.
 //
 // The recorder of core/map makes the reveals; nothing here decides what is shown.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { NodeRevealSchema } from "../../gen/neleus/v1/proof_pb.js";
 import type { InlineValueSchema } from "../../gen/neleus/v1/state_pb.js";
-import { STREAM_MESSAGE_BYTES } from "../core/limits.js";
 import { readSync, Recorder, type NodeSource, type Reader, type Reveal } from "../core/map/index.js";
+import type { StreamMemory } from "../database/index.js";
+import { messageBytes } from "./message-size.js";
 
 export type NodeRevealInit = MessageInitShape<typeof NodeRevealSchema>;
 export type InlineValueInit = MessageInitShape<typeof InlineValueSchema>;
@@ -55,10 +56,15 @@ const ITEM_OVERHEAD_BYTES = 4;
 
 /** The next message of a stream: reveals, of one map or two, and perhaps values of entries that they show. */
 export class RevealMessage {
+  readonly #memory: StreamMemory | undefined;
   #nodes: NodeRevealInit[] = [];
   #nodesOfSecond: NodeRevealInit[] = [];
   #values: InlineValueInit[] = [];
   #sizeBytes = 0;
+
+  constructor(memory: StreamMemory | undefined) {
+    this.#memory = memory;
+  }
 
   get isEmpty(): boolean {
     return this.#nodes.length + this.#nodesOfSecond.length + this.#values.length === 0;
@@ -66,7 +72,7 @@ export class RevealMessage {
 
   /** True when the message is large enough to be sent. */
   get isFull(): boolean {
-    return this.#sizeBytes >= STREAM_MESSAGE_BYTES;
+    return this.#sizeBytes >= this.#fullBytes;
   }
 
   /** `side` 1: of the second of two maps. */
@@ -78,7 +84,11 @@ export class RevealMessage {
 
   /** True where a value of this size makes the message larger than it should be. It may stand alone. */
   isTooFullFor(valueBytes: number): boolean {
-    return !this.isEmpty && this.#sizeBytes + valueBytes + ITEM_OVERHEAD_BYTES > STREAM_MESSAGE_BYTES;
+    return !this.isEmpty && this.#sizeBytes + valueBytes + ITEM_OVERHEAD_BYTES > this.#fullBytes;
+  }
+
+  get #fullBytes(): number {
+    return messageBytes(this.#memory);
   }
 
   /** `entry`: ordinal among the present entries of the answer. */

@@ -110,6 +110,7 @@ async function* batchGet(
       map: point.state,
       keys,
       pace: new Pace(context.signal),
+      memory: context.memory,
       loadValue: request.omitValues ? undefined : (cell) => inlineValue(database, cell),
     })) {
       yield { ...position, ...content };
@@ -149,6 +150,7 @@ async function* scan(
       map,
       range,
       pace,
+      memory: context.memory,
       loadValue: request.withValues ? ({ cell }) => inlineValue(database, cell) : undefined,
     })) {
       yield { ...header, ...content };
@@ -182,6 +184,7 @@ async function* diff(
       before,
       after,
       pace: new Pace(context.signal),
+      memory: context.memory,
       loadValue: request.withValues ? (cell) => inlineValue(database, cell) : undefined,
     })) {
       yield { ...header, ...content };

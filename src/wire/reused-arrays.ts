@@ -3,8 +3,8 @@
 
 /** What holds less is not worth keeping. */
 const LEAST_KEPT_BYTES = 16 * 1024;
-/** Sizes are multiples of this, so that a message a little larger than the last fits in its place. */
-const STEP_BYTES = 64 * 1024;
+/** A sixteenth more than is asked for, so that a message a little larger than the last fits in its place. */
+const SPARE_SHARE = 16;
 /** As many are on their way at once only where messages are small. */
 const MOST_KEPT = 8;
 
@@ -18,7 +18,7 @@ export class ReusedArrays {
     const free = this.#free.pop();
     if (free !== undefined && free.length >= sizeBytes) return free;
     if (free !== undefined) this.#made.delete(free.buffer);
-    return this.#make(Math.ceil(sizeBytes / STEP_BYTES) * STEP_BYTES);
+    return this.#make(sizeBytes + Math.ceil(sizeBytes / SPARE_SHARE));
   }
 
   /** True for an array that is from here, or a view of one. */

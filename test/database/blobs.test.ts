@@ -14,7 +14,7 @@ import {
   MAX_INLINE_VALUE_BYTES,
   MAX_MESSAGE_BYTES,
 } from "#src/core/limits.js";
-import type { BlobReader } from "#src/database/index.js";
+import type { BlobReader, StreamMemory } from "#src/database/index.js";
 import type { MemoryStore } from "#src/store/index.js";
 import { collect, patternBytes } from "./support/bytes.js";
 import { inDirectory, inMemory, onEachStore } from "./support/database.js";
@@ -23,19 +23,62 @@ import { expectError } from "./support/expect.js";
 const SIZES = [0, 1, 16_378, 16_379, 16_380, 40_000, LARGE_BLOB_BYTES - 1, LARGE_BLOB_BYTES, 262_144, 1_000_003];
 
 /** Reads a range as a client does: checks the slice against the hash alone. */
-async function readVerified(reader: BlobReader, range?: { start: number; end: number }): Promise<Uint8Array> {
+async function readVerified(
+  reader: BlobReader,
+  range?: { start: number; end: number },
+  memory?: StreamMemory,
+): Promise<Uint8Array> {
   const { hash, sizeBytes } = reader;
   const decoder = new SliceDecoder({ hash, sizeBytes, range: range ?? { start: 0, end: sizeBytes } });
   const pieces: Uint8Array[] = [];
-  for await (const part of reader.slices(range)) {
+  for await (const part of reader.slices(range, memory)) {
     assert.ok(part.data.length <= DATA_MESSAGE_BYTES);
-    pieces.push(...decoder.push(part));
+    // Copied: a part is lent.
+    for (const piece of decoder.push(part)) pieces.push(new Uint8Array(piece));
   }
   decoder.finish();
   return new Uint8Array(Buffer.concat(pieces));
 }
 
 describe("blobs", () => {
+  it("are read in as little memory as there is, which may change between two parts", () =>
+    inDirectory(async ({ create }) => {
+      const db = await create();
+      const bytes = patternBytes(3_000_017);
+      const { hash } = await db.blobs.put(bytes);
+      for (const grants of [
+        [0],
+        [20_000],
+        [100_000],
+        [5_000_000, 0, 900_000],
+        [0, 5_000_000],
+        [0, 50_000, 0, 400_000],
+      ]) {
+        const kept: number[] = [];
+        const memory: StreamMemory = {
+          messageBytes: (mostBytes) => Math.min(mostBytes, 30_000),
+          keep: (wantedBytes) => {
+            kept.push(Math.min(wantedBytes, grants[kept.length % grants.length] ?? 0));
+            return kept.at(-1) ?? 0;
+          },
+        };
+        const reader = await db.blobs.open(hash);
+        assert.deepEqual(await readVerified(reader, undefined, memory), bytes);
+        assert.deepEqual(
+          await readVerified(reader, { start: 700_001, end: 2_000_000 }, memory),
+          bytes.slice(700_001, 2_000_000),
+        );
+        assert.deepEqual(await collect(reader.bytes(undefined, memory)), bytes);
+        assert.ok(kept.length > 6, "asked again and again");
+        let most = 0;
+        const tight: StreamMemory = { messageBytes: (mostBytes) => mostBytes, keep: () => 0 };
+        for await (const { data } of reader.slices(undefined, tight)) most = Math.max(most, data.length);
+        assert.ok(most <= 16_384, `a part of ${most} bytes`);
+        await reader.close();
+      }
+      await db.close();
+    }));
+
   onEachStore("come back whole and in part, with their proofs", async (place) => {
     const db = await place.create();
     for (const size of SIZES) {
