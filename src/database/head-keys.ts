@@ -2,7 +2,7 @@
 // be proved.
 //
 // While a head has a key it is moved by commits that one of its keys has signed, and by nothing else: not reset, not
-// removed, not made anew. What is staged on it is free, since it is a proposal until a commit takes it.
+// removed. What is staged on it is free, since it is a proposal until a commit takes it.
 import { equalBytes, toHex, utf8 } from "../core/bytes.js";
 import { Conflict, InvalidArgument, LimitExceeded, PermissionDenied } from "../core/errors.js";
 import { MAX_HEAD_KEYS, MAX_KEYS_OF_HEAD } from "../core/limits.js";
@@ -38,7 +38,7 @@ export function requireMayCommit(refs: RefLookup, head: string, signers: readonl
   if (signers.some((signer) => keys.some((key) => equalBytes(key, signer)))) return;
   const by = signers.map(toHex).join(", ");
   const why = signers.length === 0 ? "and this one is not signed" : `and this one is signed by ${by}`;
-  throw new PermissionDenied(`head "${head}" is moved by commits of its ${keys.length} keys only, ${why}`, {
+  throw new PermissionDenied(`${guarded(head, keys.length)}, ${why}`, {
     field: "head",
     hint: `sign with one of them: neleus commit new --sign-key FILE; see: neleus key list ${head}`,
     facts: { kind: "head-keys", head, keys: String(keys.length) },
@@ -49,11 +49,15 @@ export function requireMayCommit(refs: RefLookup, head: string, signers: readonl
 export function requireNoKeys(refs: RefLookup, head: string, act: string): void {
   const { length } = headKeysOf(refs, head);
   if (length === 0) return;
-  throw new PermissionDenied(`head "${head}" is moved by commits of its ${length} keys only, and cannot be ${act}`, {
+  throw new PermissionDenied(`${guarded(head, length)}, and cannot be ${act}`, {
     field: "head",
     hint: `take its keys away first, which the log will show: neleus key set ${head} --none`,
     facts: { kind: "head-keys", head, keys: String(length) },
   });
+}
+
+function guarded(head: string, keys: number): string {
+  return `head "${head}" is moved only by commits that ${keys === 1 ? "its key has" : `one of its ${keys} keys has`} signed`;
 }
 
 /**

@@ -59,7 +59,6 @@ export class DatabaseHeads implements Heads {
           facts: { kind: "head", head: name },
         });
       }
-      requireNoKeys(draft, name, "made");
       if (countHeads(draft) >= MAX_HEADS) {
         throw new LimitExceeded(`a database has at most ${MAX_HEADS} heads`, {
           hint: "delete one: neleus head delete",
