@@ -68,7 +68,16 @@ export function patternName(start: number, end: number, flip?: number): Json {
 export function bytesIn(value: Json | undefined): Uint8Array {
   if (typeof value === "string") return fromHex(value);
   if (Array.isArray(value)) return concatBytes(...value.map(bytesIn));
-  const { pattern: range, flip } = value as { pattern: [number, number]; flip?: number };
+  const {
+    pattern: range,
+    repeat,
+    flip,
+  } = value as unknown as {
+    pattern: [number, number];
+    repeat?: [string, number];
+    flip?: number;
+  };
+  if (repeat !== undefined) return fromHex(repeat[0].repeat(repeat[1]));
   const bytes = pattern(...range);
   if (flip !== undefined) bytes[flip] = (bytes[flip] ?? 0) ^ 1;
   return bytes;

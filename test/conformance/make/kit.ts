@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import type { Topic } from "../case.js";
 import { blobCases } from "./blob.js";
 import { codecCases } from "./codec.js";
+import { epochCases } from "./epoch.js";
 import { hashCases } from "./hash.js";
 import { logCases } from "./log.js";
 import { mapCases } from "./map.js";
@@ -38,6 +39,7 @@ export function makeKit(): ReadonlyMap<string, string> {
     objectCases(),
     signatureCases(),
     logCases(),
+    epochCases(),
     proofCases(),
   ];
   const files = new Map(topics.map((topic) => [`cases/${topic.topic}.json`, textOf(topic)]));

@@ -64,9 +64,13 @@ function leafCases(cases: CaseList): void {
     "a root of 31 bytes": [[1, 5, root.subarray(1)], 1],
     "a root that is text": [[1, 5, "root"], 1],
     "a version that is text": [["1", 5, root], 1],
-    "over 65,535 bytes": [[1, 5, root, { reason: "created", later: "x".repeat(65_500) }], 0],
   };
   for (const [name, [wire, index]] of Object.entries(broken)) cases.refuse(`leaf ${name}`, ask(wire, index), MALFORMED);
+  // A text of 65,500 bytes, named by the byte that it repeats.
+  const long = dagCbor.encode([1, 5, root, { reason: "created", later: "x".repeat(65_500) }]);
+  const at = Buffer.from(long).indexOf("x".repeat(65_500));
+  const bytes = [toHex(long.subarray(0, at)), { repeat: ["78", 65_500] }, toHex(long.subarray(at + 65_500))];
+  cases.refuse("leaf over 65,535 bytes", { operation: "log.leaf", input: { bytes, index: 0 } }, MALFORMED);
   cases.refuse("leaf of no bytes", { operation: "log.leaf", input: { bytes: "", index: 1 } }, MALFORMED);
   for (const version of [0, 2, -1])
     cases.refuse(`leaf of version ${version}`, ask([version, "whatever"], 0), UNSUPPORTED);

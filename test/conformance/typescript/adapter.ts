@@ -1,6 +1,10 @@
 // The operations of the kit on the library: what a program in any language has to write to be tested (README.md).
 import { createHash } from "node:crypto";
 import * as dagCbor from "@ipld/dag-cbor";
+import { create } from "@bufbuild/protobuf";
+import { EpochBeginningSchema, EpochEndSchema, LogProofSchema, type NodeReveal } from "#gen/neleus/v1/proof_pb.js";
+import { openStep } from "#src/client/trust/epoch-step.js";
+import { LogKey } from "#src/client/trust/index.js";
 import { parseProof, verifyProof, type ProofClaim } from "#src/client/verify/index.js";
 import { decodeSlice } from "#src/core/blob/index.js";
 import { fromHex, toHex, u64be, utf8 } from "#src/core/bytes.js";
@@ -85,6 +89,16 @@ function reveals(value: Json | undefined): Reveal[] {
     const { entries, siblings, ...fields } = one as unknown as Reveal & { entries: string[]; siblings: string };
     return { ...fields, entries: entries.map(fromHex), siblings: fromHex(siblings) };
   });
+}
+
+function messages(list: readonly Reveal[]): NodeReveal[] {
+  return list.map((reveal) => ({
+    $typeName: "neleus.v1.NodeReveal",
+    ...reveal,
+    total: BigInt(reveal.total),
+    indices: [...reveal.indices],
+    entries: [...reveal.entries],
+  }));
 }
 
 function rangeIn(input: Input): KeyRange {
@@ -265,6 +279,28 @@ const OPERATIONS: Readonly<Record<string, (input: Input) => Json>> = {
   "checkpoint.parse"(input) {
     const { origin, size, root } = parseCheckpointUnverified(text(input["note"]));
     return { origin, size, root: toHex(root) };
+  },
+  "epoch.follow"(input) {
+    const key = LogKey.parse(text(input["key"]));
+    const [end, beginning] = [input["end"] as Input, input["beginning"] as Input];
+    const log = create(LogProofSchema, {
+      checkpoint: text(end["checkpoint"]),
+      consistency: list(end["consistency"]).map(bytesIn),
+      leaf: bytesIn(end["leaf"]),
+      inclusion: list(end["inclusion"]).map(bytesIn),
+    });
+    const answer = {
+      end: create(EpochEndSchema, { log, refs: messages(reveals(end["witness"])) }),
+      beginning: create(EpochBeginningSchema, {
+        verifierKey: text(beginning["key"]),
+        checkpoint: text(beginning["checkpoint"]),
+        leaf: bytesIn(beginning["leaf"]),
+        inclusion: list(beginning["inclusion"]).map(bytesIn),
+      }),
+    };
+    const known = input["seen"] === null ? undefined : key.open(text(input["seen"]));
+    const next = openStep({ key, known }, answer, undefined).key;
+    return { key: next.text, origin: next.origin };
   },
   "proof.verify"(input) {
     const file = input["binary"] === undefined ? JSON.stringify(input["proof"]) : bytesIn(input["binary"]);

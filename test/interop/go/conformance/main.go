@@ -7,6 +7,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -98,7 +99,7 @@ func field[T any](in input, name string) T {
 	return value
 }
 
-// byteString reads hex, the name of filler bytes, or a list of such.
+// byteString reads hex, a name of bytes, or a list of such.
 func byteString(raw json.RawMessage) []byte {
 	var text string
 	if json.Unmarshal(raw, &text) == nil {
@@ -117,11 +118,19 @@ func byteString(raw json.RawMessage) []byte {
 		return joined
 	}
 	var filler struct {
-		Pattern [2]int `json:"pattern"`
-		Flip    *int   `json:"flip"`
+		Pattern [2]int            `json:"pattern"`
+		Repeat  []json.RawMessage `json:"repeat"`
+		Flip    *int              `json:"flip"`
 	}
 	if err := json.Unmarshal(raw, &filler); err != nil {
 		panic(err)
+	}
+	if len(filler.Repeat) == 2 {
+		var times int
+		if err := json.Unmarshal(filler.Repeat[1], &times); err != nil {
+			panic(err)
+		}
+		return bytes.Repeat(byteString(filler.Repeat[0]), times)
 	}
 	content := make([]byte, filler.Pattern[1]-filler.Pattern[0])
 	for i := range content {
