@@ -197,7 +197,7 @@ interface NamedKey {
   readonly publicKey: Uint8Array;
   readonly keyId: string;
   readonly text: string;
-  readonly sign: (text: string) => Uint8Array;
+  readonly sign: (message: string | Uint8Array) => Uint8Array;
 }
 
 /** A key from a seed of 32 equal bytes, with node's Ed25519. */

@@ -1,28 +1,25 @@
-// Topic proofs: portable proofs of every kind, held against what a caller may trust (FORMATS §4 to §7). One small database is put
-// together here from its parts: maps, objects, a log and its signed checkpoint. What each proof shows is known from its content;
+// Topic proofs: portable proofs of every kind, held against what a caller may trust (FORMATS §4 to §7). They are
+// of the database in small-database.ts. What each proof shows is known from its content;
 // what is refused is an honest proof with one thing changed.
 import { createHash } from "node:crypto";
 import * as dagCbor from "@ipld/dag-cbor";
 import { create, toBinary, toJson, type DescMessage, type Message } from "@bufbuild/protobuf";
-import { blake3 } from "@noble/hashes/blake3.js";
 import {
   ChunkProofSchema,
   ManifestProofSchema,
   RangeProofSchema,
   RefProofSchema,
-  SnapshotSchema,
   StateProofSchema,
   type LogProof,
-  type NodeReveal,
   type Snapshot,
   type StateProof,
 } from "#gen/neleus/v1/proof_pb.js";
-import { compareBytes, concatBytes, toHex, u64be, utf8 } from "#src/core/bytes.js";
+import { compareBytes, toHex, u64be, utf8 } from "#src/core/bytes.js";
 import { encodeSlice } from "#src/core/blob/index.js";
-import { get, getMany, MapKind, scan, type Entry, type Reader, type Reveal } from "#src/core/map/index.js";
+import { get, scan } from "#src/core/map/index.js";
 import { ModelLog } from "../../client/support/model-log.js";
-import { prove, sampleMap, type SampleMap } from "../../core/map/support.js";
-import { CaseList, pattern, type Json, type Topic } from "../case.js";
+import { CaseList, type Json, type Topic } from "../case.js";
+import { CHUNK_BYTES, hashOf, nodes, SmallDatabase, TIME } from "./small-database.js";
 
 const [FAILED, INCOMPLETE, UNSUPPORTED, INVALID] = [
   "VERIFICATION_FAILED",
@@ -30,125 +27,8 @@ const [FAILED, INCOMPLETE, UNSUPPORTED, INVALID] = [
   "UNSUPPORTED",
   "INVALID_ARGUMENT",
 ] as const;
-const TIME = 1_763_800_000_000;
-const CHUNK_BYTES = 9_000;
 
 type Anchors = Readonly<Record<string, string>>;
-
-/** What the proofs are of. */
-class SmallDatabase {
-  readonly #log = new ModelLog();
-  readonly document = pattern(0, 30_000);
-  readonly chunkList: SampleMap;
-  readonly manifest: Uint8Array;
-  readonly state: SampleMap;
-  readonly staged: SampleMap;
-  readonly ledger: SampleMap;
-  readonly commit: Uint8Array;
-  readonly #refs: SampleMap;
-  /** A log of two leaves, which the one with the refs extends. */
-  readonly olderNote: string;
-
-  constructor() {
-    const chunks = [0, 1, 2, 3].map((index) => {
-      const offset = index * CHUNK_BYTES;
-      const bytes = this.document.subarray(offset, offset + CHUNK_BYTES);
-      return { key: u64be(index), cell: dagCbor.encode([hashOf("blob:", bytes), bytes.length, offset]) };
-    });
-    this.chunkList = sampleMap(chunks, MapKind.chunks);
-    this.manifest = dagCbor.encode({
-      v: 1,
-      kind: "document",
-      source: "notes/filler.bin",
-      blob: [hashOf("blob:", this.document), this.document.length],
-      chunking: { method: "fixed", size: CHUNK_BYTES, overlap: 0 },
-      chunks: this.chunkList.root,
-      time: TIME,
-    });
-    this.state = sampleMap(stateEntries(60));
-    this.staged = sampleMap(stateEntries(61));
-    const place = concatBytes(utf8("document"), Uint8Array.of(0), u64be(TIME), hashOf("manifest:", this.manifest));
-    this.ledger = sampleMap([{ key: place, cell: dagCbor.encode([this.manifest.length]) }], MapKind.ledger);
-    this.commit = dagCbor.encode({
-      v: 1,
-      parents: [],
-      state_root: this.state.root,
-      manifests: this.ledger.root,
-      author: "agent-1",
-      message: "learned a name",
-      time: TIME,
-    });
-    const commitHash = hashOf("commit:", this.commit);
-    const refs: [string, unknown][] = [
-      ["heads/main", [commitHash]],
-      ["states/empty", [sampleMap([]).root, sampleMap([], MapKind.ledger).root]],
-      ["states/main", [this.staged.root, this.ledger.root]],
-      ["tags/v1", [commitHash]],
-    ];
-    this.#refs = sampleMap(
-      refs.map(([key, cell]) => ({ key: utf8(key), cell: dagCbor.encode(cell) })),
-      MapKind.refs,
-    );
-    this.#log.append(2);
-    this.olderNote = this.#log.note();
-    this.#log.leaves.push(dagCbor.encode([1, TIME, this.#refs.root]));
-  }
-
-  get verifierKey(): string {
-    return this.#log.verifierKey;
-  }
-
-  get note(): string {
-    return this.#log.note();
-  }
-
-  /** A note of the same size over other leaves, and one that is newer. */
-  otherNotes(): { readonly forked: string; readonly newer: string } {
-    const fork = this.#log.fork(2).append(1, 9);
-    const longer = this.#log.fork(3).append(1);
-    return { forked: fork.note(), newer: longer.note() };
-  }
-
-  chain(of: { readonly head?: string; readonly tag?: string }, knownSize = 0): Snapshot {
-    const { head = "", tag = "" } = of;
-    const keys = tag === "" ? [utf8(`heads/${head}`), utf8(`states/${head}`)] : [utf8(`tags/${tag}`)];
-    const log: LogProof = this.#log.proof({ knownSize });
-    const commit = head === "main" || tag === "v1" ? this.commit : new Uint8Array(0);
-    const refs = nodes(
-      this.#refs,
-      getMany(this.#refs, keys, () => undefined),
-    );
-    return create(SnapshotSchema, { head, tag, log, refs, commit });
-  }
-}
-
-function stateEntries(count: number): Entry[] {
-  return Array.from({ length: count }, (_, index) => {
-    const value = utf8(`value ${index}`);
-    return {
-      key: utf8(`user/${String(index).padStart(3, "0")}`),
-      cell: dagCbor.encode([hashOf("blob:", value), value.length]),
-    };
-  });
-}
-
-function hashOf(tag: string, bytes: Uint8Array): Uint8Array {
-  return blake3(concatBytes(utf8(tag), bytes));
-}
-
-function messages(reveals: readonly Reveal[]): NodeReveal[] {
-  return reveals.map((reveal) => ({
-    $typeName: "neleus.v1.NodeReveal",
-    ...reveal,
-    total: BigInt(reveal.total),
-    indices: [...reveal.indices],
-    entries: [...reveal.entries],
-  }));
-}
-
-function nodes<T>(map: SampleMap, reader: Reader<T>): NodeReveal[] {
-  return messages(prove(map, reader).reveals);
-}
 
 /** A copy of a message without one of its fields. */
 function without<M extends Message>(message: M, name: keyof M): M {
@@ -467,7 +347,8 @@ function refProofs(cases: CaseList, db: SmallDatabase): void {
   const add = (title: string, of: { head?: string; tag?: string }, present: boolean, at: string | null): void => {
     const message = create(RefProofSchema, { type: "neleus.ref-proof.v1", present, chain: db.chain(of) });
     const name = of.head ?? of.tag ?? "";
-    const claim = { kind: "ref", ref: of.head === undefined ? "tag" : "head", name, present, commit: at };
+    const signatures = of.tag === "signed" ? db.signatures : [];
+    const claim = { kind: "ref", ref: of.head === undefined ? "tag" : "head", name, present, commit: at, signatures };
     const proof = new Written(cases, title, { schema: RefProofSchema, message });
     proof.accept("under the key", { verifierKey }, { verdict: "shown", claim });
     proof.accept("under nothing", {}, { verdict: "not anchored", claim });
@@ -477,6 +358,7 @@ function refProofs(cases: CaseList, db: SmallDatabase): void {
   };
   add("ref of a head", { head: "main" }, true, commit);
   add("ref of a tag", { tag: "v1" }, true, commit);
+  add("ref of a tag of a signed commit", { tag: "signed" }, true, toHex(hashOf("commit:", db.signedCommit)));
   add("ref of a head without a commit", { head: "empty" }, true, null);
   add("ref of no head", { head: "nobody" }, false, null);
   add("ref of no tag", { tag: "v2" }, false, null);

@@ -328,7 +328,11 @@ function claimToJson(claim: ProofClaim): Json {
       return { kind, manifest: toHex(claim.manifest), manifest_kind: claim.manifestKind };
     case "ref": {
       const { ref, isPresent: present, commit } = claim;
-      return { kind, ref: ref.kind, name: ref.name, present, commit: hexOf(commit?.hash) };
+      const signatures = (commit?.signatures ?? []).map(({ publicKey, isValid }) => ({
+        key: toHex(publicKey),
+        valid: isValid,
+      }));
+      return { kind, ref: ref.kind, name: ref.name, present, commit: hexOf(commit?.hash), signatures };
     }
   }
 }
