@@ -59,7 +59,7 @@ export interface Receipt {
 export interface ObjectSignature {
   /** Ed25519, 32 bytes. */
   readonly publicKey: Uint8Array;
-  /** By the rule of FORMATS §6. */
+  /** By the rule of FORMATS §6; worked out when first looked at. */
   readonly isValid: boolean;
   /** Why it is not valid. */
   readonly fault: SignatureFault | undefined;
@@ -79,7 +79,7 @@ export interface CommitRecord {
   /** Milliseconds since 1970, as the committer says. */
   readonly timeMs: number;
   readonly meta: Readonly<Record<string, string>>;
-  /** Ascending by key; empty where nobody has signed it. Verified when first looked at, a few milliseconds each. */
+  /** Ascending by key; empty where nobody has signed it. Each is verified when first looked at, in a few milliseconds. */
   readonly signatures: readonly ObjectSignature[];
 }
 

@@ -1,18 +1,34 @@
-// Signatures of commits and manifests as a client shows them: each with a verdict by the rule of FORMATS §6.
-import { verifyObjectSignatures, type SignableTag } from "../core/signature/index.js";
+// Signatures of commits and manifests as a client shows them: each with a verdict by the rule of FORMATS §6, worked out when
+// it is first looked at. A server can put 16 of them on everything; who looks for one key pays for one.
+import { splitSignatures } from "../core/object/index.js";
+import { signatureFault, signaturePayload, type SignableTag, type SignatureFault } from "../core/signature/index.js";
 import type { ObjectSignature } from "./records.js";
 
-/** Verdicts on the signatures of an object that has been decoded: its list is well-formed. Some milliseconds each. */
-export function signaturesOf(tag: SignableTag, bytes: Uint8Array): readonly ObjectSignature[] {
-  return verifyObjectSignatures(tag, bytes).map((verdict) => ({
-    publicKey: verdict.key,
-    isValid: verdict.valid,
-    fault: verdict.valid ? undefined : verdict.why,
-  }));
-}
-
-/** The same, worked out when first looked at: most readers never do. */
+/** Signatures of an object that has been decoded: its list is well-formed. Taken apart when first asked for. */
 export function lazySignaturesOf(tag: SignableTag, bytes: Uint8Array): () => readonly ObjectSignature[] {
   let signatures: readonly ObjectSignature[] | undefined;
   return () => (signatures ??= signaturesOf(tag, bytes));
+}
+
+function signaturesOf(tag: SignableTag, bytes: Uint8Array): readonly ObjectSignature[] {
+  const { signatures } = splitSignatures(bytes);
+  if (signatures.length === 0) return [];
+  const message = signaturePayload(tag, bytes);
+  return signatures.map(({ key, value }) =>
+    judgedLater(key, () => signatureFault({ publicKey: key, message, signature: value })),
+  );
+}
+
+function judgedLater(publicKey: Uint8Array, judge: () => SignatureFault | undefined): ObjectSignature {
+  let verdict: { readonly fault: SignatureFault | undefined } | undefined;
+  const faultOf = (): SignatureFault | undefined => (verdict ??= { fault: judge() }).fault;
+  return {
+    publicKey,
+    get isValid() {
+      return faultOf() === undefined;
+    },
+    get fault() {
+      return faultOf();
+    },
+  };
 }

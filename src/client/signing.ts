@@ -106,12 +106,13 @@ export function publicKeyBytes(key: HashArgument, field: string): Uint8Array {
 
 /** Those of the keys that have a valid signature. */
 export function validBy(signatures: readonly ObjectSignature[], keys: readonly Uint8Array[]): readonly Uint8Array[] {
-  return keys.filter((key) => signatures.some((made) => made.isValid && equalBytes(made.publicKey, key)));
+  return keys.filter((key) => signatures.some((made) => equalBytes(made.publicKey, key) && made.isValid));
 }
 
 function notSigned(hash: CommitHash, signatures: readonly ObjectSignature[], what: string): VerificationFailed {
-  const by = signatures.map(({ publicKey, isValid }) => `${toHex(publicKey)} (${isValid ? "valid" : "not valid"})`);
-  const signed = by.length === 0 ? "it bears no signature" : `it bears signatures by ${by.join(", ")}`;
+  // Whether they are valid is not worked out for those that nobody asked about.
+  const by = signatures.map(({ publicKey }) => toHex(publicKey));
+  const signed = by.length === 0 ? "it bears no signature" : `it bears signatures in the name of ${by.join(", ")}`;
   return new VerificationFailed(`the commit ${toHex(hash)} ${what}: ${signed}`, {
     facts: { commit: toHex(hash), signatures: String(by.length) },
   });

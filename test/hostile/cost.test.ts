@@ -13,6 +13,7 @@ import { InlineValueSchema } from "#gen/neleus/v1/state_pb.js";
 import type { Database } from "#src/client/contract.js";
 import { openOver } from "#src/client/database.js";
 import type { DatabaseOptions } from "#src/client/options.js";
+import { headKeys } from "#src/client/signing.js";
 import { NeleusError } from "#src/core/errors.js";
 import { emptyMap, MapKind } from "#src/core/map/index.js";
 import { patternBytes } from "../database/support/bytes.js";
@@ -195,6 +196,22 @@ describe("what it costs to refuse", () => {
     "many heads",
     (db) => db.heads.list(),
     (answer) => (answer["heads"] = MANY_NODES),
+  );
+
+  const prepare = (db: Database): Promise<unknown> =>
+    db.commits.prepare("main", { author: "a", message: "m", timeMs: 5 });
+  refusing("many nodes of a ledger", prepare, (answer) => (answer["ledger"] = MANY_NODES));
+  refusing("a long prepared commit", prepare, (answer) => (answer["commit"] = LONG));
+  refusing("a deep prepared commit", prepare, (answer) => (answer["commit"] = DEEP));
+  refusing(
+    "many keys of a head",
+    (db) => db.heads.keys("main"),
+    (answer) => (answer["headKeys"] = MANY_NODES),
+  );
+  refusing(
+    "many keys beside a snapshot",
+    (db) => db.snapshot("main", { commitVerifier: headKeys() }),
+    (answer) => (answer["headKeys"] = MANY_NODES),
   );
 
   const get = (db: Database): Promise<unknown> => db.at({ root }).get("key/700");
