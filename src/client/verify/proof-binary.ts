@@ -15,19 +15,21 @@ const MAX_VARINT_BYTES = 10;
 /** @throws Malformed - the bytes are not of the form */
 export function readBinaryMessage(form: MessageForm, bytes: Uint8Array): ReadMessage {
   const message = emptyMessage(form);
-  const seen = new Set<FieldForm>();
+  // Bit n for field n: the forms have no more than ten.
+  let seen = 0;
   const input = new Input(bytes);
   while (!input.isAtEnd) {
-    const tag = input.varint();
-    const field = form.byNumber.get(Number(tag >> 3n));
-    if (field === undefined) throw new Malformed(`${form.typeName} has no field number ${tag >> 3n}`);
-    const wireType = Number(tag & 7n);
+    const tag = Number(input.varint());
+    const field = form.byNumber.get(Math.floor(tag / 8));
+    if (field === undefined) throw new Malformed(`${form.typeName} has no field number ${Math.floor(tag / 8)}`);
+    const wireType = tag % 8;
     if (field.presence === "repeated") {
       readElements(field, wireType, { input, into: message[field.name] as unknown[] });
       continue;
     }
-    if (seen.has(field)) throw new Malformed(`${form.typeName} has the field ${field.name} twice`);
-    seen.add(field);
+    const bit = 1 << field.number;
+    if ((seen & bit) !== 0) throw new Malformed(`${form.typeName} has the field ${field.name} twice`);
+    seen |= bit;
     message[field.name] = readOne(field, wireType, input);
   }
   return message;
@@ -84,6 +86,11 @@ class Input {
 
   /** @throws Malformed - it ends early, or takes more than ten bytes */
   varint(): bigint {
+    const first = this.#bytes[this.#offset];
+    if (first !== undefined && first < 0x80) {
+      this.#offset += 1;
+      return BigInt(first);
+    }
     let value = 0n;
     for (let index = 0; index < MAX_VARINT_BYTES; index += 1) {
       const byte = this.#bytes[this.#offset];

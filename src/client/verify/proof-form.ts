@@ -40,12 +40,15 @@ export function emptyMessage(form: MessageForm): ReadMessage {
   return message;
 }
 
+/** Shared: an array without bytes cannot be changed. A file can hold a million empty fields. */
+const NO_BYTES = new Uint8Array(0);
+
 function zeroOf(kind: FieldForm["kind"]): unknown {
   if (kind === "uint32") return 0;
   if (kind === "uint64") return 0n;
   if (kind === "bool") return false;
   if (kind === "string") return "";
-  return new Uint8Array(0);
+  return NO_BYTES;
 }
 
 function field(number: number, name: string, kind: FieldForm["kind"], presence?: FieldForm["presence"]): FieldForm {

@@ -60,6 +60,10 @@ describe("the forms", () => {
 
 function requireSameForm(form: MessageForm, schema: DescMessage): void {
   assert.equal(form.typeName, schema.typeName);
+  assert.ok(
+    form.fields.every(({ number }) => number < 31),
+    "the reader of bytes notes fields as bits",
+  );
   const numbers = schema.fields.map(({ number }) => number);
   assert.deepEqual(
     form.fields.map(({ number }) => number),
