@@ -8,6 +8,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { pathToFileURL } from "node:url";
 import { toBinary, toJsonString, type DescMessage } from "@bufbuild/protobuf";
 import {
   ChunkProofSchema,
@@ -19,6 +20,7 @@ import {
 import { verifyProofFile, type Anchors, type Proof } from "#src/client/verify/index.js";
 import { toHex } from "#src/core/bytes.js";
 import { NeleusError } from "#src/core/errors.js";
+import { inlinedPage } from "../../examples/verify-page/inline.js";
 import { servePage, type ServedPage } from "../../examples/verify-page/serve.js";
 import { openFixture } from "../client/support/fixture.js";
 import { ModelLog } from "../client/support/model-log.js";
@@ -183,6 +185,14 @@ describe("the page that checks proofs", () => {
     } finally {
       await strict.close();
     }
+  });
+
+  it("is one file as well, which opens from a disk", async () => {
+    const html = await file("verify.html", await inlinedPage());
+    const opening = await opened(pathToFileURL(html).href);
+    await requireAllKinds(opening, /WebAssembly/);
+    assert.deepEqual(opening.requests, [pathToFileURL(html).href]);
+    assert.deepEqual(opening.complaints, []);
   });
 
   it("holds a proof against a checkpoint and a root as well", async () => {
