@@ -24,6 +24,8 @@ const LIMIT_NAMES: readonly LimitName[] = [
   "requestExpiryMs",
   "tags",
   "logWaitMs",
+  "keysOfHead",
+  "headKeys",
 ];
 
 /** @throws VerificationFailed - the answer has no limits, or one over 2^53 − 1 */

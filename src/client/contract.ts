@@ -457,4 +457,6 @@ export type LimitName =
   | "idempotencyKeyCharacters"
   | "requestExpiryMs"
   | "tags"
-  | "logWaitMs";
+  | "logWaitMs"
+  | "keysOfHead"
+  | "headKeys";

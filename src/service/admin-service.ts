@@ -10,9 +10,11 @@ import {
   MAX_BLOB_BYTES,
   MAX_CHUNK_BYTES,
   MAX_CHUNKS,
+  MAX_HEAD_KEYS,
   MAX_HEADS,
   MAX_IDEMPOTENCY_KEY_CHARACTERS,
   MAX_INLINE_VALUE_BYTES,
+  MAX_KEYS_OF_HEAD,
   MAX_KEY_BYTES,
   MAX_MESSAGE_BYTES,
   MAX_TAGS,
@@ -43,6 +45,8 @@ const LIMITS: MessageInitShape<typeof LimitsSchema> = {
   requestExpiryMs: BigInt(REQUEST_EXPIRY_MS),
   tags: BigInt(MAX_TAGS),
   logWaitMs: BigInt(LOG_WAIT_MS),
+  keysOfHead: BigInt(MAX_KEYS_OF_HEAD),
+  headKeys: BigInt(MAX_HEAD_KEYS),
 };
 
 export function adminService(environment: ServiceEnvironment): ServiceImplementation<typeof AdminService> {

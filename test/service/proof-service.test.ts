@@ -376,7 +376,7 @@ describe("AdminService.GetCapabilities", () => {
     assert.deepEqual([answer.databaseId, answer.origin], [database.id, database.log.origin]);
     assert.equal(answer.limits?.messageBytes, BigInt(MAX_MESSAGE_BYTES));
     const values = Object.entries(answer.limits).filter(([name]) => !name.startsWith("$"));
-    assert.equal(values.length, 16);
+    assert.equal(values.length, 18);
     for (const [name, value] of values) assert.ok((value as unknown as bigint) > 0n, name);
     await fails(caller.unary(AdminService.method.getCapabilities, { database: "other" }), NOT_FOUND);
   });
