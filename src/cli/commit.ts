@@ -36,6 +36,7 @@ export function registerCommit(program: Command): void {
       "\nneleus log export DIR writes the transparency log as static tiles (C2SP tlog-tiles), which other tools mirror.",
     )
     .option("--show-signature", "who has signed each, and whether it is valid")
+    .option("--epoch <n>", "with export: the log of an epoch that has ended")
     .option("--limit <n>", "at most this many")
     .option("--max-bytes <n>", "end behind the commit with which the bytes of all of them reach this");
 }
@@ -102,6 +103,9 @@ async function showLog(session: Session, args: readonly string[], options: Optio
   if (directory !== undefined) {
     if (args[0] === "export") return exportLog(session, directory, options);
     throw new InvalidArgument("log takes one head, or export and a directory", { field: "arguments" });
+  }
+  if (textOption(options, "epoch") !== undefined) {
+    throw new InvalidArgument("--epoch goes with export", { field: "epoch" });
   }
   const call = { signal: session.signal, ...freshOption(options), ...pageOptions(options) };
   const client = await session.client();

@@ -16,14 +16,15 @@ import {
   Frontier,
   logLeafHash,
   parseCheckpointUnverified,
+  parseOrigin,
   TILE_WIDTH,
   TileBuilder,
   tilePath,
   type Checkpoint,
   type TilePosition,
 } from "../core/log/index.js";
-import { freshOption } from "./command.js";
-import { fileError } from "./encoding.js";
+import { freshOption, textOption } from "./command.js";
+import { fileError, parseCount } from "./encoding.js";
 import type { Session } from "./session.js";
 
 type Options = Readonly<Record<string, unknown>>;
@@ -35,7 +36,13 @@ type TileName = Parameters<typeof tilePath>[0];
 export async function exportLog(session: Session, directory: string, options: Options): Promise<void> {
   const client = await session.client();
   const { signal, output } = session;
-  const { checkpoint } = await client.checkpoint({ signal, ...freshOption(options) });
+  const asked = textOption(options, "epoch");
+  const checkpoint =
+    asked === undefined
+      ? (await client.checkpoint({ signal, ...freshOption(options) })).checkpoint
+      : await client.logEntries.end(parseCount(asked, "epoch", 1), { signal });
+  // Named from here on: the next epoch may begin at any time.
+  const { epoch } = parseOrigin(checkpoint.origin);
   const earlier = await exportedCheckpoint(directory, checkpoint);
   const folder = new TileFolder(directory);
   const tiles = new TileBuilder();
@@ -46,7 +53,7 @@ export async function exportLog(session: Session, directory: string, options: Op
     width: bundle.length,
   });
   const frontier = Frontier.empty();
-  for await (const { index, bytes } of client.logEntries.list({ end: checkpoint.size, signal })) {
+  for await (const { index, bytes } of client.logEntries.list({ epoch, end: checkpoint.size, signal })) {
     const hash = logLeafHash(bytes);
     frontier.append(hash);
     if (earlier?.size === frontier.size) requireSameRoot(directory, { earlier, checkpoint, root: frontier.root() });
@@ -57,6 +64,7 @@ export async function exportLog(session: Session, directory: string, options: Op
     bundle = [];
     output.progress(`${index + 1} of ${checkpoint.size} leaves`);
   }
+  requireSameRoot(directory, { earlier: checkpoint, checkpoint, root: frontier.root() });
   if (bundle.length > 0) await folder.write(bundleName(checkpoint.size - 1), encodeEntryBundle(bundle));
   for (const tile of tiles.partial()) await folder.write(tile, concatBytes(...tile.hashes));
   await folder.replace("checkpoint", new TextEncoder().encode(checkpoint.note));

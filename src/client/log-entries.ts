@@ -10,6 +10,7 @@ import {
   decodeLogLeaf,
   Frontier,
   logLeafHash,
+  parseOrigin,
   subtreesOf,
   TILE_WIDTH,
   verifyConsistency,
@@ -21,9 +22,10 @@ import {
   type ProofServiceListLogEntriesResponse,
 } from "../../gen/neleus/v1/proof_pb.js";
 import { countArgument } from "./argument.js";
-import type { Connection } from "./connection.js";
+import { callOptions, type Connection } from "./connection.js";
 import type { FollowedLog, KnownLog } from "./log.js";
 import { OpenedStream } from "./opened-stream.js";
+import { endOfEpoch, requireEnd } from "./past-epoch.js";
 import { receivedHash, receivedInteger, verifying } from "./received.js";
 import type { LogEntry, SignedCheckpoint } from "./records.js";
 import type { LogEntries, LogEntryRange } from "./sections.js";
@@ -38,19 +40,34 @@ export class VerifiedLogEntries implements LogEntries {
     this.#log = log;
   }
 
-  async get(index: number, options: FreshOptions = {}): Promise<LogEntry> {
+  async end(epoch: number, options: CallOptions = {}): Promise<SignedCheckpoint> {
+    const end = await this.#endOf(epoch, options);
+    return end ?? (await this.#log.checkpoint(options)).checkpoint;
+  }
+
+  async get(index: number, options: FreshOptions & Pick<LogEntryRange, "epoch"> = {}): Promise<LogEntry> {
     const leafIndex = BigInt(countArgument(index, "index"));
     const { database } = this.#connection;
+    const end = await this.#endOf(options.epoch, options);
+    if (end !== undefined) {
+      const request = { database, leafIndex, epoch: BigInt(epochOf(end)) };
+      const answer = await this.#connection.unary(ProofService.method.proveInclusion, request, options);
+      requireEnd(end, answer.log);
+      return openedEntry(index, end, answer);
+    }
     const { answer, seen } = await this.#log.read(
       (known) => this.#connection.unary(ProofService.method.proveInclusion, { database, leafIndex, ...known }, options),
       ({ log }) => log,
       options,
     );
-    const { size, root } = seen.checkpoint;
-    if (index >= size) throw new VerificationFailed(`the log has ${size} leaves, and the answer is of leaf ${index}`);
-    const leaf = receivedLeaf(answer.leaf);
-    verifyInclusion({ index, size, root, leafHash: logLeafHash(leaf), proof: answer.inclusion });
-    return logEntry(leaf, index);
+    return openedEntry(index, seen.checkpoint, answer);
+  }
+
+  /** Undefined for the epoch that goes on. */
+  async #endOf(epoch: number | undefined, call: CallOptions): Promise<SignedCheckpoint | undefined> {
+    if (epoch === undefined) return undefined;
+    const context = { connection: this.#connection, log: this.#log };
+    return endOfEpoch(context, countArgument(epoch, "epoch", 1), callOptions(call));
   }
 
   async *list(range: LogEntryRange = {}): AsyncGenerator<LogEntry, void, undefined> {
@@ -58,8 +75,11 @@ export class VerifiedLogEntries implements LogEntries {
     const end = range.end === undefined ? undefined : countArgument(range.end, "end", 1);
     if (end !== undefined && end <= start) throw new InvalidArgument("end: is not above start", { field: "end" });
     const run = new EntryRun(start, end);
+    const past = await this.#endOf(range.epoch, range);
     const attempt = (call: CallOptions): AsyncGenerator<LogEntry, void, undefined> =>
-      this.#rest(run, { ...call, minLogSize: range.minLogSize });
+      past === undefined
+        ? this.#rest(run, { ...call, minLogSize: range.minLogSize })
+        : this.#restOfEpoch(run, past, call);
     yield* this.#connection.resumed({ attempt, position: () => run.next }, range);
   }
 
@@ -85,6 +105,42 @@ export class VerifiedLogEntries implements LogEntries {
     }
     run.finish();
   }
+
+  /** The same of an epoch that has ended, held against its end. */
+  async *#restOfEpoch(
+    run: EntryRun,
+    end: SignedCheckpoint,
+    call: CallOptions,
+  ): AsyncGenerator<LogEntry, void, undefined> {
+    if (run.isComplete) return;
+    const { transport, database } = this.#connection;
+    const request = { database, ...run.rest, epoch: BigInt(epochOf(end)) };
+    let isFirst = true;
+    for await (const message of transport.serverStream(ProofService.method.listLogEntries, request, call)) {
+      if (isFirst) {
+        requireEnd(end, message.log);
+        run.hangOn(end);
+      }
+      isFirst = false;
+      for (const entry of run.push(message)) yield entry;
+    }
+    run.finish();
+  }
+}
+
+function epochOf({ origin }: SignedCheckpoint): number {
+  return parseOrigin(origin).epoch;
+}
+
+function openedEntry(
+  index: number,
+  { size, root }: SignedCheckpoint,
+  answer: { readonly leaf: Uint8Array; readonly inclusion: readonly Uint8Array[] },
+): LogEntry {
+  if (index >= size) throw new VerificationFailed(`the log has ${size} leaves, and the answer is of leaf ${index}`);
+  const leaf = receivedLeaf(answer.leaf);
+  verifyInclusion({ index, size, root, leafHash: logLeafHash(leaf), proof: answer.inclusion });
+  return logEntry(leaf, index);
 }
 
 /** Leaves that come in order, over one stream or several. */

@@ -14,6 +14,7 @@ import type {
   LogEntry,
   ManifestRecord,
   Receipt,
+  SignedCheckpoint,
   StoredDocument,
   StoredManifest,
   TagRecord,
@@ -170,6 +171,11 @@ export interface Tags {
 
 /** Some leaves of the log. */
 export interface LogEntryRange extends FreshOptions {
+  /**
+   * Epoch of the log, from 1; default: the one that goes on. One that has ended is held against its last checkpoint, for
+   * which the first leaf of the one after it vouches; `minLogSize` then means nothing.
+   */
+  readonly epoch?: number | undefined;
   /** Index of the first; default 0. */
   readonly start?: number | undefined;
   /** Index behind the last; default: as many as the log has when it is asked. */
@@ -179,7 +185,12 @@ export interface LogEntryRange extends FreshOptions {
 /** Leaves of the log, for monitors and mirrors: each is held against a verified checkpoint before it is handed on. */
 export interface LogEntries {
   /** @throws InvalidArgument - the log has no such leaf, as the server says */
-  get(index: number, options?: FreshOptions): Promise<LogEntry>;
+  get(index: number, options?: FreshOptions & Pick<LogEntryRange, "epoch">): Promise<LogEntry>;
+  /**
+   * The last checkpoint of an epoch, and of the one that goes on the newest.
+   * @throws NotFound - kind `epoch`: there is none @throws IncompleteProof - its end was lost, with a copy that was restored
+   */
+  end(epoch: number, options?: CallOptions): Promise<SignedCheckpoint>;
   /** Leaves in order, none left out: a stream that ends earlier is `IncompleteProof`. */
   list(range?: LogEntryRange): AsyncIterable<LogEntry>;
 }

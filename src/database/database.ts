@@ -173,7 +173,17 @@ class OpenDatabase implements Contract {
     const longestWaitMs = options.logWaitMs ?? LOG_WAIT_MS;
     const onRolledBack = options.onRolledBack ?? (() => undefined);
     this.log = new DatabaseLog({ store, log: logStore, alarm, committer, clock, longestWaitMs, onRolledBack });
-    this.epochs = new DatabaseEpochs({ store, rows, nodes, log: logStore, alarm, committer, clock, randomBytes });
+    this.epochs = new DatabaseEpochs({
+      store,
+      rows,
+      nodes,
+      log: logStore,
+      alarm,
+      committer,
+      clock,
+      randomBytes,
+      viewAt,
+    });
   }
 
   async view(request: ViewRequest = {}): Promise<View> {

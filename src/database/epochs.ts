@@ -25,7 +25,7 @@ import { ConditionFailed } from "../store/contract.js";
 import type { Row, RowName, Store, SyncReader } from "../store/contract.js";
 import type { Committer } from "./committer.js";
 import type { BeginEpochOptions, BegunEpoch, EpochStep, Epochs } from "./log-contract.js";
-import type { LogProof, Receipt } from "./view-contract.js";
+import type { LogProof, Receipt, View } from "./view-contract.js";
 import { Draft } from "./draft.js";
 import { endedEpochRow, findEndedEpoch } from "./epoch-record.js";
 import { announcingIdentity, identityInEpoch, readIdentity, readNextSeed } from "./identity.js";
@@ -45,6 +45,7 @@ export interface EpochsOptions {
   readonly committer: Committer;
   readonly clock: () => number;
   readonly randomBytes: (count: number) => Uint8Array;
+  readonly viewAt: (tail: Tail) => View;
 }
 
 /** Refs with other keys of the log. */
@@ -112,6 +113,14 @@ export class DatabaseEpochs implements Epochs {
       };
     });
     return { ...begun, receipt: { logIndex: 0, checkpoint: log.checkpoint(log.tail()) } };
+  }
+
+  async view(epoch: number): Promise<View> {
+    const { log, viewAt } = this.#options;
+    const live = log.tail();
+    const tail = this.#tailOf(epoch, live);
+    if (tail === undefined) throw notEnded(epoch, live);
+    return viewAt(tail);
   }
 
   async step(from: { readonly epoch: number; readonly knownSize?: number | undefined }): Promise<EpochStep> {

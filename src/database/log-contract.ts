@@ -3,7 +3,7 @@
 import type { Digest } from "../core/hashes.js";
 import type { MapAt, NodeSource } from "../core/map/index.js";
 import type { LostLeaves } from "./rollback-alarm.js";
-import type { LogProof, Receipt } from "./view-contract.js";
+import type { LogProof, Receipt, View } from "./view-contract.js";
 
 /** The transparency log, in the epoch that goes on. Proofs come from a `View`. */
 export interface TransparencyLog {
@@ -82,6 +82,11 @@ export interface Epochs {
    * @throws RolledBack - `rekeyed`, and leaves were lost: that is a restored database, and to be called one
    */
   begin(options: BeginEpochOptions): Promise<BegunEpoch>;
+  /**
+   * An epoch that has ended as it was in the end, or the one that goes on: for what is below the log, nodes may be gone.
+   * @throws NotFound - kind `epoch`: it never was here
+   */
+  view(epoch: number): Promise<View>;
   /**
    * How an epoch ended and the next began. `knownSize`: of a checkpoint of it that the caller has.
    * @throws NotFound - kind `epoch`: it never was here, or it goes on

@@ -8,7 +8,7 @@ import { openDatabase, type ServiceEnvironment } from "./environment.js";
 import type { CallContext } from "./implementation.js";
 import { messageBytes } from "./message-size.js";
 import { Pace } from "./pace.js";
-import { minLogSizeField, viewOf } from "./read-selector.js";
+import { epochField, logViewOf, minLogSizeField } from "./read-selector.js";
 import { integerField } from "./request.js";
 import { knownCheckpointField, logProofMessage } from "./snapshot.js";
 
@@ -21,8 +21,9 @@ export async function* listLogEntries(
   const asked = request.end === undefined ? undefined : integerField(request.end, "end");
   const known = knownCheckpointField(request);
   const minLogSize = minLogSizeField(request);
+  const epoch = epochField(request);
   const database = await openDatabase(environment, request);
-  const view = await viewOf(database, { minLogSize, known, signal });
+  const view = await logViewOf(database, { epoch, minLogSize, known, signal });
   const end = asked ?? view.logSize;
   const pace = new Pace(signal);
   for (let start = first; start === first || start < end;) {

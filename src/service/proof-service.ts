@@ -32,7 +32,15 @@ import { listLogEntries } from "./log-entries.js";
 import { proveEpoch } from "./epoch-step.js";
 import { endedBy, Pace } from "./pace.js";
 import { rangeField, rangeStream } from "./range-stream.js";
-import { minLogSizeField, resolveAt, selectorField, viewOf, type CheckedSelector } from "./read-selector.js";
+import {
+  epochField,
+  logViewOf,
+  minLogSizeField,
+  resolveAt,
+  selectorField,
+  viewOf,
+  type CheckedSelector,
+} from "./read-selector.js";
 import { headField, integerField, invalid, keyField, manifestHashField, forField, tagField } from "./request.js";
 import { readWithWitness } from "./reveal-message.js";
 import {
@@ -83,8 +91,9 @@ export function proofService(environment: ServiceEnvironment): ServiceImplementa
       const index = integerField(request.leafIndex, "leaf_index");
       const known = knownCheckpointField(request);
       const minLogSize = minLogSizeField(request);
+      const epoch = epochField(request);
       const database = await openDatabase(environment, request);
-      const view = await viewOf(database, { minLogSize, known, signal });
+      const view = await logViewOf(database, { epoch, minLogSize, known, signal });
       const { leaf, inclusion } = await view.logLeaf(index);
       return { log: await logProofMessage(database, view, known), leaf, inclusion: [...inclusion] };
     },
@@ -93,8 +102,9 @@ export function proofService(environment: ServiceEnvironment): ServiceImplementa
       const from = integerField(request.fromSize, "from_size");
       const asked = request.toSize === undefined ? undefined : integerField(request.toSize, "to_size");
       const minLogSize = minLogSizeField(request);
+      const epoch = epochField(request);
       const database = await openDatabase(environment, request);
-      const view = await viewOf(database, { minLogSize, signal });
+      const view = await logViewOf(database, { epoch, minLogSize, signal });
       const to = asked ?? view.logSize;
       const hashes = [...(await view.logConsistency({ from, to }))];
       return { checkpoint: (await view.logProof()).checkpoint, toSize: BigInt(to), hashes };
@@ -102,11 +112,12 @@ export function proofService(environment: ServiceEnvironment): ServiceImplementa
 
     proveEpoch: (request) => proveEpoch(environment, request),
 
-    async getTile(request) {
+    async getTile(request, { signal }) {
       const { level } = request;
       const index = integerField(request.index, "index");
+      const epoch = epochField(request);
       const database = await openDatabase(environment, request);
-      const view = await database.view();
+      const view = await logViewOf(database, { epoch, minLogSize: undefined, signal });
       const width = request.width ?? Math.max(1, tileWidth({ level, index }, view.logSize));
       return { hashes: await view.logTile({ level, index, width }) };
     },

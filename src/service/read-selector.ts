@@ -66,6 +66,25 @@ export async function viewOf(
   return endedBy(signal, database.view({ minLogSize, signal }));
 }
 
+/**
+ * The log that a request names by its epoch, else the one that goes on. Of an epoch that has ended no size is waited for.
+ * @throws NotFound - kind `epoch`: it never was here @throws RolledBack, NeleusError - as `viewOf`
+ */
+export async function logViewOf(
+  database: Database,
+  wanted: Parameters<typeof viewOf>[1] & { readonly epoch: number | undefined },
+): Promise<View> {
+  const { epoch } = wanted;
+  if (epoch === undefined) return viewOf(database, wanted);
+  const view = await forField("epoch", database.epochs.view(epoch));
+  return view.origin === database.log.origin ? viewOf(database, wanted) : view;
+}
+
+/** The field `epoch`; absent: the one that goes on. */
+export function epochField(request: { readonly epoch?: bigint | undefined }): number | undefined {
+  return request.epoch === undefined ? undefined : integerField(request.epoch, "epoch");
+}
+
 /** Where the view answers a read. Errors as of `View.resolve`; an InvalidArgument names the field that is set. */
 export async function resolveAt(view: View, at: CheckedSelector): Promise<ReadPoint> {
   return forField(at.field, view.resolve(at.selector));

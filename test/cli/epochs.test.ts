@@ -113,6 +113,10 @@ test("a key that is changed as announced: who was away follows", { timeout: 120_
   assert.equal((await remote(["state", "set", "main", "k", "-"], "2")).code, 0);
   const record = json(await remote(["trust", "list"]));
   assert.deepEqual([record["key"], (record["followed"] as string[])[0]], [second["key"], first]);
+  // The log of before is still there to be looked at.
+  const exported = json(await remote(["log", "export", "./first", "--epoch", "1"]));
+  assert.deepEqual([exported["size"], (exported["origin"] as string).endsWith("/1")], [3, true]);
+  assert.equal((await remote(["log", "main", "--epoch", "1"])).code, 64);
   // One that nobody was told of.
   assert.equal((await rotate("--finish", "--now")).code, 0);
   assert.equal((await remote(["state", "get", "main", "k"])).code, 10);

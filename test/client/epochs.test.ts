@@ -8,7 +8,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test, type TestContext } from "node:test";
 import type { DescMessage, DescMethodUnary, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
-import type { ProofServiceProveEpochResponse } from "#gen/neleus/v1/proof_pb.js";
+import { ProofService } from "#gen/neleus/v1/proof_pb.js";
+import type { ProofServiceProveEpochResponse, ProofServiceProveInclusionResponse } from "#gen/neleus/v1/proof_pb.js";
 import type { Database } from "#src/client/contract.js";
 import { Connection } from "#src/client/connection.js";
 import { openOver } from "#src/client/database.js";
@@ -20,9 +21,12 @@ import type { Transport } from "#src/client/transport.js";
 import { LogKey, LogTrust } from "#src/client/trust/index.js";
 import {
   Forked,
+  IncompleteProof,
+  InvalidArgument,
   LimitExceeded,
   NeleusError,
   NewEpoch,
+  NotFound,
   RolledBack,
   Unavailable,
   VerificationFailed,
@@ -498,5 +502,85 @@ describe("a server that lost leaves", () => {
     link.to = copy;
     await assert.rejects(db.state("main").put("k", "4"), Forked);
     assert.ok(copy.log.lost !== undefined);
+  });
+});
+
+describe("the log of an epoch that has ended", () => {
+  test("is listed up to its end, by who trusts one after it alone", async () => {
+    const { db: engine } = await inMemory();
+    const kept: { readonly note: string; readonly leaves: readonly Uint8Array[] }[] = [];
+    for (let epoch = 1; epoch <= 4; epoch += 1) {
+      for (let count = 0; count < 3 * epoch; count += 1) await set(engine, `${epoch} ${count}`);
+      if (epoch === 2) await engine.epochs.announceKey();
+      const view = await engine.view();
+      const leaves = await Promise.all(
+        Array.from({ length: view.logSize }, async (_, index) => (await view.logLeaf(index)).leaf),
+      );
+      kept.push({ note: await engine.log.checkpoint(), leaves });
+      if (epoch === 4) break;
+      if (epoch === 2) await engine.epochs.begin({ reason: "rekeyed" });
+      else await engine.epochs.begin({ reason: "cloned" });
+    }
+    // It has never had any of the earlier keys.
+    const link = new Link(engine);
+    const db = await client(link);
+    for (const [index, { note, leaves }] of kept.entries()) {
+      const epoch = index + 1;
+      assert.equal((await db.logEntries.end(epoch)).note, note);
+      const listed: Uint8Array[] = [];
+      for await (const { bytes } of db.logEntries.list({ epoch })) listed.push(bytes);
+      assert.deepEqual(listed, leaves);
+      assert.deepEqual((await db.logEntries.get(2, { epoch })).bytes, leaves[2]);
+    }
+    const some: number[] = [];
+    for await (const { index } of db.logEntries.list({ epoch: 3, start: 2, end: 5 })) some.push(index);
+    assert.deepEqual(some, [2, 3, 4]);
+    for (const epoch of [5, 99]) {
+      await assert.rejects(
+        db.logEntries.end(epoch),
+        (error) => error instanceof NotFound && error.facts["kind"] === "epoch",
+      );
+    }
+    await assert.rejects(db.logEntries.end(0), InvalidArgument);
+    // By hand, as monitors do.
+    const { getTile, proveConsistency } = ProofService.method;
+    const { hashes } = await link.unary(getTile, { epoch: 1n, level: 0, index: 0n });
+    assert.equal(hashes.length, 32 * kept[0]!.leaves.length);
+    const { checkpoint } = await link.unary(proveConsistency, { epoch: 2n, fromSize: 2n });
+    assert.equal(checkpoint, kept[1]!.note);
+    await assert.rejects(link.unary(getTile, { epoch: 9n, level: 0, index: 0n }), NotFound);
+    // A server that shows something else in its place.
+    const lies: [string, (answer: ProofServiceProveInclusionResponse) => void][] = [
+      ["another epoch", (answer) => void (answer.log!.checkpoint = kept[1]!.note)],
+      ["another leaf", (answer) => void (answer.leaf = new Uint8Array(kept[2]!.leaves[1]!))],
+      ["no proof", (answer) => void (answer.log = undefined)],
+      ["no inclusion", (answer) => void (answer.inclusion = [])],
+    ];
+    for (const [what, lie] of lies) {
+      let calls = 0;
+      link.lies.set("ProveInclusion", (answer: ProofServiceProveInclusionResponse) => {
+        calls += 1;
+        // The first is of the epoch that is trusted, and the second that of the one before.
+        if (calls === 2) lie(answer);
+      });
+      await assert.rejects(db.logEntries.end(1), VerificationFailed, what);
+    }
+    link.lies.clear();
+    await db.logEntries.end(1);
+  });
+
+  test("says so where its end was lost", async () => {
+    const { db: engine, store } = await inMemory();
+    const copied = await copyOf(store);
+    await set(engine, "lost");
+    const previous = await engine.log.checkpoint();
+    const copy = await Engine.open(copied);
+    await copy.epochs.begin({ reason: "restored", previous });
+    const db = await client(new Link(copy));
+    assert.equal((await db.logEntries.end(1)).note, previous);
+    await assert.rejects(async () => {
+      for await (const entry of db.logEntries.list({ epoch: 1 })) assert.ok(entry);
+    }, IncompleteProof);
+    await assert.rejects(db.logEntries.get(0, { epoch: 1 }), IncompleteProof);
   });
 });
