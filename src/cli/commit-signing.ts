@@ -4,6 +4,7 @@ import type { CommitRecord, ObjectSignature } from "../client/records.js";
 import { validBy } from "../client/signing.js";
 import { equalBytes, fromUtf8, toHex } from "../core/bytes.js";
 import { InvalidArgument, Malformed, NotAnchored, VerificationFailed } from "../core/errors.js";
+import { decodeCommit } from "../core/object/index.js";
 import type { MadeSignature } from "../core/signature/index.js";
 import { collect, idempotencyOption, leaf, listOption, textOption, withIdempotencyKey } from "./command.js";
 import { commitRequest, withCommitOptions } from "./commit-options.js";
@@ -120,7 +121,17 @@ function parsePrepared(file: Uint8Array): { head: string; bytes: Uint8Array; man
   const isList = Array.isArray(manifests) && manifests.every((hash) => typeof hash === "string");
   if (typeof head !== "string" || typeof commit !== "string" || !isList) throw noPrepared();
   const bytes = decodeText(commit, "base64", "file");
+  requireCommit(bytes);
   return { head, bytes, manifests: manifests.map((hash) => parseHash(hash, "file")) };
+}
+
+/** @throws InvalidArgument - the file was altered @throws Unsupported - by a later program */
+function requireCommit(bytes: Uint8Array): void {
+  try {
+    decodeCommit(bytes);
+  } catch (cause) {
+    throw cause instanceof Malformed ? noPrepared() : cause;
+  }
 }
 
 function parsedJson(file: Uint8Array): Record<string, unknown> {

@@ -6,6 +6,7 @@ import { createPublicKey } from "node:crypto";
 import { createSigningKey } from "../client/file-signer.js";
 import { equalBytes, toHex } from "../core/bytes.js";
 import { Conflict, InvalidArgument } from "../core/errors.js";
+import { publicKeyFault } from "../core/signature/index.js";
 import {
   collect,
   freshOption,
@@ -52,12 +53,17 @@ function publicPem(key: Uint8Array): string {
   return createPublicKey({ key: jwk, format: "jwk" }).export({ format: "pem", type: "spki" }).toString();
 }
 
-/** A public key as an argument. @throws InvalidArgument */
+/** A public key as an argument. @throws InvalidArgument - not 64 hex digits, or a point that signs nothing or anything */
 export function parsePublicKey(text: string, field: string): Uint8Array {
-  if (/^[0-9a-fA-F]{64}$/.test(text)) return parseHash(text, field);
-  throw new InvalidArgument(`the ${field} "${text}" is no public key: 64 hex digits, as neleus key new prints`, {
-    field,
-  });
+  if (!/^[0-9a-fA-F]{64}$/.test(text)) throw noPublicKey(text, field, "64 hex digits, as neleus key new prints");
+  const key = parseHash(text, field);
+  const fault = publicKeyFault(key);
+  if (fault !== undefined) throw noPublicKey(text, field, fault);
+  return key;
+}
+
+function noPublicKey(text: string, field: string, why: string): InvalidArgument {
+  return new InvalidArgument(`the ${field} "${text}" is no public key: ${why}`, { field });
 }
 
 async function listKeys(session: Session, args: readonly string[], options: Options): Promise<void> {

@@ -24,6 +24,7 @@ const OPTION_OF: Readonly<Record<string, string>> = {
   maxBytes: "max-bytes",
   max_bytes: "max-bytes",
   manifests: "manifest",
+  signatures: "signature",
 };
 
 /** The error with its field as the user knows it, in the text too. Other errors come back unchanged. */

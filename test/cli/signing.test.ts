@@ -94,6 +94,8 @@ test("a guarded head, from its key to its rotation", async (context) => {
   assert.equal((await neleus(cwd, [...NEW, "--sign-key", "bob.pem"])).code, 0);
   assert.deepEqual(json(await rotate("--old", ada, "--new", bob))["keys"], [bob]);
   assert.equal((await neleus(cwd, [...NEW, "--sign-key", "ada.pem"])).code, 6);
+  const small = await neleus(cwd, ["key", "set", "main", "00".repeat(32), "--json"]);
+  assert.deepEqual([small.code, errorOf(small).field], [64, "public-key"]);
   assert.equal((await neleus(cwd, ["key", "set", "main"])).code, 64);
   assert.equal((await neleus(cwd, ["key", "set", "main", bob, "--none"])).code, 64);
   assert.equal((await neleus(cwd, ["key", "set", "main", "--none", "--expected", ada])).code, 5);
@@ -127,10 +129,12 @@ test("signed elsewhere, through a server, with a document of its own", async (co
   const signature = `${key}:${sign(null, message, privateKey).toString("base64")}`;
   const submit = (...args: string[]): Promise<Run> => neleus(cwd, ["commit", "submit", ...args, "--json", ...at]);
   assert.equal((await submit("commit.json")).code, 64);
-  assert.equal((await submit("commit.json", "--signature", `${key}:${Buffer.alloc(64).toString("base64")}`)).code, 64);
+  const wrong = await submit("commit.json", "--signature", `${key}:${Buffer.alloc(64).toString("base64")}`);
+  assert.deepEqual([wrong.code, errorOf(wrong).field], [64, "signature"]);
   assert.equal((await submit("commit.json", "--signature", "abc")).code, 64);
   writeFileSync(join(cwd, "junk.json"), `{"head": "main"}`);
-  for (const file of ["junk.json", "neleus_db/meta/config.json"]) {
+  writeFileSync(join(cwd, "altered.json"), prepared.stdout.replace('"commit":"', '"commit":"AAAA'));
+  for (const file of ["junk.json", "altered.json", "neleus_db/meta/config.json"]) {
     assert.equal((await submit(file, "--signature", signature)).code, 64);
   }
   const made = await submit("commit.json", "--signature", signature, "--idempotency-key", "once");
