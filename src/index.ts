@@ -1,7 +1,9 @@
 // The package's main entry: clients. The engine is loaded only when a directory is opened, so that a program that only
 // connects to a server loads neither LMDB nor the server.
 import type { Database } from "./client/contract.js";
+import type { AcceptEpochOptions } from "./client/accept-epoch.js";
 import type { EmbeddedOptions } from "./client/embedded/index.js";
+import type { AcceptedEpoch } from "./client/records.js";
 
 export { fileContent } from "./client/file-content.js";
 export { defaultTrustFile, fileTrustStore } from "./client/file-trust-store.js";
@@ -56,4 +58,11 @@ export async function open(directory: string, options: EmbeddedOptions = {}): Pr
  */
 export async function create(directory: string, options: EmbeddedOptions = {}): Promise<Database> {
   return (await import("./client/embedded/index.js")).create(directory, options);
+}
+
+/**
+ * The same as `acceptEpoch`, of the database in a directory. Errors as of `acceptEpoch` and `open`.
+ */
+export async function acceptEpochIn(directory: string, options: AcceptEpochOptions): Promise<AcceptedEpoch> {
+  return (await import("./client/embedded/index.js")).acceptEpoch(directory, options);
 }

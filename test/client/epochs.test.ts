@@ -10,6 +10,7 @@ import { describe, test, type TestContext } from "node:test";
 import type { DescMessage, DescMethodUnary, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import { ProofService } from "#gen/neleus/v1/proof_pb.js";
 import type { ProofServiceProveEpochResponse, ProofServiceProveInclusionResponse } from "#gen/neleus/v1/proof_pb.js";
+import { acceptEpochOver } from "#src/client/accept-epoch.js";
 import type { Database } from "#src/client/contract.js";
 import { Connection } from "#src/client/connection.js";
 import { openOver } from "#src/client/database.js";
@@ -88,7 +89,7 @@ async function copyOf(store: MemoryStore): Promise<MemoryStore> {
   return copy;
 }
 
-async function trustStore(context: TestContext) {
+async function temporaryStore(context: TestContext) {
   const folder = await mkdtemp(join(tmpdir(), "neleus-epochs-"));
   context.after(() => rm(folder, { recursive: true, force: true }));
   return fileTrustStore(join(folder, "trust.json"));
@@ -121,8 +122,20 @@ describe("an announced key", () => {
     assert.equal(states.at(-1), engine.log.verifierKey);
   });
 
+  test("is followed at once where the new log is shorter than what was seen: it is not waited for", async () => {
+    const { db: engine } = await inMemory({ logWaitMs: 10_000 });
+    const db = await client(new Link(engine));
+    for (let count = 0; count < 20; count += 1) await db.state("main").put("k", String(count));
+    await rotate(engine);
+    const startedMs = performance.now();
+    await db.snapshot("main");
+    await db.logEntries.get(0);
+    await db.heads.list();
+    assert.ok(performance.now() - startedMs < 2_000);
+  });
+
   test("is followed by who was away for several epochs, and remembered", async (context) => {
-    const store = await trustStore(context);
+    const store = await temporaryStore(context);
     const { db: engine } = await inMemory();
     const first = engine.log.verifierKey;
     const before = await client(new Link(engine), { trustStore: store });
@@ -198,7 +211,7 @@ describe("an announced key", () => {
   });
 
   test("is not followed back by a client that lags behind another", async (context) => {
-    const store = await trustStore(context);
+    const store = await temporaryStore(context);
     const { db: engine } = await inMemory();
     const slow = await client(new Link(engine), { trustStore: store });
     await slow.checkpoint();
@@ -582,5 +595,48 @@ describe("the log of an epoch that has ended", () => {
       for await (const entry of db.logEntries.list({ epoch: 1 })) assert.ok(entry);
     }, IncompleteProof);
     await assert.rejects(db.logEntries.get(0, { epoch: 1 }), IncompleteProof);
+  });
+});
+
+describe("an epoch that is accepted", () => {
+  test("takes the place of the one before in the record, once it has been shown, and nothing else does", async (context) => {
+    const trustStore = await temporaryStore(context);
+    const { db: engine } = await inMemory();
+    const { db: stranger } = await inMemory({ randomBytes: testRandom(8) });
+    const accept = (on: Engine, verifierKey: string, lie?: (link: Link) => void) => {
+      const link = new Link(on);
+      lie?.(link);
+      return acceptEpochOver(link, { trustStore, verifierKey });
+    };
+    const { verifierKey: first } = engine.log;
+    await assert.rejects(
+      accept(engine, first),
+      (error) => error instanceof NotFound && error.facts["kind"] === "trust",
+    );
+    await (await client(new Link(engine), { trustStore })).close();
+    const begun = await engine.epochs.begin({ reason: "restored" });
+    const before = await trustStore.load(PLACE);
+    await assert.rejects(accept(engine, first), VerificationFailed);
+    await assert.rejects(accept(engine, "no key"), InvalidArgument);
+    await assert.rejects(accept(stranger, stranger.log.verifierKey), VerificationFailed);
+    await assert.rejects(
+      accept(engine, begun.verifierKey, ({ lies }) => {
+        lies.set(
+          "ProveInclusion",
+          (answer: ProofServiceProveInclusionResponse) => void (answer.inclusion = [new Uint8Array(32)]),
+        );
+      }),
+      VerificationFailed,
+    );
+    assert.deepEqual(await trustStore.load(PLACE), before);
+    const accepted = await accept(engine, begun.verifierKey);
+    assert.deepEqual([accepted.reason, accepted.previous], ["restored", begun.previous]);
+    const record = await trustStore.load(PLACE);
+    assert.deepEqual([record?.verifierKey, record?.isPinned], [begun.verifierKey, true]);
+    assert.deepEqual(record?.checkpoints, [accepted.checkpoint.note]);
+    await (await client(new Link(engine), { trustStore })).close();
+    // Again changes nothing.
+    await accept(engine, begun.verifierKey);
+    assert.equal((await trustStore.load(PLACE))?.sinceMs, record.sinceMs);
   });
 });
