@@ -2,9 +2,11 @@
 // verifier. Method: an honest engine over both transports; what is expected of each policy is said beside it.
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { toHex } from "#src/core/bytes.js";
+import { compareBytes, toHex } from "#src/core/bytes.js";
+import { decodeMap, encode } from "#src/core/codec/index.js";
 import { Conflict, InvalidArgument, PermissionDenied, VerificationFailed, AlreadyExists } from "#src/core/errors.js";
-import { attachSignature, signaturePayload } from "#src/core/signature/index.js";
+import { signaturePayload } from "#src/core/signature/index.js";
+import { receivedCommit } from "#src/client/object.js";
 import { headKeys, keyring, type CommitToVerify, type CommitVerifier } from "#src/client/signing.js";
 import { all, onEachTransport, openFixture } from "./support/fixture.js";
 import { remoteSigner, signerOf } from "./support/signers.js";
@@ -235,12 +237,31 @@ describe("verifiers", () => {
   });
 
   it("an invalid signature is reported, and is worth nothing", async () => {
-    const { client, engine, close } = await openFixture("in process");
-    const db = await client();
-    const { bytes } = await db.commits.prepare("main", WORDS);
-    const signature = await ada.sign(signaturePayload("commit:", bytes));
-    const valid = attachSignature("commit:", bytes, { publicKey: ada.publicKey, signature });
-    await assert.rejects(engine.commits.submit({ head: "main", signedCommit: valid.slice(0, -1) }), InvalidArgument);
+    const { client, close } = await openFixture("in process");
+    const { bytes } = await (await client()).commits.prepare("main", WORDS);
+    const wire = decodeMap(bytes);
+    const value = await ada.sign(signaturePayload("commit:", bytes));
+    const signature = (key: Uint8Array): object => ({ alg: "ed25519", key, value: new Uint8Array(value) });
+    const ordered = [ada, bob].map(({ publicKey }) => publicKey).sort(compareBytes);
+    // A server of somebody else's may well store this: it is well-formed.
+    const forged = encode({ ...wire, signatures: ordered.map(signature) } as never);
+    const commit = receivedCommit(forged);
+    const verdicts = new Map(
+      commit.signatures.map(({ publicKey, isValid, fault }) => [toHex(publicKey), { isValid, fault }]),
+    );
+    assert.deepEqual(verdicts.get(toHex(ada.publicKey)), { isValid: true, fault: undefined });
+    assert.deepEqual(verdicts.get(toHex(bob.publicKey)), { isValid: false, fault: "signature does not match" });
+    const { hash, signatures } = commit;
+    const shown = { hash, commit, signatures, head: "main" };
+    const judge = async (verifier: CommitVerifier, keys: readonly Uint8Array[]): Promise<void> =>
+      verifier.verify({ ...shown, headKeys: keys });
+    await judge(headKeys(), [ada.publicKey]);
+    await judge(headKeys(), [ada.publicKey, bob.publicKey]);
+    await judge(keyring([ada.publicKey]), []);
+    await assert.rejects(judge(headKeys(), [bob.publicKey]), VerificationFailed);
+    await assert.rejects(judge(keyring([bob.publicKey]), []), VerificationFailed);
+    const both = keyring([ada.publicKey, bob.publicKey], { required: 2 });
+    await assert.rejects(judge(both, []), VerificationFailed);
     await close();
   });
 });
