@@ -4,15 +4,16 @@
 //   meta  epoch/<n>   dag_cbor([1, tail row, last note, origin, verifier key, [stored node, …]])
 //
 // The nodes are those of the refs map from its root to `keys/log`: the map itself has gone on, and its nodes are freed.
-import { toHex, utf8 } from "../core/bytes.js";
+import { equalBytes, toHex, utf8 } from "../core/bytes.js";
 import { decode, encode } from "../core/codec/index.js";
-import { Malformed, assert } from "../core/errors.js";
+import { Malformed, Unsupported, VerificationFailed, assert } from "../core/errors.js";
+import { parseVerifierKey, verifyCheckpoint } from "../core/log/index.js";
 import { MapKind, decodeNode, get, readSync } from "../core/map/index.js";
 import type { MapAt, MapNode, NodeSource } from "../core/map/index.js";
 import { LOG_KEYS_KEY } from "../core/object/index.js";
 import type { Row, SyncReader } from "../store/contract.js";
 import { fromStore } from "./boundary.js";
-import { LogRows, decodeTail } from "./log-rows.js";
+import { LogRows, decodeTail, type TailFields } from "./log-rows.js";
 import type { Tail } from "./log-store.js";
 import { missingNode } from "./nodes.js";
 
@@ -43,7 +44,7 @@ export function endedEpochRow(tail: Tail, note: string, nodes: NodeSource): Row 
   return { ...rowName(place.epoch), value };
 }
 
-/** @returns undefined - no such epoch has ended here @throws Corrupt */
+/** Costs a signature, by portable code: keep it. @returns undefined - no such epoch has ended here @throws Corrupt */
 export function findEndedEpoch(rows: SyncReader, epoch: number): EndedEpoch | undefined {
   const { space, key } = rowName(epoch);
   const value = rows.get(space, key);
@@ -65,6 +66,7 @@ function decodeRecord(rows: SyncReader, value: Uint8Array): EndedEpoch {
     throw new Malformed("a text that is none");
   }
   const { place, ...fields } = decodeTail(row);
+  requireLastNote(note, { origin, verifierKey, fields });
   const checkpoint = ({ size }: { readonly size: number }): string => {
     assert(size === fields.size, "an epoch that has ended signs nothing");
     return note;
@@ -80,6 +82,23 @@ function decodeRecord(rows: SyncReader, value: Uint8Array): EndedEpoch {
   };
   const tail = { ...fields, epoch, end: place.start + fields.size, row };
   return { tail, refs: { kind: MapKind.refs, root: fields.refsRoot }, nodes: pathNodes(path) };
+}
+
+/** The note is the tail's, by the key: damage shows here, and not at the client. @throws Malformed */
+function requireLastNote(
+  note: string,
+  of: { readonly origin: string; readonly verifierKey: string; readonly fields: TailFields },
+): void {
+  const { origin, verifierKey, fields } = of;
+  try {
+    const checkpoint = verifyCheckpoint(note, parseVerifierKey(verifierKey));
+    const isOfTail = checkpoint.size === fields.size && equalBytes(checkpoint.root, fields.logRoot);
+    if (isOfTail && checkpoint.origin === origin) return;
+  } catch (cause) {
+    if (!(cause instanceof VerificationFailed || cause instanceof Unsupported)) throw cause;
+    throw new Malformed(cause.message, {}, { cause });
+  }
+  throw new Malformed("the last note is not of the last tail");
 }
 
 /** Nodes by their digests, which are worked out anew. @throws Malformed */

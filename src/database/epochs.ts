@@ -28,6 +28,7 @@ import type { BeginEpochOptions, BegunEpoch, EpochStep, Epochs } from "./log-con
 import type { LogProof, Receipt, View } from "./view-contract.js";
 import { Draft } from "./draft.js";
 import { endedEpochRow, findEndedEpoch } from "./epoch-record.js";
+import type { EndedEpoch } from "./epoch-record.js";
 import { announcingIdentity, identityInEpoch, readIdentity, readNextSeed } from "./identity.js";
 import type { Identity, NamedKey } from "./identity.js";
 import { firstLeaf, type LogStore, type Tail } from "./log-store.js";
@@ -35,6 +36,9 @@ import type { StoreNodes } from "./nodes.js";
 import { StoredRefs } from "./refs.js";
 import { ALARM, type RollbackAlarm } from "./rollback-alarm.js";
 import { SEED_BYTES } from "./signing-key.js";
+
+/** Records of epochs kept in memory, a few kilobytes each. */
+const MAX_ENDED_KEPT = 64;
 
 export interface EpochsOptions {
   readonly store: Store;
@@ -62,6 +66,8 @@ interface Previous {
 
 export class DatabaseEpochs implements Epochs {
   readonly #options: EpochsOptions;
+  /** Records that were read: they never change. */
+  readonly #ended = new Map<number, EndedEpoch>();
 
   constructor(options: EpochsOptions) {
     this.#options = options;
@@ -124,9 +130,9 @@ export class DatabaseEpochs implements Epochs {
   }
 
   async step(from: { readonly epoch: number; readonly knownSize?: number | undefined }): Promise<EpochStep> {
-    const { rows, log } = this.#options;
+    const { log } = this.#options;
     const live = log.tail();
-    const ended = findEndedEpoch(rows, from.epoch);
+    const ended = this.#findEnded(from.epoch);
     if (ended === undefined) throw notEnded(from.epoch, live);
     const { tail, refs, nodes } = ended;
     const proof: LogProof = log.proof(tail, { size: from.knownSize ?? 0 });
@@ -140,7 +146,17 @@ export class DatabaseEpochs implements Epochs {
   }
 
   #tailOf(epoch: number, live: Tail): Tail | undefined {
-    return live.epoch.place.epoch === epoch ? live : findEndedEpoch(this.#options.rows, epoch)?.tail;
+    return live.epoch.place.epoch === epoch ? live : this.#findEnded(epoch)?.tail;
+  }
+
+  #findEnded(epoch: number): EndedEpoch | undefined {
+    const known = this.#ended.get(epoch);
+    if (known !== undefined) return known;
+    const found = findEndedEpoch(this.#options.rows, epoch);
+    if (found === undefined) return undefined;
+    if (this.#ended.size >= MAX_ENDED_KEPT) this.#ended.clear();
+    this.#ended.set(epoch, found);
+    return found;
   }
 
   /** Writes one batch on top of the newest tail, again where somebody else was first. */

@@ -9,7 +9,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { describe, it } from "node:test";
-import { fromHex, toHex } from "#src/core/bytes.js";
+import { fromHex, toHex, utf8 } from "#src/core/bytes.js";
+import { NeleusError } from "#src/core/errors.js";
 import {
   decodeLogLeaf,
   parseCheckpointUnverified,
@@ -209,6 +210,41 @@ describe("a new epoch", () => {
       steps.map(({ isListed }) => isListed),
       [true, true, true, true, true],
     );
+  });
+
+  it("is not led to by a record that is damaged", async () => {
+    const { db, store } = await inMemory();
+    await write(db, "a");
+    await db.epochs.announceKey();
+    await db.epochs.begin({ reason: "rekeyed" });
+    const key = utf8("epoch/1");
+    const row = store.sync.get("meta", key)!;
+    let refused = 0;
+    for (const position of row.keys()) {
+      const value = row.slice();
+      value[position] = (value[position] ?? 0) ^ 0x10;
+      await store.write({ puts: [{ space: "meta", key, value }] });
+      const again = await Database.open(store);
+      try {
+        const { end } = await again.epochs.step({ epoch: 1, knownSize: 1 });
+        readSync(get(end.refs, LOG_KEYS_KEY), end.nodes);
+      } catch (error) {
+        assert.ok(error instanceof NeleusError && error.code === "CORRUPT", `byte ${position}: ${String(error)}`);
+        refused += 1;
+      }
+    }
+    // The second signature of the note is the next key's, which nothing rests on.
+    assert.ok(row.length - refused < 200, `${refused} of ${row.length}`);
+  });
+
+  it("is begun in a database that is open alone", async () => {
+    const { db } = await inMemory();
+    const begun = db.epochs.begin({ reason: "cloned" });
+    const writing = write(db, "a");
+    await Promise.all([begun, writing]);
+    await db.close();
+    await expectError(db.epochs.begin({ reason: "cloned" }), { code: "UNAVAILABLE" });
+    await expectError(db.epochs.announceKey(), { code: "UNAVAILABLE" });
   });
 
   it("answers a request of an earlier one that is repeated", async () => {
