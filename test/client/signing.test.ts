@@ -30,6 +30,9 @@ onEachTransport("a signed commit is the one asked for, and is verified by whoeve
   assert.deepEqual((await reader.snapshot("main")).commitHash, hash);
   await reader.tags.create("v1", hash);
   assert.deepEqual((await reader.tag("v1")).commitHash, hash);
+  await assert.rejects(reader.tag("v1", { commitVerifier: keyring([bob.publicKey]) }), VerificationFailed);
+  const walked = all(reader.commits.log({ tag: "v1" }, { commitVerifier: keyring([bob.publicKey]) }));
+  await assert.rejects(walked, VerificationFailed);
   assert.equal((await all(reader.commits.log({ head: "main" }))).length, 1);
   await reader.proofs.manifest(manifest, { commit: hash });
   // On top of it, without being told a time; and one that nobody signs, for this once.
