@@ -48,6 +48,9 @@ export function codecCases(): Topic {
     else cases.accept(`depth-${depth}`, decode(bytes), { value: nested(depth) });
   }
   for (const [name, bytes] of Object.entries(HUGE)) cases.refuse(`huge-${name}`, decode(bytes), "MALFORMED");
+  // 1 MiB of text and its head.
+  const tooLong = { operation: "codec.decode", input: { bytes: ["7a00100000", { repeat: ["78", 1_048_576] }] } };
+  cases.refuse("over 1,048,576 bytes", tooLong, "MALFORMED");
   return cases.topic("Which bytes are canonical DAG-CBOR, what they mean, and what an encoder writes (FORMATS §2).");
 }
 

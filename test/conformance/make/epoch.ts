@@ -147,6 +147,7 @@ function refusedCases(cases: CaseList, honest: Step): void {
     beginning: { ...beginning, checkpoint: flippedNote(beginning["checkpoint"]) },
   });
   refuse("a beginning without inclusion", FAILED, { beginning: { ...beginning, inclusion: [] } });
+  refuse("a beginning of no leaves", FAILED, { beginning: { ...beginning, checkpoint: next.note(0), inclusion: [] } });
   refuse("another leaf 0", FAILED, { beginning: { ...beginning, leaf: toHex(next.leaves[1]!) } });
   refuse("an end signed by another key", FAILED, { end: { ...end, checkpoint: flippedNote(end["checkpoint"]) } });
   refuse("an end with another leaf", FAILED, { end: { ...end, leaf: toHex(honest.old.leaves[1]!) } });

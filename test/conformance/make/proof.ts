@@ -16,8 +16,9 @@ import {
 } from "#gen/neleus/v1/proof_pb.js";
 import { compareBytes, toHex, u64be, utf8 } from "#src/core/bytes.js";
 import { encodeSlice } from "#src/core/blob/index.js";
-import { get, scan } from "#src/core/map/index.js";
+import { get, MapKind, scan } from "#src/core/map/index.js";
 import { ModelLog } from "../../client/support/model-log.js";
+import { sampleMap } from "../../core/map/support.js";
 import { CaseList, type Json, type Topic } from "../case.js";
 import { CHUNK_BYTES, hashOf, nodes, SmallDatabase, TIME } from "./small-database.js";
 
@@ -151,6 +152,25 @@ function stateProofs(cases: CaseList, db: SmallDatabase): void {
   refuse("under a key that is none", INVALID, {}, { verifierKey: "abc" });
   refuse("under a checkpoint that is none", INVALID, {}, { checkpoint: "abc" });
   refuse("under a root that is none", INVALID, {}, { root: "abc" });
+  const strangeNote = new ModelLog({ origin: "neleus/ffeeddccbbaa99887766554433221100/1" }).append(2).note();
+  refuse("under a checkpoint of another log", FAILED, {}, { checkpoint: strangeNote });
+  refuse(
+    "under a checkpoint that the key has not signed",
+    INVALID,
+    {},
+    { verifierKey, checkpoint: new ModelLog({ seed: 2 }).append(2).note() },
+  );
+  refuse("with a total over 2^53 − 1", FAILED, {
+    nodes: [{ ...message.nodes[0]!, total: 2n ** 53n }, ...message.nodes.slice(1)],
+  });
+  refuse("of a head that there is not", FAILED, { chain: db.chain({ head: "nobody" }) });
+  const nothing = {
+    root: sampleMap([]).root,
+    nodes: nodes(sampleMap([]), get(sampleMap([]), key)),
+    present: false,
+    value: undefined as never,
+  };
+  refuse("of the commit of a head that has none", FAILED, { ...nothing, chain: db.chain({ head: "empty" }) });
   refuse("with another value", FAILED, { value: utf8("value 43") });
   refuse("with a shorter value", FAILED, { value: utf8("value") });
   refuse("of another key of the map", INCOMPLETE, { key: utf8("user/001") });
@@ -180,6 +200,7 @@ function stateProofs(cases: CaseList, db: SmallDatabase): void {
   const absence = { kind: "state", key: toHex(absent), present: false, hash: null, size: null, value: null };
   none.accept("under the key", { verifierKey }, { verdict: "shown", claim: absence });
   none.acceptBinary("as bytes", {}, { verdict: "not anchored", claim: absence });
+  none.refuse("with a value", FAILED, { value: utf8("value") }, { verifierKey });
   none.refuse("said to be present", FAILED, { present: true }, { verifierKey });
   none.refuse("with a node short", INCOMPLETE, { nodes: noValue.nodes.slice(0, -1) }, { verifierKey });
 }
@@ -198,6 +219,7 @@ function chainCases(proof: Written<StateProof>, chain: Snapshot, db: SmallDataba
   refuse("without an inclusion proof", FAILED, withLog({ inclusion: [] }));
   refuse("with an inclusion proof more", FAILED, withLog({ inclusion: [...log.inclusion, new Uint8Array(32)] }));
   refuse("with a checkpoint that is none", FAILED, withLog({ checkpoint: "nothing" }));
+  refuse("with the checkpoint of a log without leaves", FAILED, withLog({ checkpoint: db.emptyNote, inclusion: [] }));
   refuse("with an older checkpoint", FAILED, withLog({ checkpoint: olderNote }));
   refuse("with a signature flipped", FAILED, withLog({ checkpoint: flippedSignature(log.checkpoint) }));
   refuse("not consistent with an older checkpoint", INCOMPLETE, withLog({ consistency: [] }), {
@@ -304,6 +326,33 @@ function chunkProofs(cases: CaseList, db: SmallDatabase): void {
   refuse("with a ledger that lacks a node", INCOMPLETE, { ledgerNodes: [] });
   refuse("with another ledger", FAILED, { ledgerRoot: new Uint8Array(32) });
   refuse("with a commit beside the chain", FAILED, { commit: db.commit });
+  refuse("with a ledger of no root", FAILED, { ledgerRoot: new Uint8Array(0) });
+  const erasure = dagCbor.encode({
+    v: 1,
+    kind: "erasure",
+    subjects: [new Uint8Array(32)],
+    reason: "asked for",
+    time: TIME,
+  });
+  refuse("of what is no document", FAILED, { manifest: erasure });
+  // A list that puts a chunk where its document does not: anybody can make one.
+  const cell = dagCbor.encode([hashOf("blob:", bytes), CHUNK_BYTES, range.start + 1]);
+  const moved = sampleMap([{ key: u64be(index), cell }], MapKind.chunks);
+  const manifestOfMoved = dagCbor.encode({
+    ...dagCbor.decode<Record<string, unknown>>(db.manifest),
+    chunks: moved.root,
+  });
+  const misplaced = create(ChunkProofSchema, {
+    type: message.type,
+    manifest: manifestOfMoved,
+    index: BigInt(index),
+    nodes: nodes(moved, get(moved, u64be(index))),
+  });
+  const list = new Written(cases, "chunk of a list that misplaces it", {
+    schema: ChunkProofSchema,
+    message: misplaced,
+  });
+  list.refuse("under its root", FAILED, {}, { root: toHex(moved.root) });
 }
 
 function manifestProofs(cases: CaseList, db: SmallDatabase): void {
@@ -331,6 +380,20 @@ function manifestProofs(cases: CaseList, db: SmallDatabase): void {
     { verdict: "shown", claim },
   );
   inCommit.accept("under the key", { verifierKey }, { verdict: "not anchored", claim });
+  const root = toHex(db.ledger.root);
+  inCommit.refuse("said to be staged", FAILED, { staged: true }, { root });
+  const otherCommit = dagCbor.encode({
+    ...dagCbor.decode<Record<string, unknown>>(db.commit),
+    manifests: db.state.root,
+  });
+  inCommit.refuse("with a commit of another ledger", FAILED, { commit: otherCommit }, { root });
+  const wrongSize = sampleMap([{ key, cell: dagCbor.encode([db.manifest.length + 1]) }], MapKind.ledger);
+  const sized = {
+    ledgerRoot: wrongSize.root,
+    ledgerNodes: nodes(wrongSize, get(wrongSize, key)),
+    commit: new Uint8Array(0),
+  };
+  inCommit.refuse("of another size in the ledger", FAILED, sized, { root: toHex(wrongSize.root) });
   const refuse = (name: string, error: string, changed: Partial<typeof message>): void =>
     proof.refuse(name, error, changed, { verifierKey });
   const other = dagCbor.encode({ ...dagCbor.decode<Record<string, unknown>>(db.manifest), source: "elsewhere" });
@@ -360,6 +423,10 @@ function refProofs(cases: CaseList, db: SmallDatabase): void {
   add("ref of a tag", { tag: "v1" }, true, commit);
   add("ref of a tag of a signed commit", { tag: "signed" }, true, toHex(hashOf("commit:", db.signedCommit)));
   add("ref of a head without a commit", { head: "empty" }, true, null);
+  const odd = create(RefProofSchema, { type: "neleus.ref-proof.v1", present: true, chain: db.chain({ head: "odd" }) });
+  const halfHead = new Written(cases, "ref of a head without staged roots", { schema: RefProofSchema, message: odd });
+  halfHead.refuse("under the key", FAILED, {}, { verifierKey });
+  halfHead.refuse("said to be none", FAILED, { present: false }, { verifierKey });
   add("ref of no head", { head: "nobody" }, false, null);
   add("ref of no tag", { tag: "v2" }, false, null);
 }

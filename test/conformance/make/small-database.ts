@@ -73,6 +73,8 @@ export class SmallDatabase {
     const commitHash = hashOf("commit:", this.commit);
     const refs: [string, unknown][] = [
       ["heads/main", [commitHash]],
+      // What no server may make: a head without what is staged on it.
+      ["heads/odd", [commitHash]],
       ["states/empty", [sampleMap([]).root, sampleMap([], MapKind.ledger).root]],
       ["states/main", [this.staged.root, this.ledger.root]],
       ["tags/signed", [hashOf("commit:", this.signedCommit)]],
@@ -95,6 +97,11 @@ export class SmallDatabase {
     return this.#log.note();
   }
 
+  /** The checkpoint of the log when it had no leaves. */
+  get emptyNote(): string {
+    return this.#log.note(0);
+  }
+
   /** A note of the same size over other leaves, and one that is newer. */
   otherNotes(): { readonly forked: string; readonly newer: string } {
     const fork = this.#log.fork(2).append(1, 9);
@@ -106,7 +113,7 @@ export class SmallDatabase {
     const { head = "", tag = "" } = of;
     const keys = tag === "" ? [utf8(`heads/${head}`), utf8(`states/${head}`)] : [utf8(`tags/${tag}`)];
     const log: LogProof = this.#log.proof({ knownSize });
-    const isMain = head === "main" || tag === "v1";
+    const isMain = head === "main" || head === "odd" || tag === "v1";
     const commit = isMain ? this.commit : tag === "signed" ? this.signedCommit : new Uint8Array(0);
     const refs = nodes(
       this.#refs,

@@ -314,6 +314,17 @@ function forgedCases(cases: CaseList): void {
     "a root of one entry": [forge({ level: 1, total: 2, entries: [branch("g", right)] }), right],
   };
   for (const [name, nodes] of Object.entries(refused)) cases.refuse(`tree ${name}`, ask(nodes, "e"), FAILED);
+  // The entry beside the one that is followed: nothing but its form can be refused.
+  for (const [name, entry] of Object.entries(brokenBranches(left))) {
+    const root = over({ entries: [entry, branch("g", right)] });
+    cases.refuse(`branch ${name}`, ask([root, right], "e"), FAILED);
+  }
+  const few = over({ total: 2, shows: [1] });
+  cases.refuse("tree a total that leaves nothing for what is hidden", ask([few, right], "e"), FAILED);
+  const empty = forge({ entries: [] });
+  cases.accept("honest empty node", ask([empty], "k"), { cell: null });
+  cases.refuse("form an empty node with siblings", ask([empty], "k", { siblings: new Uint8Array(32) }), FAILED);
+  mislabelledCases(cases, ask);
 }
 
 /**
@@ -386,6 +397,44 @@ function hiddenCases(cases: CaseList): void {
   }
 }
 
+type Ask = (
+  nodes: readonly ForgedNode[],
+  key: string,
+  changed?: Partial<Reveal>,
+) => { operation: string; input: Input };
+
+/** Where an entry is hashed follows from the order of indices: these are hashed in one place, or in none, and read in another. */
+function mislabelledCases(cases: CaseList, ask: Ask): void {
+  const entries = ["a", "c", "e"].map((key) => leaf(key));
+  const lastTwo = forge({ entries, shows: [1, 2] });
+  const middle = forge({ entries, shows: [1] });
+  const forged = { entries: [leaf("c"), leaf("x", ["forged"])] };
+  const labels: readonly (readonly [name: string, node: ForgedNode, key: string, changed: Partial<Reveal>])[] = [
+    ["down", lastTwo, "e", { indices: [1, 0] }],
+    ["one twice", lastTwo, "e", { indices: [1, 1] }],
+    ["at count, which no hash covers", middle, "x", { ...forged, indices: [1, 3] }],
+    ["beyond 64, which no hash covers", middle, "x", { ...forged, indices: [1, 2 ** 32 - 1] }],
+  ];
+  for (const [name, node, key, changed] of labels)
+    cases.refuse(`mislabelled, ${name}`, ask([node], key, changed), FAILED);
+}
+
+/** Entries above level 0, of a node of two keys whose last is c, in a form that they must not have. */
+function brokenBranches(child: ForgedNode): Readonly<Record<string, Uint8Array>> {
+  const digest = toHex(child.digest);
+  return {
+    "with a key that is text": fromHex(`8361635820${digest}02`),
+    "with a key's length in two bytes": fromHex(`835801635820${digest}02`),
+    "with a digest of 31 bytes": fromHex(`834163581f${digest.slice(2)}02`),
+    "with a digest of 33 bytes": fromHex(`8341635821${digest}0002`),
+    "with a digest that is text": fromHex(`8341637820${"61".repeat(32)}02`),
+    "with a total in two bytes": fromHex(`8341635820${digest}1802`),
+    "with a total in nine bytes": fromHex(`8341635820${digest}1b0000000000000002`),
+    "with four elements": fromHex(`8441635820${digest}0200`),
+    "with bytes behind it": fromHex(`8341635820${digest}0200`),
+  };
+}
+
 function ofRight(): Forged {
   return { entries: [leaf("e"), leaf("g")] };
 }
@@ -439,5 +488,7 @@ function brokenNodes(): Readonly<Record<string, Forged>> {
     "with a tag": raw("82416b81c101"),
     "with a cell that ends early": raw("82416b8201"),
     "with bytes behind the entry": raw("82416b810100"),
+    "with a key's length in two bytes": raw("8258016b8101"),
+    "with a key's length in three bytes": raw("825900016b8101"),
   };
 }
