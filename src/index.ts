@@ -17,7 +17,7 @@ export type * from "./client/contract.js";
 export type * from "./client/options.js";
 export type * from "./client/records.js";
 export type * from "./client/sections.js";
-export type { TrustPlace, TrustRecord, TrustStore } from "./client/trust/index.js";
+export type { TrustPlace, TrustRecord, TrustStore, Witnessed, WitnessPolicy } from "./client/trust/index.js";
 export {
   AlreadyExists,
   Conflict,

@@ -10,6 +10,7 @@ import { registerHead } from "./head.js";
 import { registerKey } from "./key.js";
 import { registerManifest } from "./manifest.js";
 import { reportError } from "./output.js";
+import { registerCheckpoint } from "./checkpoint.js";
 import { registerProof } from "./proof.js";
 import { registerServe } from "./serve.js";
 import { registerState } from "./state.js";
@@ -40,6 +41,7 @@ export function createProgram(): Command {
   registerKey(program);
   registerTrust(program);
   registerProof(program);
+  registerCheckpoint(program);
   registerCompletion(program);
   leaf(program, "version", "print the version", async (session) => {
     await session.output.result({ version: PROGRAM_VERSION, node: process.version }, () => PROGRAM_VERSION);

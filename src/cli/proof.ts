@@ -1,4 +1,4 @@
-// neleus proof, verify and checkpoint: proofs to hand to others, and checking them with no server at hand.
+// neleus proof and verify: proofs to hand to others, and checking them with no server at hand.
 import type { Command } from "commander";
 import { toJson } from "@bufbuild/protobuf";
 import {
@@ -10,10 +10,8 @@ import {
 } from "../../gen/neleus/v1/proof_pb.js";
 import type { ProofPlace } from "../client/sections.js";
 import { parseProof, verifyProof, type ProofReport } from "../client/verify/index.js";
-import { toHex } from "../core/bytes.js";
 import { InvalidArgument, NotAnchored } from "../core/errors.js";
 import { freshOption, group, leaf, requiredOption, textOption, withFreshness } from "./command.js";
-import { formatTime } from "./commit.js";
 import { decodeText, parseHash, parseKey, readInput } from "./encoding.js";
 import { headOrTag } from "./place.js";
 import type { Session } from "./session.js";
@@ -43,7 +41,6 @@ export function registerProof(program: Command): void {
   leaf(program, "verify <file>", "check a proof (- for stdin) with no server and no database", verify)
     .option("--root <hex>", "the root that you trust")
     .option("--checkpoint <file>", "a checkpoint that you have seen: the proof's must be it or extend it");
-  withFreshness(leaf(program, "checkpoint", "the newest checkpoint of the log, verified", showCheckpoint));
 }
 
 /** A head as it is staged or committed, or a tag. */
@@ -160,15 +157,4 @@ function reportText(report: ProofReport): string {
     ...list("anchored to:", report.anchoredTo),
     ...list("not shown:", report.notShown),
   ].join("\n");
-}
-
-async function showCheckpoint(session: Session, _args: readonly string[], options: Options): Promise<void> {
-  const { checkpoint, logTimeMs } = await (
-    await session.client()
-  ).checkpoint({ signal: session.signal, ...freshOption(options) });
-  await session.output.result(
-    { note: checkpoint.note, origin: checkpoint.origin, size: checkpoint.size, root: checkpoint.root, time: logTimeMs },
-    () => (session.output.json ? "" : checkpoint.note),
-  );
-  session.output.notice(`newest leaf written ${formatTime(logTimeMs)}, log root ${toHex(checkpoint.root)}`);
 }

@@ -27,6 +27,7 @@ import type {
   SignedCheckpoint,
 } from "./records.js";
 import type { VerifierOptions } from "./commit-checking.js";
+import type { Witnessed, WitnessPolicy } from "./trust/witnesses.js";
 import type { CommitOptions, Commits, Documents, Heads, LogEntries, ProofPlace, Proofs, Tags } from "./sections.js";
 import type { CallOptions, FreshOptions, WriteOptions } from "./transport.js";
 import type { TrustState } from "./options.js";
@@ -115,10 +116,28 @@ export interface Database extends Documents {
 
   /** The newest checkpoint, verified. Every checkpoint seen so far is known to be consistent with it afterwards. */
   checkpoint(options?: FreshOptions): Promise<SeenLog>;
+  /**
+   * What these witnesses have cosigned of the log, verified, with the newest checkpoint.
+   * @throws IncompleteProof - fewer than required have
+   */
+  witnessed(policy: WitnessPolicy, options?: FreshOptions): Promise<WitnessedLog>;
+  /**
+   * Hands in what witnesses have put under a checkpoint (C2SP tlog-cosignature), for clients that require them.
+   * @throws InvalidArgument - no checkpoint of this log, or one of the witnesses named has not validly signed it
+   */
+  submitCosignatures(
+    request: { readonly checkpoint: string; readonly witnessKeys: readonly string[] },
+    options?: CallOptions,
+  ): Promise<{ readonly size: number }>;
   /** What the server says of itself. Unverified: nothing here is proved. */
   capabilities(options?: CallOptions): Promise<Capabilities>;
   /** Ends the connection or closes the directory. Calls in progress fail with `Unavailable`. */
   close(): Promise<void>;
+}
+
+/** The newest checkpoint, and which witnesses have seen that the log leads there. */
+export interface WitnessedLog extends SeenLog {
+  readonly witnesses: readonly Witnessed[];
 }
 
 export interface SnapshotOptions extends FreshOptions, VerifierOptions {

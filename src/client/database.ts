@@ -25,6 +25,7 @@ import type {
   StateView,
   TagSnapshot,
   Trust,
+  WitnessedLog,
 } from "./contract.js";
 
 import { CommitChecking } from "./commit-checking.js";
@@ -33,9 +34,12 @@ import { createCommit, createSignedCommit } from "./create-commit.js";
 import { getManifest, listChunks } from "./documents.js";
 import { VerifiedHeadState } from "./head-state.js";
 import { VerifiedHeads } from "./heads.js";
+import type { Freshness } from "./freshness.js";
 import { FollowedLog } from "./log.js";
 import { VerifiedLogEntries } from "./log-entries.js";
 import type { DatabaseOptions } from "./options.js";
+import { ProofService } from "../../gen/neleus/v1/proof_pb.js";
+import { receivedInteger } from "./received.js";
 import { putBlob } from "./put-blob.js";
 import { putDocument, putSignedDocument, type DocumentContext } from "./put-document.js";
 import { putAttestation, putSignedManifest, type AttestationSubject } from "./put-manifest.js";
@@ -69,14 +73,14 @@ import type {
 import { rotateKey } from "./rotate-key.js";
 import { DEFAULT_MAX_ATTEMPTS, requireMaxAttempts } from "./repetition.js";
 import type { CommitSigner } from "./signing.js";
-import { takeSnapshot, takeTagSnapshot, type Freshness, type SnapshotContext } from "./snapshot.js";
+import { takeSnapshot, takeTagSnapshot, type SnapshotContext } from "./snapshot.js";
 import { diffRoots, diffRootsWithValues } from "./state-diff.js";
 import { VerifiedStateView } from "./state-view.js";
 import { VerifiedTags } from "./tags.js";
 import type { CallOptions, FreshOptions, Transport } from "./transport.js";
 import { followTo } from "./epochs.js";
-import { LogKey, LogTrust, presentedKey, RememberedTrust } from "./trust/index.js";
-import type { SignatureCheckMaker, TrustPlace, TrustRecord } from "./trust/index.js";
+import { LogKey, LogTrust, presentedKey, RememberedTrust, Witnesses } from "./trust/index.js";
+import type { SignatureCheckMaker, TrustPlace, TrustRecord, WitnessPolicy } from "./trust/index.js";
 
 const DEFAULT_DATABASE = "default";
 const DEFAULT_CLOCK_TOLERANCE_MS = 10_000;
@@ -203,11 +207,18 @@ class VerifyingDatabase implements Database {
   ) {
     this.#connection = connection;
     this.#remembered = remembered;
-    this.#log = new FollowedLog({ connection, trust, makeSignatureCheck });
     this.#freshness = {
       clock: options.clock ?? Date.now,
       clockToleranceMs: options.clockToleranceMs ?? DEFAULT_CLOCK_TOLERANCE_MS,
     };
+    const { freshness, witnesses } = { freshness: this.#freshness, witnesses: options.witnesses };
+    this.#log = new FollowedLog({
+      connection,
+      trust,
+      makeSignatureCheck,
+      freshness,
+      witnesses: witnesses && new Witnesses(witnesses),
+    });
     this.#checking = new CommitChecking(options.commitVerifier);
     this.#signer = options.signer;
     this.trust = trust;
@@ -359,6 +370,20 @@ class VerifyingDatabase implements Database {
 
   async checkpoint(options: FreshOptions = {}): Promise<SeenLog> {
     return this.#log.checkpoint(options);
+  }
+
+  async witnessed(policy: WitnessPolicy, options: FreshOptions = {}): Promise<WitnessedLog> {
+    return this.#log.witnessed(new Witnesses(policy), options);
+  }
+
+  async submitCosignatures(
+    { checkpoint, witnessKeys }: { readonly checkpoint: string; readonly witnessKeys: readonly string[] },
+    options: CallOptions = {},
+  ): Promise<{ readonly size: number }> {
+    const { database } = this.#connection;
+    const request = { database, checkpoint, witnessKeys: [...witnessKeys] };
+    const { size } = await this.#connection.unary(ProofService.method.submitCosignature, request, options);
+    return { size: receivedInteger(size, "the size of the log that was cosigned") };
   }
 
   async rotateKey(options: RotateKeyOptions & CallOptions): Promise<RotatedKey> {

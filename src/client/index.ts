@@ -33,6 +33,7 @@ export type {
   TagSnapshot,
   Trust,
   ValueOptions,
+  WitnessedLog,
 } from "./contract.js";
 export { openOver } from "./database.js";
 export { fileContent } from "./file-content.js";

@@ -22,12 +22,20 @@ import {
 } from "../../gen/neleus/v1/proof_pb.js";
 import { countArgument } from "./argument.js";
 import type { Connection } from "./connection.js";
-import type { SeenLog } from "./contract.js";
+import type { SeenLog, WitnessedLog } from "./contract.js";
 import { followEpochs, type EpochsContext } from "./epochs.js";
 import { receivedInteger, receivedPart } from "./received.js";
 import type { Receipt, SignedCheckpoint } from "./records.js";
+import type { Freshness } from "./freshness.js";
 import type { CallOptions, FreshOptions, WriteOptions } from "./transport.js";
-import { openNewestLeaf, requireNotBehind, sameTree, type LogKey, type LogTrust } from "./trust/index.js";
+import {
+  openNewestLeaf,
+  requireNotBehind,
+  sameTree,
+  type LogKey,
+  type LogTrust,
+  type Witnesses,
+} from "./trust/index.js";
 
 /** Checkpoints of receipts that may wait for their proofs. One request each settles them. */
 const MAX_OPEN = 64;
@@ -63,14 +71,27 @@ export interface PendingWrite {
   mayBeEarlier(receipt: Receipt): boolean;
 }
 
+export interface FollowedLogContext extends EpochsContext {
+  /** Must have cosigned whatever is read. Absent: nobody. */
+  readonly witnesses?: Witnesses | undefined;
+  readonly freshness: Freshness;
+}
+
+interface ReadOptions extends FreshOptions {
+  /** True where the witnesses are looked at behind it anyway. */
+  readonly isWitnessed?: boolean;
+}
+
 export class FollowedLog {
   readonly trust: LogTrust;
-  readonly #context: EpochsContext;
+  readonly #context: FollowedLogContext;
+  /** Up to when enough witnesses have lately cosigned. */
+  #witnessedUntil = { origin: "", untilMs: 0 };
   #settling: Promise<void> | undefined;
   #following: Promise<void> | undefined;
   #newest: { readonly origin: string; readonly size: number; readonly timeMs: number } | undefined;
 
-  constructor(context: EpochsContext) {
+  constructor(context: FollowedLogContext) {
     this.#context = context;
     this.trust = context.trust;
   }
@@ -117,7 +138,7 @@ export class FollowedLog {
   async #read<R>(
     request: (known: KnownLog) => Promise<R>,
     proofIn: (answer: R) => LogProof | undefined,
-    options: FreshOptions,
+    options: ReadOptions,
   ): Promise<{ readonly answer: R; readonly seen: SeenLog }> {
     const { known, newest } = this.trust;
     const minLogSize = options.minLogSize === undefined ? 0 : countArgument(options.minLogSize, "minLogSize");
@@ -129,7 +150,41 @@ export class FollowedLog {
     if (newest !== undefined) requireNotBehind(newest, seen.checkpoint);
     requireSize(seen.checkpoint, minLogSize);
     await this.settle(options);
+    await this.#requireWitnessed(options);
     return { answer, seen };
+  }
+
+  /** What witnesses have cosigned, with the newest checkpoint. @throws IncompleteProof - fewer than required */
+  async witnessed(witnesses: Witnesses, options: FreshOptions): Promise<WitnessedLog> {
+    const { answer, seen } = await this.#inEpoch(
+      () =>
+        this.#read(
+          (known) => this.#getCheckpoint({ ...known, withCosignatures: true }, options),
+          ({ log }) => log,
+          { ...options, isWitnessed: true },
+        ),
+      options,
+    );
+    const { clock, clockToleranceMs } = this.#context.freshness;
+    const nowMs = clock();
+    const { checkpoint } = seen;
+    const found = witnesses.read(answer.cosigned, {
+      key: this.trust.key,
+      checkpoint,
+      nowMs,
+      clockToleranceMs,
+    });
+    this.#witnessedUntil = { origin: checkpoint.origin, untilMs: witnesses.requireEnough(found, nowMs) };
+    return { ...seen, witnesses: found };
+  }
+
+  /** Where witnesses are required, they have cosigned what this log extends, and lately enough. */
+  async #requireWitnessed(options: ReadOptions): Promise<void> {
+    const { witnesses, freshness } = this.#context;
+    if (witnesses === undefined || options.isWitnessed === true) return;
+    const { origin, untilMs } = this.#witnessedUntil;
+    if (origin === this.trust.origin && freshness.clock() <= untilMs) return;
+    await this.witnessed(witnesses, { signal: options.signal, timeoutMs: options.timeoutMs });
   }
 
   /** The newest checkpoint, everything seen before it settled. */
@@ -263,7 +318,10 @@ export class FollowedLog {
     return checkpoint;
   }
 
-  #getCheckpoint(known: KnownLog, options: CallOptions): Promise<ProofServiceGetCheckpointResponse> {
+  #getCheckpoint(
+    known: KnownLog & { readonly withCosignatures?: boolean },
+    options: CallOptions,
+  ): Promise<ProofServiceGetCheckpointResponse> {
     const { database } = this.#connection;
     return this.#connection.unary(ProofService.method.getCheckpoint, { database, ...known }, options);
   }

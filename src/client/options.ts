@@ -7,6 +7,7 @@
 import type { CommitSigner, CommitVerifier } from "./signing.js";
 import type { CallOptions } from "./transport.js";
 import type { TrustStore } from "./trust/trust-store.js";
+import type { WitnessPolicy } from "./trust/witnesses.js";
 
 /** What a client must remember between runs to notice a rollback: keep it where the server cannot write. */
 export interface TrustState {
@@ -54,6 +55,11 @@ export interface DatabaseOptions extends TrustOptions {
    * idempotency key, within their deadline. 1: never again. Default 5, with random waits of at most 1.5 seconds in all.
    */
   readonly maxAttempts?: number | undefined;
+  /**
+   * Witnesses that must have cosigned the log, k of n: asked for with the first read of the log, and again when what they said
+   * has become too old. A read where too few have is `IncompleteProof`.
+   */
+  readonly witnesses?: WitnessPolicy | undefined;
   /** How far the server's clock may be ahead of or behind this one where ages are checked. Default 10 seconds. */
   readonly clockToleranceMs?: number | undefined;
 }

@@ -1,4 +1,5 @@
 // A verified view of a head or tag: one answer, checked from the pinned key down to the roots of the head (FORMATS §7).
+import type { Freshness } from "./freshness.js";
 import { NotFound, VerificationFailed } from "../core/errors.js";
 import type { CommitHash, MapRoot } from "../core/hashes.js";
 import { mapRoot } from "../core/hashes.js";
@@ -19,12 +20,6 @@ import type { CommitRecord, SignedCheckpoint } from "./records.js";
 import { VerifiedStateView } from "./state-view.js";
 import { headChain, tagChain, type HeadChain, type TagChain } from "./verify/chain.js";
 import { requireName } from "../core/object/index.js";
-
-/** Whose clock ages are measured by, and how far the server's may be from it. */
-export interface Freshness {
-  readonly clock: () => number;
-  readonly clockToleranceMs: number;
-}
 
 class VerifiedStagedView extends VerifiedStateView implements StagedView {
   readonly stateRoot: MapRoot;

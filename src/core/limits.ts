@@ -148,6 +148,8 @@ export const SLOW_PEER_TIMEOUT_MS = 60_000;
  * about 1 KiB a second.
  */
 export const MIN_PROGRESS_BYTES = 64 * KiB;
+/** Witnesses whose cosignatures of one log are kept. RESOURCE_EXHAUSTED. */
+export const MAX_WITNESSES = 16;
 /** Bytes of one answer that wait for the peer to take them; then the handler is asked for no more. */
 export const SEND_BUFFER_BYTES = MiB;
 /**

@@ -26,6 +26,7 @@ import { fromStore } from "./boundary.js";
 import { CheckpointSigner } from "./checkpoint-signer.js";
 import { DatabaseCommits } from "./commits.js";
 import { Committer } from "./committer.js";
+import { Cosignatures } from "./cosignatures.js";
 import type { Database as Contract, DatabaseOptions, Location, ViewRequest } from "./contract.js";
 import { DatabaseEpochs } from "./epochs.js";
 import type { View } from "./view-contract.js";
@@ -129,6 +130,7 @@ class OpenDatabase implements Contract {
     const identity = readIdentity(rows);
     this.id = toHex(identity.id);
     const alarm = new RollbackAlarm(rows);
+    const cosignatures = new Cosignatures({ store, rows });
     const logStore = new LogStore({ rows, alarm });
     const nodes = new StoreNodes({ rows, checking });
     const objects = new StoredObjects({ rows, store });
@@ -140,7 +142,7 @@ class OpenDatabase implements Contract {
     const rootNodes = new RootNodes({ rows, nodes, objects, log: logStore });
     const newUploadId = (): string => `t-${toHex(randomBytes(16))}`;
     const view = async (): Promise<View> => this.view();
-    const viewOptions = { nodes, rootNodes, objects, log: logStore, leases, freeing };
+    const viewOptions = { nodes, rootNodes, objects, log: logStore, cosignatures, leases, freeing };
     const viewAt = (tail: Tail): View => new DatabaseView(tail, viewOptions);
     const { refsRoot, epoch } = logStore.tail();
     requireOwnKey(new StoredRefs(nodes, { kind: MapKind.refs, root: refsRoot }), epoch.verifierKey);
@@ -172,7 +174,16 @@ class OpenDatabase implements Contract {
     this.tags = new DatabaseTags({ objects, committer });
     const longestWaitMs = options.logWaitMs ?? LOG_WAIT_MS;
     const onRolledBack = options.onRolledBack ?? (() => undefined);
-    this.log = new DatabaseLog({ store, log: logStore, alarm, committer, clock, longestWaitMs, onRolledBack });
+    this.log = new DatabaseLog({
+      store,
+      log: logStore,
+      alarm,
+      cosignatures,
+      committer,
+      clock,
+      longestWaitMs,
+      onRolledBack,
+    });
     this.epochs = new DatabaseEpochs({
       store,
       rows,

@@ -50,6 +50,7 @@ export type {
 } from "./contract.js";
 export type { BeginEpochOptions, BegunEpoch, EpochReason, EpochStep, Epochs, TransparencyLog } from "./log-contract.js";
 export type {
+  CosignedCheckpoint,
   Head,
   IdempotencyKey,
   Lease,

@@ -1,6 +1,7 @@
 // The surface of the engine: the transparency log, its keys and its epochs (FORMATS §7). What holds throughout is told in
 // contract.ts.
 import type { Digest } from "../core/hashes.js";
+import type { Cosignature } from "../core/log/index.js";
 import type { MapAt, NodeSource } from "../core/map/index.js";
 import type { LostLeaves } from "./rollback-alarm.js";
 import type { LogProof, Receipt, View } from "./view-contract.js";
@@ -23,6 +24,13 @@ export interface TransparencyLog {
    * @throws RolledBack - that is so; `facts.shown` and `facts.own` are the notes, in base 64 @throws Malformed - no checkpoint
    */
   shown(checkpoint: string): Promise<void>;
+  /**
+   * Takes what witnesses have put under a checkpoint of this log, by their keys (C2SP tlog-cosignature); other lines are
+   * ignored. Of each witness the largest log is kept. Durable when it resolves.
+   * @throws InvalidArgument - `checkpoint`: none of this log's; `witness_keys[i]`: malformed, or has not validly signed it
+   * @throws LimitExceeded - MAX_WITNESSES others have @throws RolledBack - leaves were lost, or are by this
+   */
+  cosign(checkpoint: string, witnessKeys: readonly string[]): Promise<readonly Cosignature[]>;
   /**
    * Has the newest leaf be at most this old at the time of the call, in milliseconds: where it is older, one with the same
    * refs root is appended, at most one in FRESH_LEAF_INTERVAL_MS, for which this waits if it must. The signal ends the

@@ -28,7 +28,8 @@ import { MapKind } from "../core/map/index.js";
 import type { Condition, Row, SyncReader } from "../store/contract.js";
 import { fromStore } from "./boundary.js";
 import type { CheckpointSigner } from "./checkpoint-signer.js";
-import type { LogEntries, LogProof, LoggedLeaf } from "./view-contract.js";
+import { cosignedNote, type StoredCosignature } from "./cosignatures.js";
+import type { CosignedCheckpoint, LogEntries, LogProof, LoggedLeaf } from "./view-contract.js";
 import { isSamePlace, liveEpoch } from "./log-epoch.js";
 import type { LogEpoch } from "./log-epoch.js";
 import { appendLeaf, corruptLog, decodeTail, encodeTail, TAIL_KEY } from "./log-rows.js";
@@ -215,6 +216,21 @@ export class LogStore {
       verifyConsistency({ ...sizes, fromRoot, toRoot: this.rootAt(tail, sizes.to), proof });
     });
     return proof;
+  }
+
+  /** What witnesses have cosigned of the log that ends at a tail, the largest size first. */
+  cosigned(tail: Tail, cosignatures: readonly StoredCosignature[]): CosignedCheckpoint[] {
+    const { origin, signer } = tail.epoch;
+    const own = cosignatures.filter((stored) => stored.origin === origin && stored.size <= tail.size);
+    this.#alarm.requireSilent();
+    return [...new Set(own.map(({ size }) => size))]
+      .sort((a, b) => b - a)
+      .map((size) => {
+        const tree = { size, root: this.rootAt(tail, size) };
+        const lines = own.filter((stored) => stored.size === size && equalBytes(stored.root, tree.root));
+        const consistency = this.consistency(tail, { from: size, to: tail.size });
+        return { note: cosignedNote(signer.checkpoint(tree), lines), consistency };
+      });
   }
 
   /**

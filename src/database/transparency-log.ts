@@ -8,10 +8,12 @@ import { equalBytes } from "../core/bytes.js";
 import { InvalidArgument, RolledBack } from "../core/errors.js";
 import { FRESH_LEAF_INTERVAL_MS } from "../core/limits.js";
 import { formatNote, parseCheckpointUnverified, parseNote } from "../core/log/index.js";
-import type { Checkpoint } from "../core/log/index.js";
+import type { Checkpoint, Cosignature } from "../core/log/index.js";
 import { ConditionFailed } from "../store/contract.js";
 import type { Store } from "../store/contract.js";
+import { fromRequest } from "./boundary.js";
 import type { Committer } from "./committer.js";
+import { cosignaturesUnder, type Cosignatures } from "./cosignatures.js";
 import type { TransparencyLog } from "./log-contract.js";
 import type { LogStore, Tail } from "./log-store.js";
 import { ALARM, alarmRow, rolledBack } from "./rollback-alarm.js";
@@ -21,6 +23,7 @@ export interface LogOptions {
   readonly store: Store;
   readonly log: LogStore;
   readonly alarm: RollbackAlarm;
+  readonly cosignatures: Cosignatures;
   readonly committer: Committer;
   readonly clock: () => number;
   /** How long `reach` waits at most. */
@@ -73,6 +76,28 @@ export class DatabaseLog implements TransparencyLog {
     const shown = formatNote({ text: note.text, signatures: [signature] });
     while (alarm.find() === undefined && !this.#leadsTo(log.tail(), claimed)) await this.#raise(shown);
     alarm.requireSilent();
+  }
+
+  async cosign(checkpoint: string, witnessKeys: readonly string[]): Promise<readonly Cosignature[]> {
+    const { log, cosignatures } = this.#options;
+    const field = "checkpoint";
+    const { note, claimed } = fromRequest(field, () => ({
+      note: parseNote(checkpoint),
+      claimed: parseCheckpointUnverified(checkpoint),
+    }));
+    const { signer, origin } = log.live();
+    if (claimed.origin !== origin) {
+      throw new InvalidArgument(`checkpoint: of the log ${claimed.origin}, and this one is ${origin}`, { field });
+    }
+    if (signer.ownSignature(note) === undefined) {
+      throw new InvalidArgument("checkpoint: not signed by the key of this log", { field });
+    }
+    if (claimed.size === 0) throw new InvalidArgument("checkpoint: of a log without leaves", { field });
+    const found = cosignaturesUnder(note, witnessKeys);
+    // One that the key signed, and that the log does not lead to, is the proof that it lost leaves.
+    await this.shown(checkpoint);
+    await cosignatures.add(claimed, found);
+    return found;
   }
 
   /** Notes that leaves are missing, unless the log has moved since it was looked at. */

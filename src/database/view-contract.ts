@@ -124,10 +124,20 @@ export interface View {
   logLeaf(index: number): Promise<LoggedLeaf>;
   /** @throws InvalidArgument - `from_size` or `to_size`: not ascending, or above `logSize` */
   logConsistency(sizes: SizePair): Promise<readonly Digest[]>;
+  /** What witnesses have cosigned of this log, the largest size first. */
+  cosigned(): Promise<readonly CosignedCheckpoint[]>;
   /** Leaves from one index up to another, as many as fit. @throws InvalidArgument - `start` or `end`: not in the log */
   logEntries(range: LeafRange, limit: { readonly maxBytes: number }): Promise<LogEntries>;
   /** Hashes of a tile, 32 bytes each (C2SP tlog-tiles). @throws InvalidArgument - `level`, `index` or `width`: none */
   logTile(tile: TilePosition): Promise<Uint8Array>;
+}
+
+/** A checkpoint that witnesses have cosigned, and how a view's log extends it. */
+export interface CosignedCheckpoint {
+  /** Signed by the log, with the lines of all witnesses that saw this one last. */
+  readonly note: string;
+  /** From its size to that of the view. */
+  readonly consistency: readonly Digest[];
 }
 
 /** A commit or manifest as it is stored: the exact bytes, what they say, and the hash that names them. */

@@ -8,7 +8,9 @@ import { requireTile, type LeafRange, type SizePair, type TilePosition } from ".
 import { MapKind } from "../core/map/index.js";
 import type { MapAt, NodeSource } from "../core/map/index.js";
 import { requireHashBytes } from "./boundary.js";
+import type { Cosignatures } from "./cosignatures.js";
 import type {
+  CosignedCheckpoint,
   Head,
   Lease,
   LogEntries,
@@ -34,6 +36,7 @@ export interface ViewOptions {
   readonly rootNodes: RootNodes;
   readonly objects: StoredObjects;
   readonly log: LogStore;
+  readonly cosignatures: Cosignatures;
   readonly leases: Leases;
   readonly freeing: Freeing;
 }
@@ -147,6 +150,11 @@ export class DatabaseView implements View {
     if (!isIndexIn(to, this.logSize + 1)) throw notInLog("to_size", to, this.logSize);
     if (!isIndexIn(from, to + 1)) throw notInLog("from_size", from, to);
     return this.#options.log.consistency(this.#tail, sizes);
+  }
+
+  async cosigned(): Promise<readonly CosignedCheckpoint[]> {
+    const { log, cosignatures } = this.#options;
+    return log.cosigned(this.#tail, cosignatures.list());
   }
 
   async logEntries(range: LeafRange, limit: { readonly maxBytes: number }): Promise<LogEntries> {

@@ -20,7 +20,7 @@ import {
 import { toHex } from "../core/bytes.js";
 import { Corrupt, NotFound } from "../core/errors.js";
 import { MAX_INLINE_VALUE_BYTES } from "../core/limits.js";
-import { tileWidth } from "../core/log/index.js";
+import { parseCheckpointUnverified, tileWidth } from "../core/log/index.js";
 import { get } from "../core/map/index.js";
 import { chunkCell, chunkKey, ledgerKeysOf } from "../core/object/index.js";
 import type { Database, OpenDocument, ReadPoint, StoredManifest, View } from "../database/index.js";
@@ -41,7 +41,16 @@ import {
   viewOf,
   type CheckedSelector,
 } from "./read-selector.js";
-import { headField, integerField, invalid, keyField, manifestHashField, forField, tagField } from "./request.js";
+import {
+  headField,
+  integerField,
+  invalid,
+  keyField,
+  manifestHashField,
+  forField,
+  tagField,
+  textField,
+} from "./request.js";
 import { readWithWitness } from "./reveal-message.js";
 import {
   headKeysWitness,
@@ -84,7 +93,19 @@ export function proofService(environment: ServiceEnvironment): ServiceImplementa
       const minLogSize = minLogSizeField(request);
       const database = await openDatabase(environment, request);
       const view = await viewOf(database, { minLogSize, known, signal });
-      return { log: await logProofMessage(database, view, known) };
+      const cosigned = request.withCosignatures ? await view.cosigned() : [];
+      return {
+        log: await logProofMessage(database, view, known),
+        cosigned: cosigned.map(({ note, consistency }) => ({ note, consistency: [...consistency] })),
+      };
+    },
+
+    async submitCosignature(request) {
+      const checkpoint = textField(request.checkpoint, "checkpoint");
+      const keys = request.witnessKeys.map((key, index) => textField(key, `witness_keys[${index}]`));
+      const database = await openDatabase(environment, request);
+      await database.log.cosign(checkpoint, keys);
+      return { size: BigInt(parseCheckpointUnverified(checkpoint).size) };
     },
 
     async proveInclusion(request, { signal }) {

@@ -257,20 +257,6 @@ describe("the page that checks proofs", () => {
     assert.equal(await tab.evaluate(`document.querySelectorAll("img, b").length`), 0);
   });
 
-  it("lists the keys of a range, and says where the list is cut", async () => {
-    const { range, many } = proofs;
-    assert.ok(range !== undefined && many !== undefined);
-    const some = await requireSame(tab, {
-      name: "some.json",
-      content: toJsonString(schemaOf(range), range),
-      anchors: {},
-    });
-    assert.deepEqual(some.lists["The keys"]?.slice(0, 2), ["k/1 (2 bytes)", "k/10 (3 bytes)"]);
-    const cut = await requireSame(tab, { name: "many.json", content: toJsonString(schemaOf(many), many), anchors: {} });
-    assert.equal(cut.lists["The keys"]?.length, 1001);
-    assert.equal(cut.lists["The keys"].at(-1), "… the first 1000 of 1200 keys");
-  });
-
   it("asks again for an anchor that is none, and leads there", async () => {
     const { state } = proofs;
     const content = toJsonString(StateProofSchema, state as never);
@@ -363,10 +349,6 @@ async function madeProofs(): Promise<{
     });
     const { commit } = await db.commit("main", { author: "a", message: "m" });
     await db.tags.create("v1", commit.hash);
-    await db.heads.create("many");
-    const numbered = Array.from({ length: 1200 }, (_, index) => ({ key: `n/${index}`, value: "v" }));
-    await db.state("many").apply(numbered);
-    await db.commit("many", { author: "a", message: "many" });
     const { hash } = document;
     // Made for one who had seen `older`, so that they extend it.
     const again = await fixture.client({ verifierKey, checkpoint: older });
@@ -376,7 +358,6 @@ async function madeProofs(): Promise<{
       absent: await db.proofs.state({ tag: "v1" }, "k/none"),
       markup: await db.proofs.state({ head: "main" }, "markup"),
       range: await db.proofs.range({ head: "main" }, { prefix: "k/1" }),
-      many: await db.proofs.range({ head: "many" }, {}),
       chunk: await db.proofs.chunk({ manifest: hash, index: 2, place: { head: "main" } }),
       manifest: await db.proofs.manifest(hash, { head: "main" }),
       ref: await db.proofs.ref({ head: "main" }),

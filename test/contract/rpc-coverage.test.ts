@@ -56,6 +56,7 @@ const CLI_USE: Readonly<Record<string, string>> = {
   "ProofService.ProveConsistency": "none: every command that reads a head is shown that the log extends what was seen",
   "ProofService.ProveEpoch":
     "none: every command that opens a database follows the keys of its log that were announced",
+  "ProofService.SubmitCosignature": "neleus cosign",
   "ProofService.GetTile": "none: log export makes the tiles from leaves that it has verified",
   "ProofService.ListLogEntries": "neleus log",
   "ProofService.ProveManifest": "neleus proof manifest",

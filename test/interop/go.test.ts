@@ -4,11 +4,14 @@
 // tests are told here one by one.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { create } from "#src/client/embedded/index.js";
+import { create, open } from "#src/client/embedded/index.js";
+import { IncompleteProof } from "#src/core/errors.js";
+import { cosign, formatNote, formatWitnessKey, parseNote, witnessKey } from "#src/core/log/index.js";
+import { signerFromSeed } from "#src/core/signature/index.js";
 import { Database as Engine } from "#src/database/index.js";
 import { MemoryStore } from "#src/store/index.js";
 import { toHex } from "#src/core/bytes.js";
@@ -16,6 +19,9 @@ import { put } from "../database/support/database.js";
 
 /** Two full tiles of leaves and part of a third. */
 const LEAVES = 600;
+
+const WITNESS = "witness.example/ours";
+const witness = signerFromSeed(new Uint8Array(32).fill(3));
 
 /** What each test of the Go program came to, and what it printed. */
 type Outcomes = Map<string, { outcome: string; output: string }>;
@@ -46,6 +52,11 @@ function run(
   });
 }
 
+interface Made {
+  readonly key: string;
+  readonly note: string;
+}
+
 /** A folder with a database, its exported log, and proofs. */
 async function makeFixture(folder: string): Promise<void> {
   const path = join(folder, "db");
@@ -72,6 +83,8 @@ async function makeFixture(folder: string): Promise<void> {
     verifierKey: engine.log.verifierKey,
     otherKey: other.trust.state.verifierKey,
     checkpoint,
+    witnessKey: formatWitnessKey(witnessKey(WITNESS, witness.publicKey)),
+    cosigned: formatNote(cosign(parseNote(checkpoint), { name: WITNESS, signer: witness, seconds: 1_763_800_000 })),
     inclusion: await Promise.all([0, 1, 255, 256, 511, 512, logSize - 1].map(leafOf)),
     consistency: await Promise.all(sizes.map(growthFrom)),
   };
@@ -126,6 +139,7 @@ describe("in Go", () => {
     "TestConsistencyProofs",
     "TestExportedTiles",
     "TestRootOfAllLeaves",
+    "TestCosignatures",
   ]) {
     it(name, () => {
       const told = outcomes.get(name);
@@ -133,6 +147,19 @@ describe("in Go", () => {
       assert.equal(told?.outcome, "pass", told?.output);
     });
   }
+
+  it("a cosignature made in Go is taken, and counts", async () => {
+    const { key, note } = JSON.parse(await readFile(join(folder, "cosigned-in-go.json"), "utf8")) as Made;
+    const db = await open(join(folder, "db"));
+    await assert.rejects(db.witnessed({ keys: [key] }), IncompleteProof);
+    await db.submitCosignatures({ checkpoint: note, witnessKeys: [key] });
+    const { witnesses, checkpoint } = await db.witnessed({ keys: [key], maxAgeMs: 3_600_000 });
+    assert.deepEqual(
+      witnesses.map(({ size }) => size),
+      [checkpoint.size],
+    );
+    await db.close();
+  });
 
   it("no test is left out here", () => assert.deepEqual([...outcomes.keys()], []));
 });

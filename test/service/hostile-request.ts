@@ -9,6 +9,8 @@ import {
   type DescMethod,
   type Message,
 } from "@bufbuild/protobuf";
+import { formatWitnessKey, witnessKey } from "#src/core/log/index.js";
+import { signerFromSeed } from "#src/core/signature/index.js";
 import fc from "fast-check";
 import { toHex } from "#src/core/bytes.js";
 import { UploadDataSchema, UploadFinishSchema } from "#gen/neleus/v1/blob_pb.js";
@@ -23,6 +25,8 @@ export interface KnownValues {
   /** Of maps of every kind. */
   readonly roots: readonly Uint8Array[];
   readonly checkpoint: string;
+  /** The same, with the line of WITNESS. */
+  readonly cosigned: string;
   readonly keys: readonly Uint8Array[];
   /** That may move heads. */
   readonly publicKeys: readonly Uint8Array[];
@@ -32,6 +36,10 @@ export interface KnownValues {
   /** Content to send, and its hash. */
   readonly content: { readonly bytes: Uint8Array; readonly hash: Uint8Array };
 }
+
+/** A witness, whose key requests name. */
+export const WITNESS = { name: "witness.example", signer: signerFromSeed(new Uint8Array(32).fill(1)) };
+const WITNESS_KEY = formatWitnessKey(witnessKey(WITNESS.name, WITNESS.signer.publicKey));
 
 const EDGES_OF_U64 = [10n, 262_144n, 2n ** 31n, 2n ** 53n - 1n, 2n ** 53n, 2n ** 63n, 2n ** 64n - 1n];
 
@@ -49,6 +57,8 @@ function fittingTexts(name: string, known: KnownValues): readonly string[] {
   if (name === "database") return [""];
   if (name === "method") return ["fixed"];
   if (name === "known_checkpoint") return ["", known.checkpoint];
+  if (name === "checkpoint") return [known.cosigned, known.cosigned, known.checkpoint];
+  if (name === "witness_keys") return [WITNESS_KEY];
   if (name === "tag") return ["v1", "v1", "", "new"];
   if (name === "prefix") return ["", "v"];
   return name === "head" ? ["main", "main", "main", "fresh"] : ["main"];

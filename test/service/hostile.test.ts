@@ -11,12 +11,13 @@ import type {
   Message,
 } from "@bufbuild/protobuf";
 import fc from "fast-check";
+import { cosign, formatNote, parseNote } from "#src/core/log/index.js";
 import { hashBlob } from "#src/core/blob/index.js";
 import { NeleusError } from "#src/core/errors.js";
 import { signerFromSeed, signObject } from "#src/core/signature/index.js";
 import { createServices, GrpcStatus, STATUS_OF } from "#src/service/index.js";
 import { collect, openHarness, utf8Of, type Harness } from "./harness.js";
-import { leadsToField, requestsOf, type KnownValues } from "./hostile-request.js";
+import { leadsToField, requestsOf, type KnownValues, WITNESS } from "./hostile-request.js";
 
 const RUNS = 80;
 
@@ -53,6 +54,7 @@ async function fill({ database }: Harness): Promise<KnownValues> {
     manifests: [manifest.hash, manifest.hash, unknown],
     roots: [root, root, view.refs.root, stagedLedger, unknown],
     checkpoint: receipt.checkpoint,
+    cosigned: formatNote(cosign(parseNote(receipt.checkpoint), { ...WITNESS, seconds: 1 })),
     keys: [...keys.slice(0, 8), utf8Of("key/")],
     content: { bytes: text, hash: hashBlob(text) },
   };

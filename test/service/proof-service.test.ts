@@ -11,6 +11,7 @@ import { decodeSlice, hashBlob } from "#src/core/blob/index.js";
 import { fromUtf8, toHex } from "#src/core/bytes.js";
 import { mapRoot } from "#src/core/hashes.js";
 import { MAX_INLINE_VALUE_BYTES, MAX_MESSAGE_BYTES } from "#src/core/limits.js";
+import { cosign, formatNote, formatWitnessKey, parseNote, verifyConsistency, witnessKey } from "#src/core/log/index.js";
 import { get, MapKind, ScanVerifier, verifyWitness } from "#src/core/map/index.js";
 import {
   chunkCell,
@@ -22,6 +23,7 @@ import {
   manifestHashOf,
   stateCell,
 } from "#src/core/object/index.js";
+import { signerFromSeed } from "#src/core/signature/index.js";
 import { GrpcStatus } from "#src/service/index.js";
 import { patternBytes } from "../support/vectors.js";
 import { collect, fails, openHarness, revealsOf, utf8Of, type Harness } from "./harness.js";
@@ -379,6 +381,40 @@ describe("AdminService.GetCapabilities", () => {
     assert.equal(values.length, 18);
     for (const [name, value] of values) assert.ok((value as unknown as bigint) > 0n, name);
     await fails(caller.unary(AdminService.method.getCapabilities, { database: "other" }), NOT_FOUND);
+  });
+});
+
+describe("ProofService.SubmitCosignature", () => {
+  test("keeps what a witness said, and gives it to whoever asks", async () => {
+    const { caller, database } = await openHarness();
+    const { submitCosignature, getCheckpoint } = ProofService.method;
+    const signer = signerFromSeed(new Uint8Array(32).fill(1));
+    const key = formatWitnessKey(witnessKey("witness.example", signer.publicKey));
+    const early = parseNote(await database.log.checkpoint());
+    const checkpoint = formatNote(cosign(early, { name: "witness.example", signer, seconds: 1_763_800_000 }));
+    await fails(caller.unary(submitCosignature, { checkpoint }), { ...INVALID, field: "witness_keys" });
+    await fails(caller.unary(submitCosignature, { checkpoint: "x", witnessKeys: [key] }), {
+      ...INVALID,
+      field: "checkpoint",
+    });
+    const log = database.log.verifierKey;
+    await fails(caller.unary(submitCosignature, { checkpoint, witnessKeys: [key, log] }), {
+      code: "UNSUPPORTED",
+      status: GrpcStatus.UNIMPLEMENTED,
+    });
+    assert.deepEqual((await caller.unary(getCheckpoint, { withCosignatures: true })).cosigned, []);
+    assert.equal((await caller.unary(submitCosignature, { checkpoint, witnessKeys: [key] })).size, 1n);
+    await database.states.apply("main", { operations: [{ key: utf8Of("k"), change: { put: utf8Of("v") } }] });
+    assert.deepEqual((await caller.unary(getCheckpoint, {})).cosigned, []);
+    const { log: proof, cosigned: all } = await caller.unary(getCheckpoint, { withCosignatures: true });
+    const [cosigned, ...more] = all;
+    assert.deepEqual([cosigned?.note, more], [checkpoint, []]);
+    const sizes = { from: 1, to: 2 };
+    const [fromRoot, toRoot] = [early.text, parseNote(proof?.checkpoint ?? "").text].map((text) =>
+      Buffer.from(text.split("\n")[2] ?? "", "base64"),
+    );
+    assert.ok(fromRoot && toRoot);
+    verifyConsistency({ ...sizes, fromRoot, toRoot, proof: cosigned?.consistency ?? [] });
   });
 });
 

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file neleus/v1/proof.proto.
  */
 export const file_neleus_v1_proof: GenFile = /*@__PURE__*/
-  fileDesc("ChVuZWxldXMvdjEvcHJvb2YucHJvdG8SCW5lbGV1cy52MSJ7CgpOb2RlUmV2ZWFsEgwKBGtpbmQYASABKA0SDQoFbGV2ZWwYAiABKA0SDQoFY291bnQYAyABKA0SDQoFdG90YWwYBCABKAQSDwoHaW5kaWNlcxgFIAMoDRIPCgdlbnRyaWVzGAYgAygMEhAKCHNpYmxpbmdzGAcgASgMIpMBCgxSZWFkU2VsZWN0b3ISEAoGc3RhZ2VkGAEgASgJSAASDgoEaGVhZBgCIAEoCUgAEhAKBmNvbW1pdBgDIAEoDEgAEg4KBHJvb3QYBCABKAxIABINCgN0YWcYBSABKAlIABIZCgxtaW5fbG9nX3NpemUYBiABKARIAYgBAUIECgJhdEIPCg1fbWluX2xvZ19zaXplIj4KDFJlYWRQb3NpdGlvbhIMCgRyb290GAEgASgMEg4KBmNvbW1pdBgCIAEoDBIQCghsb2dfc2l6ZRgDIAEoBCJUCghMb2dQcm9vZhISCgpjaGVja3BvaW50GAEgASgJEhMKC2NvbnNpc3RlbmN5GAIgAygMEgwKBGxlYWYYAyABKAwSEQoJaW5jbHVzaW9uGAQgAygMInwKCFNuYXBzaG90EgwKBGhlYWQYASABKAkSIAoDbG9nGAIgASgLMhMubmVsZXVzLnYxLkxvZ1Byb29mEiMKBHJlZnMYAyADKAsyFS5uZWxldXMudjEuTm9kZVJldmVhbBIOCgZjb21taXQYBCABKAwSCwoDdGFnGAUgASgJIjAKB1JlY2VpcHQSEQoJbG9nX2luZGV4GAEgASgEEhIKCmNoZWNrcG9pbnQYAiABKAki0wEKHlByb29mU2VydmljZUdldFNuYXBzaG90UmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRIMCgRoZWFkGAIgASgJEhgKEGtub3duX2NoZWNrcG9pbnQYAyABKAkSFwoKbWF4X2FnZV9tcxgEIAEoBEgAiAEBEgsKA3RhZxgFIAEoCRIZCgxtaW5fbG9nX3NpemUYBiABKARIAYgBARIWCg53aXRoX2hlYWRfa2V5cxgHIAEoCEINCgtfbWF4X2FnZV9tc0IPCg1fbWluX2xvZ19zaXplInIKH1Byb29mU2VydmljZUdldFNuYXBzaG90UmVzcG9uc2USJQoIc25hcHNob3QYASABKAsyEy5uZWxldXMudjEuU25hcHNob3QSKAoJaGVhZF9rZXlzGAIgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwiegogUHJvb2ZTZXJ2aWNlR2V0Q2hlY2twb2ludFJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSGAoQa25vd25fY2hlY2twb2ludBgCIAEoCRIZCgxtaW5fbG9nX3NpemUYAyABKARIAIgBAUIPCg1fbWluX2xvZ19zaXplIkUKIVByb29mU2VydmljZUdldENoZWNrcG9pbnRSZXNwb25zZRIgCgNsb2cYASABKAsyEy5uZWxldXMudjEuTG9nUHJvb2YirQEKIVByb29mU2VydmljZVByb3ZlSW5jbHVzaW9uUmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRISCgpsZWFmX2luZGV4GAIgASgEEhgKEGtub3duX2NoZWNrcG9pbnQYAyABKAkSGQoMbWluX2xvZ19zaXplGAQgASgESACIAQESEgoFZXBvY2gYBSABKARIAYgBAUIPCg1fbWluX2xvZ19zaXplQggKBl9lcG9jaCJnCiJQcm9vZlNlcnZpY2VQcm92ZUluY2x1c2lvblJlc3BvbnNlEiAKA2xvZxgBIAEoCzITLm5lbGV1cy52MS5Mb2dQcm9vZhIMCgRsZWFmGAIgASgMEhEKCWluY2x1c2lvbhgDIAMoDCK2AQojUHJvb2ZTZXJ2aWNlUHJvdmVDb25zaXN0ZW5jeVJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSEQoJZnJvbV9zaXplGAIgASgEEhQKB3RvX3NpemUYAyABKARIAIgBARIZCgxtaW5fbG9nX3NpemUYBCABKARIAYgBARISCgVlcG9jaBgFIAEoBEgCiAEBQgoKCF90b19zaXplQg8KDV9taW5fbG9nX3NpemVCCAoGX2Vwb2NoIlsKJFByb29mU2VydmljZVByb3ZlQ29uc2lzdGVuY3lSZXNwb25zZRISCgpjaGVja3BvaW50GAEgASgJEg8KB3RvX3NpemUYAiABKAQSDgoGaGFzaGVzGAMgAygMIloKHVByb29mU2VydmljZVByb3ZlRXBvY2hSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEg0KBWVwb2NoGAIgASgEEhgKEGtub3duX2NoZWNrcG9pbnQYAyABKAkiUQoIRXBvY2hFbmQSIAoDbG9nGAEgASgLMhMubmVsZXVzLnYxLkxvZ1Byb29mEiMKBHJlZnMYAiADKAsyFS5uZWxldXMudjEuTm9kZVJldmVhbCJbCg5FcG9jaEJlZ2lubmluZxIUCgx2ZXJpZmllcl9rZXkYASABKAkSEgoKY2hlY2twb2ludBgCIAEoCRIMCgRsZWFmGAMgASgMEhEKCWluY2x1c2lvbhgEIAMoDCJwCh5Qcm9vZlNlcnZpY2VQcm92ZUVwb2NoUmVzcG9uc2USIAoDZW5kGAEgASgLMhMubmVsZXVzLnYxLkVwb2NoRW5kEiwKCWJlZ2lubmluZxgCIAEoCzIZLm5lbGV1cy52MS5FcG9jaEJlZ2lubmluZyKIAQoaUHJvb2ZTZXJ2aWNlR2V0VGlsZVJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSDQoFbGV2ZWwYAiABKA0SDQoFaW5kZXgYAyABKAQSEgoFd2lkdGgYBCABKA1IAIgBARISCgVlcG9jaBgFIAEoBEgBiAEBQggKBl93aWR0aEIICgZfZXBvY2giLQobUHJvb2ZTZXJ2aWNlR2V0VGlsZVJlc3BvbnNlEg4KBmhhc2hlcxgBIAEoDCLCAQohUHJvb2ZTZXJ2aWNlTGlzdExvZ0VudHJpZXNSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEg0KBXN0YXJ0GAIgASgEEhAKA2VuZBgDIAEoBEgAiAEBEhgKEGtub3duX2NoZWNrcG9pbnQYBCABKAkSGQoMbWluX2xvZ19zaXplGAUgASgESAGIAQESEgoFZXBvY2gYBiABKARIAogBAUIGCgRfZW5kQg8KDV9taW5fbG9nX3NpemVCCAoGX2Vwb2NoIoIBCiJQcm9vZlNlcnZpY2VMaXN0TG9nRW50cmllc1Jlc3BvbnNlEiAKA2xvZxgBIAEoCzITLm5lbGV1cy52MS5Mb2dQcm9vZhINCgVmaXJzdBgCIAEoBBIOCgZsZWF2ZXMYAyADKAwSDAoEbGVmdBgEIAMoDBINCgVyaWdodBgFIAMoDCJ9Ch1Qcm9vZlNlcnZpY2VQcm92ZVN0YXRlUmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRIjCgJhdBgCIAEoCzIXLm5lbGV1cy52MS5SZWFkU2VsZWN0b3ISCwoDa2V5GAMgASgMEhgKEGtub3duX2NoZWNrcG9pbnQYBCABKAkivgEKClN0YXRlUHJvb2YSDAoEdHlwZRgBIAEoCRIMCgRyb290GAIgASgMEgsKA2tleRgDIAEoDBIPCgdwcmVzZW50GAQgASgIEhIKBXZhbHVlGAUgASgMSACIAQESJAoFbm9kZXMYBiADKAsyFS5uZWxldXMudjEuTm9kZVJldmVhbBIiCgVjaGFpbhgHIAEoCzITLm5lbGV1cy52MS5TbmFwc2hvdBIOCgZzdGFnZWQYCCABKAhCCAoGX3ZhbHVlIkYKHlByb29mU2VydmljZVByb3ZlU3RhdGVSZXNwb25zZRIkCgVwcm9vZhgBIAEoCzIVLm5lbGV1cy52MS5TdGF0ZVByb29mIpYBCh1Qcm9vZlNlcnZpY2VQcm92ZVJhbmdlUmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRIjCgJhdBgCIAEoCzIXLm5lbGV1cy52MS5SZWFkU2VsZWN0b3ISDAoEZnJvbRgDIAEoDBIPCgJ0bxgEIAEoDEgAiAEBEhgKEGtub3duX2NoZWNrcG9pbnQYBSABKAlCBQoDX3RvIqgBCgpSYW5nZVByb29mEgwKBHR5cGUYASABKAkSDAoEcm9vdBgCIAEoDBIMCgRmcm9tGAMgASgMEg8KAnRvGAQgASgMSACIAQESJAoFbm9kZXMYBSADKAsyFS5uZWxldXMudjEuTm9kZVJldmVhbBIiCgVjaGFpbhgGIAEoCzITLm5lbGV1cy52MS5TbmFwc2hvdBIOCgZzdGFnZWQYByABKAhCBQoDX3RvIkYKHlByb29mU2VydmljZVByb3ZlUmFuZ2VSZXNwb25zZRIkCgVwcm9vZhgBIAEoCzIVLm5lbGV1cy52MS5SYW5nZVByb29mIpEBCh1Qcm9vZlNlcnZpY2VQcm92ZUNodW5rUmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRIQCghtYW5pZmVzdBgCIAEoDBINCgVpbmRleBgDIAEoBBIjCgJhdBgEIAEoCzIXLm5lbGV1cy52MS5SZWFkU2VsZWN0b3ISGAoQa25vd25fY2hlY2twb2ludBgFIAEoCSJUCglCbG9iU2xpY2USDAoEc2l6ZRgBIAEoBBINCgVzdGFydBgCIAEoBBILCgNlbmQYAyABKAQSDwoHcGFyZW50cxgEIAEoDBIMCgRkYXRhGAUgASgMIowCCgpDaHVua1Byb29mEgwKBHR5cGUYASABKAkSEAoIbWFuaWZlc3QYAiABKAwSDQoFaW5kZXgYAyABKAQSJAoFbm9kZXMYBCADKAsyFS5uZWxldXMudjEuTm9kZVJldmVhbBIjCgVzbGljZRgFIAEoCzIULm5lbGV1cy52MS5CbG9iU2xpY2USEwoLbGVkZ2VyX3Jvb3QYBiABKAwSKwoMbGVkZ2VyX25vZGVzGAcgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwSDgoGY29tbWl0GAggASgMEiIKBWNoYWluGAkgASgLMhMubmVsZXVzLnYxLlNuYXBzaG90Eg4KBnN0YWdlZBgKIAEoCCJGCh5Qcm9vZlNlcnZpY2VQcm92ZUNodW5rUmVzcG9uc2USJAoFcHJvb2YYASABKAsyFS5uZWxldXMudjEuQ2h1bmtQcm9vZiKFAQogUHJvb2ZTZXJ2aWNlUHJvdmVNYW5pZmVzdFJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSEAoIbWFuaWZlc3QYAiABKAwSIwoCYXQYAyABKAsyFy5uZWxldXMudjEuUmVhZFNlbGVjdG9yEhgKEGtub3duX2NoZWNrcG9pbnQYBCABKAkitQEKDU1hbmlmZXN0UHJvb2YSDAoEdHlwZRgBIAEoCRIQCghtYW5pZmVzdBgCIAEoDBITCgtsZWRnZXJfcm9vdBgDIAEoDBIrCgxsZWRnZXJfbm9kZXMYBCADKAsyFS5uZWxldXMudjEuTm9kZVJldmVhbBIOCgZjb21taXQYBSABKAwSIgoFY2hhaW4YBiABKAsyEy5uZWxldXMudjEuU25hcHNob3QSDgoGc3RhZ2VkGAcgASgIIkwKIVByb29mU2VydmljZVByb3ZlTWFuaWZlc3RSZXNwb25zZRInCgVwcm9vZhgBIAEoCzIYLm5lbGV1cy52MS5NYW5pZmVzdFByb29mIpABChtQcm9vZlNlcnZpY2VQcm92ZVJlZlJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSDAoEaGVhZBgCIAEoCRILCgN0YWcYAyABKAkSGAoQa25vd25fY2hlY2twb2ludBgEIAEoCRIZCgxtaW5fbG9nX3NpemUYBSABKARIAIgBAUIPCg1fbWluX2xvZ19zaXplIk0KCFJlZlByb29mEgwKBHR5cGUYASABKAkSDwoHcHJlc2VudBgCIAEoCBIiCgVjaGFpbhgDIAEoCzITLm5lbGV1cy52MS5TbmFwc2hvdCJCChxQcm9vZlNlcnZpY2VQcm92ZVJlZlJlc3BvbnNlEiIKBXByb29mGAEgASgLMhMubmVsZXVzLnYxLlJlZlByb29mMs8KCgxQcm9vZlNlcnZpY2USagoLR2V0U25hcHNob3QSKS5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlR2V0U25hcHNob3RSZXF1ZXN0GioubmVsZXVzLnYxLlByb29mU2VydmljZUdldFNuYXBzaG90UmVzcG9uc2UiBKi8GAIScwoNR2V0Q2hlY2twb2ludBIrLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VHZXRDaGVja3BvaW50UmVxdWVzdBosLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VHZXRDaGVja3BvaW50UmVzcG9uc2UiB5ACAai8GAISdgoOUHJvdmVJbmNsdXNpb24SLC5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlUHJvdmVJbmNsdXNpb25SZXF1ZXN0Gi0ubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlSW5jbHVzaW9uUmVzcG9uc2UiB5ACAai8GAISfAoQUHJvdmVDb25zaXN0ZW5jeRIuLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VQcm92ZUNvbnNpc3RlbmN5UmVxdWVzdBovLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VQcm92ZUNvbnNpc3RlbmN5UmVzcG9uc2UiB5ACAai8GAISagoKUHJvdmVFcG9jaBIoLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VQcm92ZUVwb2NoUmVxdWVzdBopLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VQcm92ZUVwb2NoUmVzcG9uc2UiB5ACAai8GAISYQoHR2V0VGlsZRIlLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VHZXRUaWxlUmVxdWVzdBomLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VHZXRUaWxlUmVzcG9uc2UiB5ACAai8GAISeAoOTGlzdExvZ0VudHJpZXMSLC5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlTGlzdExvZ0VudHJpZXNSZXF1ZXN0Gi0ubmVsZXVzLnYxLlByb29mU2VydmljZUxpc3RMb2dFbnRyaWVzUmVzcG9uc2UiB5ACAai8GAIwARJqCgpQcm92ZVN0YXRlEigubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlU3RhdGVSZXF1ZXN0GikubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlU3RhdGVSZXNwb25zZSIHkAIBqLwYAhJsCgpQcm92ZVJhbmdlEigubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlUmFuZ2VSZXF1ZXN0GikubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlUmFuZ2VSZXNwb25zZSIHkAIBqLwYAjABEnMKDVByb3ZlTWFuaWZlc3QSKy5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlUHJvdmVNYW5pZmVzdFJlcXVlc3QaLC5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlUHJvdmVNYW5pZmVzdFJlc3BvbnNlIgeQAgGovBgCEmQKCFByb3ZlUmVmEiYubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlUmVmUmVxdWVzdBonLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VQcm92ZVJlZlJlc3BvbnNlIgeQAgGovBgCEmoKClByb3ZlQ2h1bmsSKC5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlUHJvdmVDaHVua1JlcXVlc3QaKS5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlUHJvdmVDaHVua1Jlc3BvbnNlIgeQAgGovBgCQjMKDWRldi5uZWxldXMudjFQAVogbmVsZXVzLmRldi9nby9uZWxldXMvdjE7bmVsZXVzdjFiBnByb3RvMw", [file_neleus_v1_options]);
+  fileDesc("ChVuZWxldXMvdjEvcHJvb2YucHJvdG8SCW5lbGV1cy52MSJ7CgpOb2RlUmV2ZWFsEgwKBGtpbmQYASABKA0SDQoFbGV2ZWwYAiABKA0SDQoFY291bnQYAyABKA0SDQoFdG90YWwYBCABKAQSDwoHaW5kaWNlcxgFIAMoDRIPCgdlbnRyaWVzGAYgAygMEhAKCHNpYmxpbmdzGAcgASgMIpMBCgxSZWFkU2VsZWN0b3ISEAoGc3RhZ2VkGAEgASgJSAASDgoEaGVhZBgCIAEoCUgAEhAKBmNvbW1pdBgDIAEoDEgAEg4KBHJvb3QYBCABKAxIABINCgN0YWcYBSABKAlIABIZCgxtaW5fbG9nX3NpemUYBiABKARIAYgBAUIECgJhdEIPCg1fbWluX2xvZ19zaXplIj4KDFJlYWRQb3NpdGlvbhIMCgRyb290GAEgASgMEg4KBmNvbW1pdBgCIAEoDBIQCghsb2dfc2l6ZRgDIAEoBCJUCghMb2dQcm9vZhISCgpjaGVja3BvaW50GAEgASgJEhMKC2NvbnNpc3RlbmN5GAIgAygMEgwKBGxlYWYYAyABKAwSEQoJaW5jbHVzaW9uGAQgAygMIjcKEkNvc2lnbmVkQ2hlY2twb2ludBIMCgRub3RlGAEgASgJEhMKC2NvbnNpc3RlbmN5GAIgAygMInwKCFNuYXBzaG90EgwKBGhlYWQYASABKAkSIAoDbG9nGAIgASgLMhMubmVsZXVzLnYxLkxvZ1Byb29mEiMKBHJlZnMYAyADKAsyFS5uZWxldXMudjEuTm9kZVJldmVhbBIOCgZjb21taXQYBCABKAwSCwoDdGFnGAUgASgJIjAKB1JlY2VpcHQSEQoJbG9nX2luZGV4GAEgASgEEhIKCmNoZWNrcG9pbnQYAiABKAki0wEKHlByb29mU2VydmljZUdldFNuYXBzaG90UmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRIMCgRoZWFkGAIgASgJEhgKEGtub3duX2NoZWNrcG9pbnQYAyABKAkSFwoKbWF4X2FnZV9tcxgEIAEoBEgAiAEBEgsKA3RhZxgFIAEoCRIZCgxtaW5fbG9nX3NpemUYBiABKARIAYgBARIWCg53aXRoX2hlYWRfa2V5cxgHIAEoCEINCgtfbWF4X2FnZV9tc0IPCg1fbWluX2xvZ19zaXplInIKH1Byb29mU2VydmljZUdldFNuYXBzaG90UmVzcG9uc2USJQoIc25hcHNob3QYASABKAsyEy5uZWxldXMudjEuU25hcHNob3QSKAoJaGVhZF9rZXlzGAIgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwilQEKIFByb29mU2VydmljZUdldENoZWNrcG9pbnRSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEhgKEGtub3duX2NoZWNrcG9pbnQYAiABKAkSGQoMbWluX2xvZ19zaXplGAMgASgESACIAQESGQoRd2l0aF9jb3NpZ25hdHVyZXMYBCABKAhCDwoNX21pbl9sb2dfc2l6ZSJ2CiFQcm9vZlNlcnZpY2VHZXRDaGVja3BvaW50UmVzcG9uc2USIAoDbG9nGAEgASgLMhMubmVsZXVzLnYxLkxvZ1Byb29mEi8KCGNvc2lnbmVkGAIgAygLMh0ubmVsZXVzLnYxLkNvc2lnbmVkQ2hlY2twb2ludCJiCiRQcm9vZlNlcnZpY2VTdWJtaXRDb3NpZ25hdHVyZVJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSEgoKY2hlY2twb2ludBgCIAEoCRIUCgx3aXRuZXNzX2tleXMYAyADKAkiNQolUHJvb2ZTZXJ2aWNlU3VibWl0Q29zaWduYXR1cmVSZXNwb25zZRIMCgRzaXplGAEgASgEIq0BCiFQcm9vZlNlcnZpY2VQcm92ZUluY2x1c2lvblJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSEgoKbGVhZl9pbmRleBgCIAEoBBIYChBrbm93bl9jaGVja3BvaW50GAMgASgJEhkKDG1pbl9sb2dfc2l6ZRgEIAEoBEgAiAEBEhIKBWVwb2NoGAUgASgESAGIAQFCDwoNX21pbl9sb2dfc2l6ZUIICgZfZXBvY2giZwoiUHJvb2ZTZXJ2aWNlUHJvdmVJbmNsdXNpb25SZXNwb25zZRIgCgNsb2cYASABKAsyEy5uZWxldXMudjEuTG9nUHJvb2YSDAoEbGVhZhgCIAEoDBIRCglpbmNsdXNpb24YAyADKAwitgEKI1Byb29mU2VydmljZVByb3ZlQ29uc2lzdGVuY3lSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEhEKCWZyb21fc2l6ZRgCIAEoBBIUCgd0b19zaXplGAMgASgESACIAQESGQoMbWluX2xvZ19zaXplGAQgASgESAGIAQESEgoFZXBvY2gYBSABKARIAogBAUIKCghfdG9fc2l6ZUIPCg1fbWluX2xvZ19zaXplQggKBl9lcG9jaCJbCiRQcm9vZlNlcnZpY2VQcm92ZUNvbnNpc3RlbmN5UmVzcG9uc2USEgoKY2hlY2twb2ludBgBIAEoCRIPCgd0b19zaXplGAIgASgEEg4KBmhhc2hlcxgDIAMoDCJaCh1Qcm9vZlNlcnZpY2VQcm92ZUVwb2NoUmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRINCgVlcG9jaBgCIAEoBBIYChBrbm93bl9jaGVja3BvaW50GAMgASgJIlEKCEVwb2NoRW5kEiAKA2xvZxgBIAEoCzITLm5lbGV1cy52MS5Mb2dQcm9vZhIjCgRyZWZzGAIgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwiWwoORXBvY2hCZWdpbm5pbmcSFAoMdmVyaWZpZXJfa2V5GAEgASgJEhIKCmNoZWNrcG9pbnQYAiABKAkSDAoEbGVhZhgDIAEoDBIRCglpbmNsdXNpb24YBCADKAwicAoeUHJvb2ZTZXJ2aWNlUHJvdmVFcG9jaFJlc3BvbnNlEiAKA2VuZBgBIAEoCzITLm5lbGV1cy52MS5FcG9jaEVuZBIsCgliZWdpbm5pbmcYAiABKAsyGS5uZWxldXMudjEuRXBvY2hCZWdpbm5pbmciiAEKGlByb29mU2VydmljZUdldFRpbGVSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEg0KBWxldmVsGAIgASgNEg0KBWluZGV4GAMgASgEEhIKBXdpZHRoGAQgASgNSACIAQESEgoFZXBvY2gYBSABKARIAYgBAUIICgZfd2lkdGhCCAoGX2Vwb2NoIi0KG1Byb29mU2VydmljZUdldFRpbGVSZXNwb25zZRIOCgZoYXNoZXMYASABKAwiwgEKIVByb29mU2VydmljZUxpc3RMb2dFbnRyaWVzUmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRINCgVzdGFydBgCIAEoBBIQCgNlbmQYAyABKARIAIgBARIYChBrbm93bl9jaGVja3BvaW50GAQgASgJEhkKDG1pbl9sb2dfc2l6ZRgFIAEoBEgBiAEBEhIKBWVwb2NoGAYgASgESAKIAQFCBgoEX2VuZEIPCg1fbWluX2xvZ19zaXplQggKBl9lcG9jaCKCAQoiUHJvb2ZTZXJ2aWNlTGlzdExvZ0VudHJpZXNSZXNwb25zZRIgCgNsb2cYASABKAsyEy5uZWxldXMudjEuTG9nUHJvb2YSDQoFZmlyc3QYAiABKAQSDgoGbGVhdmVzGAMgAygMEgwKBGxlZnQYBCADKAwSDQoFcmlnaHQYBSADKAwifQodUHJvb2ZTZXJ2aWNlUHJvdmVTdGF0ZVJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSIwoCYXQYAiABKAsyFy5uZWxldXMudjEuUmVhZFNlbGVjdG9yEgsKA2tleRgDIAEoDBIYChBrbm93bl9jaGVja3BvaW50GAQgASgJIr4BCgpTdGF0ZVByb29mEgwKBHR5cGUYASABKAkSDAoEcm9vdBgCIAEoDBILCgNrZXkYAyABKAwSDwoHcHJlc2VudBgEIAEoCBISCgV2YWx1ZRgFIAEoDEgAiAEBEiQKBW5vZGVzGAYgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwSIgoFY2hhaW4YByABKAsyEy5uZWxldXMudjEuU25hcHNob3QSDgoGc3RhZ2VkGAggASgIQggKBl92YWx1ZSJGCh5Qcm9vZlNlcnZpY2VQcm92ZVN0YXRlUmVzcG9uc2USJAoFcHJvb2YYASABKAsyFS5uZWxldXMudjEuU3RhdGVQcm9vZiKWAQodUHJvb2ZTZXJ2aWNlUHJvdmVSYW5nZVJlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSIwoCYXQYAiABKAsyFy5uZWxldXMudjEuUmVhZFNlbGVjdG9yEgwKBGZyb20YAyABKAwSDwoCdG8YBCABKAxIAIgBARIYChBrbm93bl9jaGVja3BvaW50GAUgASgJQgUKA190byKoAQoKUmFuZ2VQcm9vZhIMCgR0eXBlGAEgASgJEgwKBHJvb3QYAiABKAwSDAoEZnJvbRgDIAEoDBIPCgJ0bxgEIAEoDEgAiAEBEiQKBW5vZGVzGAUgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwSIgoFY2hhaW4YBiABKAsyEy5uZWxldXMudjEuU25hcHNob3QSDgoGc3RhZ2VkGAcgASgIQgUKA190byJGCh5Qcm9vZlNlcnZpY2VQcm92ZVJhbmdlUmVzcG9uc2USJAoFcHJvb2YYASABKAsyFS5uZWxldXMudjEuUmFuZ2VQcm9vZiKRAQodUHJvb2ZTZXJ2aWNlUHJvdmVDaHVua1JlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSEAoIbWFuaWZlc3QYAiABKAwSDQoFaW5kZXgYAyABKAQSIwoCYXQYBCABKAsyFy5uZWxldXMudjEuUmVhZFNlbGVjdG9yEhgKEGtub3duX2NoZWNrcG9pbnQYBSABKAkiVAoJQmxvYlNsaWNlEgwKBHNpemUYASABKAQSDQoFc3RhcnQYAiABKAQSCwoDZW5kGAMgASgEEg8KB3BhcmVudHMYBCABKAwSDAoEZGF0YRgFIAEoDCKMAgoKQ2h1bmtQcm9vZhIMCgR0eXBlGAEgASgJEhAKCG1hbmlmZXN0GAIgASgMEg0KBWluZGV4GAMgASgEEiQKBW5vZGVzGAQgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwSIwoFc2xpY2UYBSABKAsyFC5uZWxldXMudjEuQmxvYlNsaWNlEhMKC2xlZGdlcl9yb290GAYgASgMEisKDGxlZGdlcl9ub2RlcxgHIAMoCzIVLm5lbGV1cy52MS5Ob2RlUmV2ZWFsEg4KBmNvbW1pdBgIIAEoDBIiCgVjaGFpbhgJIAEoCzITLm5lbGV1cy52MS5TbmFwc2hvdBIOCgZzdGFnZWQYCiABKAgiRgoeUHJvb2ZTZXJ2aWNlUHJvdmVDaHVua1Jlc3BvbnNlEiQKBXByb29mGAEgASgLMhUubmVsZXVzLnYxLkNodW5rUHJvb2YihQEKIFByb29mU2VydmljZVByb3ZlTWFuaWZlc3RSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEhAKCG1hbmlmZXN0GAIgASgMEiMKAmF0GAMgASgLMhcubmVsZXVzLnYxLlJlYWRTZWxlY3RvchIYChBrbm93bl9jaGVja3BvaW50GAQgASgJIrUBCg1NYW5pZmVzdFByb29mEgwKBHR5cGUYASABKAkSEAoIbWFuaWZlc3QYAiABKAwSEwoLbGVkZ2VyX3Jvb3QYAyABKAwSKwoMbGVkZ2VyX25vZGVzGAQgAygLMhUubmVsZXVzLnYxLk5vZGVSZXZlYWwSDgoGY29tbWl0GAUgASgMEiIKBWNoYWluGAYgASgLMhMubmVsZXVzLnYxLlNuYXBzaG90Eg4KBnN0YWdlZBgHIAEoCCJMCiFQcm9vZlNlcnZpY2VQcm92ZU1hbmlmZXN0UmVzcG9uc2USJwoFcHJvb2YYASABKAsyGC5uZWxldXMudjEuTWFuaWZlc3RQcm9vZiKQAQobUHJvb2ZTZXJ2aWNlUHJvdmVSZWZSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEgwKBGhlYWQYAiABKAkSCwoDdGFnGAMgASgJEhgKEGtub3duX2NoZWNrcG9pbnQYBCABKAkSGQoMbWluX2xvZ19zaXplGAUgASgESACIAQFCDwoNX21pbl9sb2dfc2l6ZSJNCghSZWZQcm9vZhIMCgR0eXBlGAEgASgJEg8KB3ByZXNlbnQYAiABKAgSIgoFY2hhaW4YAyABKAsyEy5uZWxldXMudjEuU25hcHNob3QiQgocUHJvb2ZTZXJ2aWNlUHJvdmVSZWZSZXNwb25zZRIiCgVwcm9vZhgBIAEoCzITLm5lbGV1cy52MS5SZWZQcm9vZjLQCwoMUHJvb2ZTZXJ2aWNlEmoKC0dldFNuYXBzaG90EikubmVsZXVzLnYxLlByb29mU2VydmljZUdldFNuYXBzaG90UmVxdWVzdBoqLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VHZXRTbmFwc2hvdFJlc3BvbnNlIgSovBgCEnMKDUdldENoZWNrcG9pbnQSKy5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlR2V0Q2hlY2twb2ludFJlcXVlc3QaLC5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlR2V0Q2hlY2twb2ludFJlc3BvbnNlIgeQAgGovBgCEnYKDlByb3ZlSW5jbHVzaW9uEiwubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlSW5jbHVzaW9uUmVxdWVzdBotLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VQcm92ZUluY2x1c2lvblJlc3BvbnNlIgeQAgGovBgCEnwKEFByb3ZlQ29uc2lzdGVuY3kSLi5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlUHJvdmVDb25zaXN0ZW5jeVJlcXVlc3QaLy5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlUHJvdmVDb25zaXN0ZW5jeVJlc3BvbnNlIgeQAgGovBgCEmoKClByb3ZlRXBvY2gSKC5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlUHJvdmVFcG9jaFJlcXVlc3QaKS5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlUHJvdmVFcG9jaFJlc3BvbnNlIgeQAgGovBgCEn8KEVN1Ym1pdENvc2lnbmF0dXJlEi8ubmVsZXVzLnYxLlByb29mU2VydmljZVN1Ym1pdENvc2lnbmF0dXJlUmVxdWVzdBowLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VTdWJtaXRDb3NpZ25hdHVyZVJlc3BvbnNlIgeQAgKovBgEEmEKB0dldFRpbGUSJS5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlR2V0VGlsZVJlcXVlc3QaJi5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlR2V0VGlsZVJlc3BvbnNlIgeQAgGovBgCEngKDkxpc3RMb2dFbnRyaWVzEiwubmVsZXVzLnYxLlByb29mU2VydmljZUxpc3RMb2dFbnRyaWVzUmVxdWVzdBotLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VMaXN0TG9nRW50cmllc1Jlc3BvbnNlIgeQAgGovBgCMAESagoKUHJvdmVTdGF0ZRIoLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VQcm92ZVN0YXRlUmVxdWVzdBopLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VQcm92ZVN0YXRlUmVzcG9uc2UiB5ACAai8GAISbAoKUHJvdmVSYW5nZRIoLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VQcm92ZVJhbmdlUmVxdWVzdBopLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VQcm92ZVJhbmdlUmVzcG9uc2UiB5ACAai8GAIwARJzCg1Qcm92ZU1hbmlmZXN0EisubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlTWFuaWZlc3RSZXF1ZXN0GiwubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlTWFuaWZlc3RSZXNwb25zZSIHkAIBqLwYAhJkCghQcm92ZVJlZhImLm5lbGV1cy52MS5Qcm9vZlNlcnZpY2VQcm92ZVJlZlJlcXVlc3QaJy5uZWxldXMudjEuUHJvb2ZTZXJ2aWNlUHJvdmVSZWZSZXNwb25zZSIHkAIBqLwYAhJqCgpQcm92ZUNodW5rEigubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlQ2h1bmtSZXF1ZXN0GikubmVsZXVzLnYxLlByb29mU2VydmljZVByb3ZlQ2h1bmtSZXNwb25zZSIHkAIBqLwYAkIzCg1kZXYubmVsZXVzLnYxUAFaIG5lbGV1cy5kZXYvZ28vbmVsZXVzL3YxO25lbGV1c3YxYgZwcm90bzM", [file_neleus_v1_options]);
 
 /**
  * One partly shown node of an ordered map (FORMATS section 4). A witness is a list of these in the order in which the
@@ -230,6 +230,34 @@ export const LogProofSchema: GenMessage<LogProof> = /*@__PURE__*/
   messageDesc(file_neleus_v1_proof, 3);
 
 /**
+ * A checkpoint that witnesses have cosigned, and how the log went on from it.
+ *
+ * @generated from message neleus.v1.CosignedCheckpoint
+ */
+export type CosignedCheckpoint = Message<"neleus.v1.CosignedCheckpoint"> & {
+  /**
+   * A signed note as text: the log's signature, and cosignatures (C2SP tlog-cosignature).
+   *
+   * @generated from field: string note = 1;
+   */
+  note: string;
+
+  /**
+   * RFC 6962 consistency proof from it to the newest checkpoint, 32 bytes each. Empty where they are of one size.
+   *
+   * @generated from field: repeated bytes consistency = 2;
+   */
+  consistency: Uint8Array[];
+};
+
+/**
+ * Describes the message neleus.v1.CosignedCheckpoint.
+ * Use `create(CosignedCheckpointSchema)` to create a new message.
+ */
+export const CosignedCheckpointSchema: GenMessage<CosignedCheckpoint> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_proof, 4);
+
+/**
  * The verified upper chain of one head or tag. Everything below it hangs on the roots that it proves.
  *
  * @generated from message neleus.v1.Snapshot
@@ -277,7 +305,7 @@ export type Snapshot = Message<"neleus.v1.Snapshot"> & {
  * Use `create(SnapshotSchema)` to create a new message.
  */
 export const SnapshotSchema: GenMessage<Snapshot> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 4);
+  messageDesc(file_neleus_v1_proof, 5);
 
 /**
  * Confirms a durable write: it is in the log at this index, and this checkpoint contains it. Where a request is repeated
@@ -306,7 +334,7 @@ export type Receipt = Message<"neleus.v1.Receipt"> & {
  * Use `create(ReceiptSchema)` to create a new message.
  */
 export const ReceiptSchema: GenMessage<Receipt> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 5);
+  messageDesc(file_neleus_v1_proof, 6);
 
 /**
  * Asks for the upper chain of a head or a tag.
@@ -371,7 +399,7 @@ export type ProofServiceGetSnapshotRequest = Message<"neleus.v1.ProofServiceGetS
  * Use `create(ProofServiceGetSnapshotRequestSchema)` to create a new message.
  */
 export const ProofServiceGetSnapshotRequestSchema: GenMessage<ProofServiceGetSnapshotRequest> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 6);
+  messageDesc(file_neleus_v1_proof, 7);
 
 /**
  * The upper chain.
@@ -399,7 +427,7 @@ export type ProofServiceGetSnapshotResponse = Message<"neleus.v1.ProofServiceGet
  * Use `create(ProofServiceGetSnapshotResponseSchema)` to create a new message.
  */
 export const ProofServiceGetSnapshotResponseSchema: GenMessage<ProofServiceGetSnapshotResponse> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 7);
+  messageDesc(file_neleus_v1_proof, 8);
 
 /**
  * Asks for the newest checkpoint.
@@ -427,6 +455,13 @@ export type ProofServiceGetCheckpointRequest = Message<"neleus.v1.ProofServiceGe
    * @generated from field: optional uint64 min_log_size = 3;
    */
   minLogSize?: bigint | undefined;
+
+  /**
+   * True to be given what witnesses have cosigned.
+   *
+   * @generated from field: bool with_cosignatures = 4;
+   */
+  withCosignatures: boolean;
 };
 
 /**
@@ -434,7 +469,7 @@ export type ProofServiceGetCheckpointRequest = Message<"neleus.v1.ProofServiceGe
  * Use `create(ProofServiceGetCheckpointRequestSchema)` to create a new message.
  */
 export const ProofServiceGetCheckpointRequestSchema: GenMessage<ProofServiceGetCheckpointRequest> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 8);
+  messageDesc(file_neleus_v1_proof, 9);
 
 /**
  * The newest checkpoint.
@@ -448,6 +483,14 @@ export type ProofServiceGetCheckpointResponse = Message<"neleus.v1.ProofServiceG
    * @generated from field: neleus.v1.LogProof log = 1;
    */
   log?: LogProof | undefined;
+
+  /**
+   * What witnesses have cosigned of this log, the largest size first; only where it was asked for. Whose cosignature counts the
+   * reader decides.
+   *
+   * @generated from field: repeated neleus.v1.CosignedCheckpoint cosigned = 2;
+   */
+  cosigned: CosignedCheckpoint[];
 };
 
 /**
@@ -455,7 +498,63 @@ export type ProofServiceGetCheckpointResponse = Message<"neleus.v1.ProofServiceG
  * Use `create(ProofServiceGetCheckpointResponseSchema)` to create a new message.
  */
 export const ProofServiceGetCheckpointResponseSchema: GenMessage<ProofServiceGetCheckpointResponse> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 9);
+  messageDesc(file_neleus_v1_proof, 10);
+
+/**
+ * What witnesses have put under a checkpoint.
+ *
+ * @generated from message neleus.v1.ProofServiceSubmitCosignatureRequest
+ */
+export type ProofServiceSubmitCosignatureRequest = Message<"neleus.v1.ProofServiceSubmitCosignatureRequest"> & {
+  /**
+   * Name of the database; empty means "default".
+   *
+   * @generated from field: string database = 1;
+   */
+  database: string;
+
+  /**
+   * The checkpoint: a signed note as text, with the log's signature and the witnesses'.
+   *
+   * @generated from field: string checkpoint = 2;
+   */
+  checkpoint: string;
+
+  /**
+   * Verifier keys of the witnesses whose lines are meant (C2SP signed-note, type 0x04), 1 to 16. Other lines are ignored.
+   *
+   * @generated from field: repeated string witness_keys = 3;
+   */
+  witnessKeys: string[];
+};
+
+/**
+ * Describes the message neleus.v1.ProofServiceSubmitCosignatureRequest.
+ * Use `create(ProofServiceSubmitCosignatureRequestSchema)` to create a new message.
+ */
+export const ProofServiceSubmitCosignatureRequestSchema: GenMessage<ProofServiceSubmitCosignatureRequest> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_proof, 11);
+
+/**
+ * They are kept.
+ *
+ * @generated from message neleus.v1.ProofServiceSubmitCosignatureResponse
+ */
+export type ProofServiceSubmitCosignatureResponse = Message<"neleus.v1.ProofServiceSubmitCosignatureResponse"> & {
+  /**
+   * Leaves of the log that was cosigned.
+   *
+   * @generated from field: uint64 size = 1;
+   */
+  size: bigint;
+};
+
+/**
+ * Describes the message neleus.v1.ProofServiceSubmitCosignatureResponse.
+ * Use `create(ProofServiceSubmitCosignatureResponseSchema)` to create a new message.
+ */
+export const ProofServiceSubmitCosignatureResponseSchema: GenMessage<ProofServiceSubmitCosignatureResponse> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_proof, 12);
 
 /**
  * Asks for a leaf of the log.
@@ -504,7 +603,7 @@ export type ProofServiceProveInclusionRequest = Message<"neleus.v1.ProofServiceP
  * Use `create(ProofServiceProveInclusionRequestSchema)` to create a new message.
  */
 export const ProofServiceProveInclusionRequestSchema: GenMessage<ProofServiceProveInclusionRequest> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 10);
+  messageDesc(file_neleus_v1_proof, 13);
 
 /**
  * A leaf of the log.
@@ -539,7 +638,7 @@ export type ProofServiceProveInclusionResponse = Message<"neleus.v1.ProofService
  * Use `create(ProofServiceProveInclusionResponseSchema)` to create a new message.
  */
 export const ProofServiceProveInclusionResponseSchema: GenMessage<ProofServiceProveInclusionResponse> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 11);
+  messageDesc(file_neleus_v1_proof, 14);
 
 /**
  * Asks for the proof that the log only grew.
@@ -588,7 +687,7 @@ export type ProofServiceProveConsistencyRequest = Message<"neleus.v1.ProofServic
  * Use `create(ProofServiceProveConsistencyRequestSchema)` to create a new message.
  */
 export const ProofServiceProveConsistencyRequestSchema: GenMessage<ProofServiceProveConsistencyRequest> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 12);
+  messageDesc(file_neleus_v1_proof, 15);
 
 /**
  * The proof that the log only grew.
@@ -623,7 +722,7 @@ export type ProofServiceProveConsistencyResponse = Message<"neleus.v1.ProofServi
  * Use `create(ProofServiceProveConsistencyResponseSchema)` to create a new message.
  */
 export const ProofServiceProveConsistencyResponseSchema: GenMessage<ProofServiceProveConsistencyResponse> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 13);
+  messageDesc(file_neleus_v1_proof, 16);
 
 /**
  * Asks for the way out of an epoch.
@@ -658,7 +757,7 @@ export type ProofServiceProveEpochRequest = Message<"neleus.v1.ProofServiceProve
  * Use `create(ProofServiceProveEpochRequestSchema)` to create a new message.
  */
 export const ProofServiceProveEpochRequestSchema: GenMessage<ProofServiceProveEpochRequest> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 14);
+  messageDesc(file_neleus_v1_proof, 17);
 
 /**
  * How an epoch ended.
@@ -686,7 +785,7 @@ export type EpochEnd = Message<"neleus.v1.EpochEnd"> & {
  * Use `create(EpochEndSchema)` to create a new message.
  */
 export const EpochEndSchema: GenMessage<EpochEnd> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 15);
+  messageDesc(file_neleus_v1_proof, 18);
 
 /**
  * How an epoch began.
@@ -728,7 +827,7 @@ export type EpochBeginning = Message<"neleus.v1.EpochBeginning"> & {
  * Use `create(EpochBeginningSchema)` to create a new message.
  */
 export const EpochBeginningSchema: GenMessage<EpochBeginning> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 16);
+  messageDesc(file_neleus_v1_proof, 19);
 
 /**
  * The way out of an epoch.
@@ -757,7 +856,7 @@ export type ProofServiceProveEpochResponse = Message<"neleus.v1.ProofServiceProv
  * Use `create(ProofServiceProveEpochResponseSchema)` to create a new message.
  */
 export const ProofServiceProveEpochResponseSchema: GenMessage<ProofServiceProveEpochResponse> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 17);
+  messageDesc(file_neleus_v1_proof, 20);
 
 /**
  * Asks for a tile.
@@ -806,7 +905,7 @@ export type ProofServiceGetTileRequest = Message<"neleus.v1.ProofServiceGetTileR
  * Use `create(ProofServiceGetTileRequestSchema)` to create a new message.
  */
 export const ProofServiceGetTileRequestSchema: GenMessage<ProofServiceGetTileRequest> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 18);
+  messageDesc(file_neleus_v1_proof, 21);
 
 /**
  * A tile.
@@ -827,7 +926,7 @@ export type ProofServiceGetTileResponse = Message<"neleus.v1.ProofServiceGetTile
  * Use `create(ProofServiceGetTileResponseSchema)` to create a new message.
  */
 export const ProofServiceGetTileResponseSchema: GenMessage<ProofServiceGetTileResponse> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 19);
+  messageDesc(file_neleus_v1_proof, 22);
 
 /**
  * Asks for leaves of the log.
@@ -883,7 +982,7 @@ export type ProofServiceListLogEntriesRequest = Message<"neleus.v1.ProofServiceL
  * Use `create(ProofServiceListLogEntriesRequestSchema)` to create a new message.
  */
 export const ProofServiceListLogEntriesRequestSchema: GenMessage<ProofServiceListLogEntriesRequest> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 20);
+  messageDesc(file_neleus_v1_proof, 23);
 
 /**
  * Some leaves of the log.
@@ -933,7 +1032,7 @@ export type ProofServiceListLogEntriesResponse = Message<"neleus.v1.ProofService
  * Use `create(ProofServiceListLogEntriesResponseSchema)` to create a new message.
  */
 export const ProofServiceListLogEntriesResponseSchema: GenMessage<ProofServiceListLogEntriesResponse> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 21);
+  messageDesc(file_neleus_v1_proof, 24);
 
 /**
  * Asks for a proof of one key.
@@ -975,7 +1074,7 @@ export type ProofServiceProveStateRequest = Message<"neleus.v1.ProofServiceProve
  * Use `create(ProofServiceProveStateRequestSchema)` to create a new message.
  */
 export const ProofServiceProveStateRequestSchema: GenMessage<ProofServiceProveStateRequest> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 22);
+  messageDesc(file_neleus_v1_proof, 25);
 
 /**
  * A self-contained proof of one key.
@@ -1045,7 +1144,7 @@ export type StateProof = Message<"neleus.v1.StateProof"> & {
  * Use `create(StateProofSchema)` to create a new message.
  */
 export const StateProofSchema: GenMessage<StateProof> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 23);
+  messageDesc(file_neleus_v1_proof, 26);
 
 /**
  * A proof of one key.
@@ -1066,7 +1165,7 @@ export type ProofServiceProveStateResponse = Message<"neleus.v1.ProofServiceProv
  * Use `create(ProofServiceProveStateResponseSchema)` to create a new message.
  */
 export const ProofServiceProveStateResponseSchema: GenMessage<ProofServiceProveStateResponse> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 24);
+  messageDesc(file_neleus_v1_proof, 27);
 
 /**
  * Asks for a proof of a range of keys.
@@ -1115,7 +1214,7 @@ export type ProofServiceProveRangeRequest = Message<"neleus.v1.ProofServiceProve
  * Use `create(ProofServiceProveRangeRequestSchema)` to create a new message.
  */
 export const ProofServiceProveRangeRequestSchema: GenMessage<ProofServiceProveRangeRequest> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 25);
+  messageDesc(file_neleus_v1_proof, 28);
 
 /**
  * A self-contained proof of a range: what ProveRange streams, put together.
@@ -1178,7 +1277,7 @@ export type RangeProof = Message<"neleus.v1.RangeProof"> & {
  * Use `create(RangeProofSchema)` to create a new message.
  */
 export const RangeProofSchema: GenMessage<RangeProof> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 26);
+  messageDesc(file_neleus_v1_proof, 29);
 
 /**
  * A part of a range proof. The first message holds everything but nodes; the others hold nodes alone. Put together
@@ -1200,7 +1299,7 @@ export type ProofServiceProveRangeResponse = Message<"neleus.v1.ProofServiceProv
  * Use `create(ProofServiceProveRangeResponseSchema)` to create a new message.
  */
 export const ProofServiceProveRangeResponseSchema: GenMessage<ProofServiceProveRangeResponse> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 27);
+  messageDesc(file_neleus_v1_proof, 30);
 
 /**
  * Asks for a proof of one chunk of a document.
@@ -1249,7 +1348,7 @@ export type ProofServiceProveChunkRequest = Message<"neleus.v1.ProofServiceProve
  * Use `create(ProofServiceProveChunkRequestSchema)` to create a new message.
  */
 export const ProofServiceProveChunkRequestSchema: GenMessage<ProofServiceProveChunkRequest> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 28);
+  messageDesc(file_neleus_v1_proof, 31);
 
 /**
  * A verified slice of a blob (FORMATS section 5).
@@ -1298,7 +1397,7 @@ export type BlobSlice = Message<"neleus.v1.BlobSlice"> & {
  * Use `create(BlobSliceSchema)` to create a new message.
  */
 export const BlobSliceSchema: GenMessage<BlobSlice> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 29);
+  messageDesc(file_neleus_v1_proof, 32);
 
 /**
  * A self-contained proof of one chunk.
@@ -1382,7 +1481,7 @@ export type ChunkProof = Message<"neleus.v1.ChunkProof"> & {
  * Use `create(ChunkProofSchema)` to create a new message.
  */
 export const ChunkProofSchema: GenMessage<ChunkProof> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 30);
+  messageDesc(file_neleus_v1_proof, 33);
 
 /**
  * A proof of one chunk.
@@ -1403,7 +1502,7 @@ export type ProofServiceProveChunkResponse = Message<"neleus.v1.ProofServiceProv
  * Use `create(ProofServiceProveChunkResponseSchema)` to create a new message.
  */
 export const ProofServiceProveChunkResponseSchema: GenMessage<ProofServiceProveChunkResponse> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 31);
+  messageDesc(file_neleus_v1_proof, 34);
 
 /**
  * Asks for a proof of one manifest.
@@ -1445,7 +1544,7 @@ export type ProofServiceProveManifestRequest = Message<"neleus.v1.ProofServicePr
  * Use `create(ProofServiceProveManifestRequestSchema)` to create a new message.
  */
 export const ProofServiceProveManifestRequestSchema: GenMessage<ProofServiceProveManifestRequest> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 32);
+  messageDesc(file_neleus_v1_proof, 35);
 
 /**
  * A self-contained proof of one manifest.
@@ -1508,7 +1607,7 @@ export type ManifestProof = Message<"neleus.v1.ManifestProof"> & {
  * Use `create(ManifestProofSchema)` to create a new message.
  */
 export const ManifestProofSchema: GenMessage<ManifestProof> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 33);
+  messageDesc(file_neleus_v1_proof, 36);
 
 /**
  * A proof of one manifest.
@@ -1529,7 +1628,7 @@ export type ProofServiceProveManifestResponse = Message<"neleus.v1.ProofServiceP
  * Use `create(ProofServiceProveManifestResponseSchema)` to create a new message.
  */
 export const ProofServiceProveManifestResponseSchema: GenMessage<ProofServiceProveManifestResponse> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 34);
+  messageDesc(file_neleus_v1_proof, 37);
 
 /**
  * Asks what the refs say of a name.
@@ -1578,7 +1677,7 @@ export type ProofServiceProveRefRequest = Message<"neleus.v1.ProofServiceProveRe
  * Use `create(ProofServiceProveRefRequestSchema)` to create a new message.
  */
 export const ProofServiceProveRefRequestSchema: GenMessage<ProofServiceProveRefRequest> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 35);
+  messageDesc(file_neleus_v1_proof, 38);
 
 /**
  * A self-contained proof of what the refs say of a name.
@@ -1613,7 +1712,7 @@ export type RefProof = Message<"neleus.v1.RefProof"> & {
  * Use `create(RefProofSchema)` to create a new message.
  */
 export const RefProofSchema: GenMessage<RefProof> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 36);
+  messageDesc(file_neleus_v1_proof, 39);
 
 /**
  * A proof of what the refs say of a name.
@@ -1634,7 +1733,7 @@ export type ProofServiceProveRefResponse = Message<"neleus.v1.ProofServiceProveR
  * Use `create(ProofServiceProveRefResponseSchema)` to create a new message.
  */
 export const ProofServiceProveRefResponseSchema: GenMessage<ProofServiceProveRefResponse> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_proof, 37);
+  messageDesc(file_neleus_v1_proof, 40);
 
 /**
  * Serves proofs on their own. Reads elsewhere carry their proofs with the data.
@@ -1709,6 +1808,21 @@ export const ProofService: GenService<{
     methodKind: "unary";
     input: typeof ProofServiceProveEpochRequestSchema;
     output: typeof ProofServiceProveEpochResponseSchema;
+  },
+  /**
+   * Takes what witnesses have put under a checkpoint of this log (C2SP tlog-cosignature), to be given to clients that require
+   * some. Of each witness the largest log is kept, of at most 16 witnesses.
+   *
+   * NOT_FOUND: no such database. INVALID_ARGUMENT: no checkpoint that the log's key has signed, or of another epoch; a witness
+   * key that does not parse, or has not validly signed it. RESOURCE_EXHAUSTED: too many witnesses. FAILED_PRECONDITION
+   * (ROLLED_BACK): the log does not lead to the checkpoint, though its key has signed it.
+   *
+   * @generated from rpc neleus.v1.ProofService.SubmitCosignature
+   */
+  submitCosignature: {
+    methodKind: "unary";
+    input: typeof ProofServiceSubmitCosignatureRequestSchema;
+    output: typeof ProofServiceSubmitCosignatureResponseSchema;
   },
   /**
    * The hashes of a tile (C2SP tlog-tiles).

@@ -1,6 +1,8 @@
 // The transparency log (FORMATS §7): tree, proofs, leaves, checkpoints.
 export { parseCheckpointUnverified, signCheckpoint, verifyCheckpoint } from "./checkpoint.js";
 export type { Checkpoint } from "./checkpoint.js";
+export { cosign, findCosignature, formatWitnessKey, parseWitnessKey, witnessKey } from "./cosignature.js";
+export type { Cosignature, WitnessKey, WitnessVerdict } from "./cosignature.js";
 export { decodeLogLeaf, encodeLogLeaf } from "./leaf.js";
 export type { LogBeginning, LogLeaf } from "./leaf.js";
 export { formatNote, parseNote, signNote, verifyNote } from "./note.js";

@@ -39,20 +39,29 @@ export function holdsControlCharacter(text: string): boolean {
  * @throws InvalidArgument - no name of a key, or not 32 bytes
  */
 export function verifierKey(name: string, publicKey: Uint8Array): VerifierKey {
+  return namedKey(name, publicKey, ED25519);
+}
+
+/** The same for a signature type of the C2SP registry. */
+export function namedKey(name: string, publicKey: Uint8Array, type: number): VerifierKey {
   if (!isKeyName(name)) throw new InvalidArgument("the name of a key is not empty and has no spaces and no plus");
   if (publicKey.length !== PUBLIC_KEY_BYTES) {
     throw new InvalidArgument(`an Ed25519 public key is 32 bytes, not ${publicKey.length}`);
   }
-  return { name, keyId: keyIdOf(name, publicKey), publicKey: new Uint8Array(publicKey) };
+  return { name, keyId: keyIdOf(name, publicKey, type), publicKey: new Uint8Array(publicKey) };
 }
 
-function keyIdOf(name: string, publicKey: Uint8Array): string {
-  return toHex(sha256(concatBytes(utf8(name), Uint8Array.of(0x0a, ED25519), publicKey)).subarray(0, 4));
+function keyIdOf(name: string, publicKey: Uint8Array, type: number): string {
+  return toHex(sha256(concatBytes(utf8(name), Uint8Array.of(0x0a, type), publicKey)).subarray(0, 4));
 }
 
 /** The text of a verifier key: what is pinned, and what a `keys/log` cell holds. */
 export function formatVerifierKey(key: VerifierKey): string {
-  return `${key.name}+${key.keyId}+${toBase64(concatBytes(Uint8Array.of(ED25519), key.publicKey))}`;
+  return formatTypedKey(key, ED25519);
+}
+
+export function formatTypedKey({ name, keyId, publicKey }: VerifierKey, type: number): string {
+  return `${name}+${keyId}+${toBase64(concatBytes(Uint8Array.of(type), publicKey))}`;
 }
 
 /**
@@ -61,16 +70,22 @@ export function formatVerifierKey(key: VerifierKey): string {
  * @throws Unsupported - a signature type other than Ed25519 (0x01)
  */
 export function parseVerifierKey(text: string): VerifierKey {
+  return parseTypedKey(text, ED25519);
+}
+
+/** The same for a signature type of the C2SP registry. Errors likewise. */
+export function parseTypedKey(text: string, type: number): VerifierKey {
   // Base 64 may hold a plus, so only the first two separate.
   const match = /^([^+]{1,1024})\+([0-9a-f]{8})\+([A-Za-z0-9+/=]{4,8192})$/.exec(text);
   if (match === null) throw new Malformed("a verifier key is <name>+<8 hex digits>+<base 64>");
   const [, name = "", keyId = "", encoded = ""] = match;
   if (!isKeyName(name)) throw new Malformed("the name of a verifier key is not empty and has no spaces");
   const material = fromBase64(encoded);
-  if (material[0] !== ED25519)
-    throw new Unsupported(`a verifier key of signature type ${material[0] ?? -1}; known is 1`);
+  if (material[0] !== type)
+    throw new Unsupported(`a verifier key of signature type ${material[0] ?? -1}, where ${type} is wanted`);
   const publicKey = material.slice(1);
   if (publicKey.length !== PUBLIC_KEY_BYTES) throw new Malformed("an Ed25519 verifier key holds 32 bytes");
-  if (keyIdOf(name, publicKey) !== keyId) throw new Malformed(`key id ${keyId} does not belong to this name and key`);
+  if (keyIdOf(name, publicKey, type) !== keyId)
+    throw new Malformed(`key id ${keyId} does not belong to this name and key`);
   return { name, keyId, publicKey };
 }

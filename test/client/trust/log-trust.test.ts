@@ -23,6 +23,8 @@ function receipt(log: ModelLog, size = log.leaves.length): Receipt {
   return create(ReceiptSchema, { logIndex: BigInt(size - 1), checkpoint: log.note(size) });
 }
 
+const FRESHNESS = { clock: Date.now, clockToleranceMs: 0 };
+
 function following(
   log: ModelLog,
   answer: (known: string) => ReturnType<ModelLog["proof"]> = (known) => log.proof({ knownSize: statedSize(known) }),
@@ -30,7 +32,7 @@ function following(
   const transport = checkpointTransport(answer);
   const trust = trustIn(log);
   return {
-    followed: new FollowedLog({ connection: new Connection(transport, "default"), trust }),
+    followed: new FollowedLog({ connection: new Connection(transport, "default"), trust, freshness: FRESHNESS }),
     trust,
     asked: transport.asked,
   };
@@ -208,7 +210,7 @@ test("answers that overtake each other are no rollback", async () => {
     return proof;
   });
   const trust = trustIn(log);
-  const followed = new FollowedLog({ connection: new Connection(transport, "default"), trust });
+  const followed = new FollowedLog({ connection: new Connection(transport, "default"), trust, freshness: FRESHNESS });
   const sizes: number[] = [];
   const calls = Array.from({ length: 6 }, () =>
     followed.checkpoint().then(({ checkpoint }) => sizes.push(checkpoint.size)),

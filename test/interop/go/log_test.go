@@ -6,6 +6,7 @@ package interop
 
 import (
 	"bytes"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -13,9 +14,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/transparency-dev/formats/log"
+	fnote "github.com/transparency-dev/formats/note"
 	"github.com/transparency-dev/merkle/proof"
 	"github.com/transparency-dev/merkle/rfc6962"
 	"golang.org/x/mod/sumdb/note"
@@ -26,6 +29,8 @@ type fixture struct {
 	VerifierKey string `json:"verifierKey"`
 	OtherKey    string `json:"otherKey"`
 	Checkpoint  string `json:"checkpoint"`
+	WitnessKey  string `json:"witnessKey"`
+	Cosigned    string `json:"cosigned"`
 	Inclusion   []struct {
 		Index int64    `json:"index"`
 		Leaf  string   `json:"leaf"`
@@ -288,5 +293,58 @@ func TestRootOfAllLeaves(t *testing.T) {
 	}
 	if got := root(0, int64(said.Size)); !bytes.Equal(got[:], said.Hash) {
 		t.Fatal("the leaves do not lead to the root")
+	}
+}
+
+// TestCosignatures opens a checkpoint that a witness of ours cosigned, and cosigns one with a key of its own, for us.
+func TestCosignatures(t *testing.T) {
+	f := read(t)
+	verifier, err := note.NewVerifier(f.VerifierKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	witness, err := fnote.NewVerifierForCosignatureV1(f.WitnessKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened, err := note.Open([]byte(f.Cosigned), note.VerifierList(verifier, witness))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(opened.Sigs) != 2 || len(opened.UnverifiedSigs) != 0 {
+		t.Fatalf("%d signatures verified, %d not", len(opened.Sigs), len(opened.UnverifiedSigs))
+	}
+	line := opened.Sigs[1].Base64
+	altered := strings.Replace(f.Cosigned, line, line[:40]+strings.Repeat("A", 20)+line[60:], 1)
+	if _, err := note.Open([]byte(altered), note.VerifierList(verifier, witness)); err == nil {
+		t.Fatal("opened with a cosignature altered")
+	}
+
+	skey, vkey, err := note.GenerateKey(rand.Reader, "witness.example/go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := fnote.NewSignerForCosignatureV1(skey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unsigned, err := note.Open([]byte(f.Checkpoint), note.VerifierList(verifier))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cosigned, err := note.Sign(unsigned, signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, err := fnote.VKeyToCosignatureV1(vkey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := json.Marshal(map[string]string{"key": ours, "note": string(cosigned)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder(t), "cosigned-in-go.json"), made, 0o600); err != nil {
+		t.Fatal(err)
 	}
 }

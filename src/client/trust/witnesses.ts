@@ -1,0 +1,152 @@
+// What witnesses have to say of a log, for a client that requires k of n of them (C2SP tlog-cosignature).
+//
+// A witness cosigns a checkpoint once it was shown that it extends the last one it cosigned. So where enough of them have
+// cosigned what the log that is shown here extends, nobody was shown another history up to there; what came since, the
+// next cosignatures show.
+import { IncompleteProof, InvalidArgument, NeleusError, VerificationFailed } from "../../core/errors.js";
+import { MAX_WITNESSES } from "../../core/limits.js";
+import {
+  findCosignature,
+  formatWitnessKey,
+  parseNote,
+  parseWitnessKey,
+  verifyConsistency,
+  type WitnessKey,
+} from "../../core/log/index.js";
+import { publicKeyFault } from "../../core/signature/index.js";
+import { verifying } from "../received.js";
+import type { SignedCheckpoint } from "../records.js";
+import type { LogKey } from "./log-key.js";
+
+/** Which witnesses must have seen a log. */
+export interface WitnessPolicy {
+  /** Their verifier keys (C2SP signed-note, type 0x04), 1 to 16, no two alike. */
+  readonly keys: readonly string[];
+  /** How many of them must have cosigned; 1 to all. Default: all. */
+  readonly required?: number | undefined;
+  /** Greatest age of their cosignatures by this machine's clock, in milliseconds. Absent: any. */
+  readonly maxAgeMs?: number | undefined;
+}
+
+/** What one witness has seen of the log. */
+export interface Witnessed {
+  /** Text of its key. */
+  readonly witness: string;
+  /** Leaves of the log that it cosigned. */
+  readonly size: number;
+  /** When, by its own clock, in milliseconds since 1970. */
+  readonly timeMs: number;
+}
+
+/** A checkpoint that was cosigned, as it arrives: nothing of it is verified. */
+export interface CosignedClaim {
+  readonly note: string;
+  readonly consistency: readonly Uint8Array[];
+}
+
+/** Of what log, and now. */
+interface WitnessedLog {
+  readonly key: LogKey;
+  /** The newest one, verified. */
+  readonly checkpoint: SignedCheckpoint;
+  readonly nowMs: number;
+  readonly clockToleranceMs: number;
+}
+
+export class Witnesses {
+  readonly #keys: readonly WitnessKey[];
+  readonly #required: number;
+  readonly #maxAgeMs: number;
+
+  /** @throws InvalidArgument - `witnesses`: no keys, too many, malformed or repeated ones, a number that cannot be met */
+  constructor({ keys, required = keys.length, maxAgeMs = Infinity }: WitnessPolicy) {
+    if (keys.length === 0 || keys.length > MAX_WITNESSES || new Set(keys).size !== keys.length) {
+      throw refused(`1 to ${MAX_WITNESSES} different keys are wanted`);
+    }
+    if (!Number.isInteger(required) || required < 1 || required > keys.length) {
+      throw refused(`required is 1 to ${keys.length}, not ${required}`);
+    }
+    if (!(maxAgeMs > 0)) throw refused(`maxAgeMs is above 0, not ${maxAgeMs}`);
+    this.#keys = keys.map(parsedKey);
+    this.#required = required;
+    this.#maxAgeMs = maxAgeMs;
+  }
+
+  /**
+   * Until when enough of them are recent enough: milliseconds since 1970, or Infinity.
+   * @throws IncompleteProof - too few have cosigned, or too long ago
+   */
+  requireEnough(witnessed: readonly Witnessed[], nowMs: number): number {
+    const recent = witnessed.filter(({ timeMs }) => timeMs + this.#maxAgeMs >= nowMs);
+    const times = recent.map(({ timeMs }) => timeMs).sort((a, b) => b - a);
+    const last = times[this.#required - 1];
+    if (last !== undefined) return last + this.#maxAgeMs;
+    const recently = this.#maxAgeMs === Infinity ? "" : ` in the last ${this.#maxAgeMs} ms`;
+    throw new IncompleteProof(
+      `${recent.length} of the ${this.#required} witnesses that are required have cosigned this log${recently}`,
+      {
+        hint: "submit the cosignatures of more of them, or require fewer",
+        facts: { required: String(this.#required), cosigned: String(recent.length) },
+      },
+    );
+  }
+
+  /**
+   * What these witnesses have cosigned of the log, each the largest size.
+   * @throws VerificationFailed - what is said to be cosigned is not of this log, or a line of one of them is invalid
+   */
+  read(claims: readonly CosignedClaim[], log: WitnessedLog): readonly Witnessed[] {
+    if (claims.length > MAX_WITNESSES) {
+      throw new VerificationFailed(`${claims.length} cosigned checkpoints, and ${MAX_WITNESSES} is the most`);
+    }
+    const found = new Map<string, Witnessed>();
+    for (const claim of claims) {
+      const { size } = requirePart(claim, log);
+      const note = parseNote(claim.note);
+      for (const witness of this.#keys) {
+        const text = formatWitnessKey(witness);
+        const cosignature = findCosignature(note, witness);
+        if (cosignature === "absent") continue;
+        if (cosignature === "invalid") {
+          throw new VerificationFailed(`the cosignature of ${witness.name} is invalid`, { evidence: claim.note });
+        }
+        const { timeMs } = cosignature;
+        // A time to come would be recent for as long as somebody likes.
+        if (timeMs > log.nowMs + log.clockToleranceMs) continue;
+        if ((found.get(text)?.size ?? -1) < size) found.set(text, { witness: text, size, timeMs });
+      }
+    }
+    return [...found.values()];
+  }
+}
+
+/** A cosigned checkpoint is the log's, and the newest one extends it. @throws VerificationFailed */
+function requirePart({ note, consistency }: CosignedClaim, { key, checkpoint }: WitnessedLog): SignedCheckpoint {
+  const part = key.open(note);
+  if (part.size === 0 || part.size > checkpoint.size) {
+    throw new VerificationFailed(`witnesses cosigned ${part.size} leaves, and the log has ${checkpoint.size}`, {
+      evidence: { older: checkpoint.note, newer: note },
+    });
+  }
+  const sizes = { from: part.size, to: checkpoint.size };
+  verifying("the consistency of what witnesses cosigned", () =>
+    verifyConsistency({ ...sizes, fromRoot: part.root, toRoot: checkpoint.root, proof: consistency }),
+  );
+  return part;
+}
+
+function parsedKey(text: string, index: number): WitnessKey {
+  try {
+    const key = parseWitnessKey(text);
+    const fault = publicKeyFault(key.publicKey);
+    if (fault === undefined) return key;
+    throw refused(`keys[${index}]: ${fault}`);
+  } catch (cause) {
+    if (!(cause instanceof NeleusError) || cause instanceof InvalidArgument) throw cause;
+    throw new InvalidArgument(`witnesses: keys[${index}]: ${cause.message}`, { field: "witnesses" }, { cause });
+  }
+}
+
+function refused(why: string): InvalidArgument {
+  return new InvalidArgument(`witnesses: ${why}`, { field: "witnesses" });
+}
