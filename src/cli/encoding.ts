@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { addAbortSignal } from "node:stream";
 import { concatBytes, fromHex, fromUtf8, toHex, utf8 } from "../core/bytes.js";
-import { InvalidArgument, Malformed, NotFound } from "../core/errors.js";
+import { InvalidArgument, Malformed, NotFound, Unavailable } from "../core/errors.js";
 import { MAX_KEY_BYTES } from "../core/limits.js";
 
 /** How keys are written: `--key-encoding`. */
@@ -145,5 +145,12 @@ export function fileError(cause: unknown, file: { readonly path: string; readonl
   if (code === "EISDIR") return new InvalidArgument(`${file.path} is a directory, not a file`, details, { cause });
   if (code === "EACCES" || code === "EPERM")
     return new InvalidArgument(`${file.path} may not be read or written`, details, { cause });
+  if (code === "ENOSPC" || code === "EDQUOT") {
+    const hint = "make room on the disk, then run it again";
+    return new Unavailable(`no room for ${file.path}: ${code}`, { ...details, hint }, { cause });
+  }
+  if (code !== undefined && /^E[A-Z]+$/.test(code)) {
+    return new Unavailable(`${file.path} cannot be read or written now: ${code}`, details, { cause });
+  }
   return cause;
 }

@@ -2,8 +2,8 @@
 //
 // It is read whole and replaced by rename, under a lock that is a file beside it, so a crash leaves the old file or the new
 // one, and of several processes none undoes what another did. A lock whose holder has died is taken after LOCK_STALE_MS.
-import { constants } from "node:fs";
-import { link, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { link, mkdir, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { homedir, platform } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -68,13 +68,13 @@ class FileTrustStore implements TrustStore {
     place: TrustPlace,
     change: (present: TrustRecord | undefined) => TrustRecord | undefined,
   ): Promise<void> {
-    await this.#locked(async () => {
+    await this.#locked(async (lock) => {
       const stored = await this.list();
       const present = stored.find((candidate) => isSame(candidate.place, place))?.record;
       const record = change(present);
       if (record === present) return;
       const others = stored.filter((candidate) => !isSame(candidate.place, place));
-      await this.#replace(record === undefined ? others : [...others, { place, record }]);
+      await this.#replace(record === undefined ? others : [...others, { place, record }], lock);
     });
   }
 
@@ -88,7 +88,7 @@ class FileTrustStore implements TrustStore {
     }
   }
 
-  async #replace(stored: readonly StoredRecord[]): Promise<void> {
+  async #replace(stored: readonly StoredRecord[], lock: TakenLock): Promise<void> {
     const temporary = `${this.#path}.${process.pid}.tmp`;
     try {
       const file = await open(temporary, "w", 0o600);
@@ -98,6 +98,8 @@ class FileTrustStore implements TrustStore {
       } finally {
         await file.close();
       }
+      // Whoever held it for too long has lost it, and what it read may be old by now.
+      if (!(await isHeld(lock))) throw lockedError(this.#path);
       await rename(temporary, this.#path);
     } catch (error) {
       await rm(temporary, { force: true });
@@ -105,23 +107,24 @@ class FileTrustStore implements TrustStore {
     }
   }
 
-  async #locked(work: () => Promise<void>): Promise<void> {
-    const lock = `${this.#path}.lock`;
+  async #locked(work: (lock: TakenLock) => Promise<void>): Promise<void> {
+    const lock = { path: `${this.#path}.lock`, token: randomUUID() };
     await this.#takeLock(lock);
     try {
-      await work();
+      await work(lock);
     } finally {
-      await rm(lock, { force: true });
+      // Another's, once ours was taken away.
+      if (await isHeld(lock)) await rm(lock.path, { force: true });
     }
   }
 
-  async #takeLock(lock: string): Promise<void> {
+  async #takeLock({ path: lock, token }: TakenLock): Promise<void> {
     const endsMs = Date.now() + LOCK_WAIT_MS;
     try {
       await mkdir(dirname(lock), { recursive: true, mode: 0o700 });
       for (;;) {
         try {
-          await (await open(lock, constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY, 0o600)).close();
+          await writeFile(lock, token, { flag: "wx", mode: 0o600 });
           return;
         } catch (error) {
           if (systemCode(error) !== "EEXIST") throw error;
@@ -142,6 +145,21 @@ class FileTrustStore implements TrustStore {
     const hint = "set NELEUS_TRUST_FILE to a file that you may write";
     const facts = { path: this.#path, code };
     return new Unavailable(`cannot ${doing} the trust file ${this.#path}: ${code}`, { hint, facts }, { cause });
+  }
+}
+
+/** A lock that this call took: the file has its token for as long as nobody took it away. */
+interface TakenLock {
+  readonly path: string;
+  readonly token: string;
+}
+
+async function isHeld({ path, token }: TakenLock): Promise<boolean> {
+  try {
+    return (await readFile(path, "utf8")) === token;
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return false;
+    throw error;
   }
 }
 

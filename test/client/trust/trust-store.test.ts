@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { mkdtemp, readFile, readdir, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { openOver } from "#src/client/database.js";
@@ -184,6 +185,24 @@ test("a lock whose holder died is broken, and one that is held is waited for", a
   await utimes(`${path}.lock`, longAgo, longAgo);
   await (await client(path, reach(engine, "b:1"))).close();
   assert.deepEqual(await readdir(join(path, "..")), ["trust.json"]);
+});
+
+test("a holder whose lock was taken away writes nothing, and leaves that of the other", async (context) => {
+  const path = await trustFile(context);
+  const engine = await server();
+  await (await client(path, reach(engine))).close();
+  const before = await readFile(path, "utf8");
+  const store = fileTrustStore(path);
+  const [known] = await store.list();
+  assert.ok(known);
+  const slow = store.update(known.place, (record) => {
+    writeFileSync(`${path}.lock`, "somebody else");
+    return record && { ...record, isPinned: true };
+  });
+  await assert.rejects(slow, Unavailable);
+  assert.equal(await readFile(path, "utf8"), before);
+  assert.equal(await readFile(`${path}.lock`, "utf8"), "somebody else");
+  assert.deepEqual((await readdir(join(path, ".."))).sort(), ["trust.json", "trust.json.lock"]);
 });
 
 test("a damaged file is told, and never taken for an empty one", async (context) => {
