@@ -128,7 +128,8 @@ export class SortedSpool {
         if (batch.length > 0) yield batch;
         batch = [];
         batchBytes = 0;
-        previous = previous.slice();
+        // Not `slice`: of a Buffer that is a view.
+        previous = new Uint8Array(previous);
         hasNext = await lowest.advance();
       }
       if (hasNext) heap.settle();

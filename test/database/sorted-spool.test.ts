@@ -1,10 +1,12 @@
 // Goal: records come out in order of key, of equal keys the last, however they went in and however many runs that took.
 // Method: random records in runs over a staged file in memory, beside a sorted Map; some so large that a run takes several
-// reads, across the ends of which records lie.
+// reads, across the ends of which records lie; and the same keys in two runs, each of so many reads that its array is
+// overwritten while the other run still has the key that was handed out last.
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import fc from "fast-check";
 import { compareBytes, toHex } from "#src/core/bytes.js";
+import { LOAD_READ_BYTES } from "#src/core/limits.js";
 import { SortedSpool } from "#src/database/sorted-spool.js";
 import { MemoryStore } from "#src/store/index.js";
 
@@ -50,5 +52,27 @@ it("records are sorted, and the last of each key stays", async () => {
       },
     ),
     { numRuns: 200 },
+  );
+});
+
+it("a key that is in two runs comes once, also where a read ends behind it", async () => {
+  const count = 40;
+  const contentBytes = Math.floor((3 * LOAD_READ_BYTES) / count);
+  const file = await new MemoryStore().files.stage("spool", { metadata: new Uint8Array(0) });
+  const spool = new SortedSpool(file, { runBytes: 4 * LOAD_READ_BYTES });
+  for (const run of [1, 2]) {
+    for (let number = 0; number < count; number += 1) {
+      assert.ok(spool.add({ key: Uint8Array.of(number), value: new Uint8Array(contentBytes).fill(run) }));
+    }
+    await spool.endRun();
+  }
+  await spool.end();
+  const found: string[] = [];
+  for await (const batch of spool.records()) {
+    for (const { key, value } of batch) found.push(`${key[0]} of run ${value[0]}`);
+  }
+  assert.deepEqual(
+    found,
+    Array.from({ length: count }, (_, number) => `${number} of run 2`),
   );
 });
