@@ -5,6 +5,8 @@ import type { AcceptEpochOptions } from "./client/accept-epoch.js";
 import type { EmbeddedOptions } from "./client/embedded/index.js";
 import type { AcceptedEpoch } from "./client/records.js";
 
+export { evidenceOf, type Evidence, type EvidenceContext, type Exhibit } from "./client/evidence.js";
+export { RecentAnswers, type RecentAnswer } from "./client/recent-answers.js";
 export { fileContent } from "./client/file-content.js";
 export { defaultTrustFile, fileTrustStore } from "./client/file-trust-store.js";
 export { createSigningKey, fileSigner } from "./client/file-signer.js";

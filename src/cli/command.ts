@@ -69,8 +69,8 @@ async function runInSession(globals: Globals, run: (session: Session) => Promise
     session = new Session(globals, interrupt.signal);
     await run(session);
   } catch (error) {
-    const evidence = await writeEvidence(error, Date.now());
-    if (evidence !== undefined) session?.output.notice(`neleus: what was signed is kept in ${evidence}`);
+    const evidence = session && (await writeEvidence(error, session, Date.now()));
+    if (evidence !== undefined) session?.output.notice(`neleus: the evidence is kept in ${evidence}`);
     process.exitCode = interrupt.signal.aborted
       ? 130
       : reportError(inOptions(error), { json: globals.json === true, notices: session?.output.takeNotices() });

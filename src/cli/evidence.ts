@@ -1,24 +1,46 @@
-// What a server that rolled back or forked has signed, written down: the only thing that shows it to a third person.
+// The evidence of a refusal, written down (FORMATS §10): what shows it to a third person, as far as anything does.
+import { randomUUID } from "node:crypto";
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { defaultTrustFile } from "../client/file-trust-store.js";
-import { Forked, NewEpoch, RolledBack } from "../core/errors.js";
+import { evidenceOf, type Evidence } from "../client/evidence.js";
+import { defaultTrustFile, fileTrustStore } from "../client/file-trust-store.js";
+import type { Session } from "./session.js";
 
 /**
- * Writes the evidence that an error carries to a file beside the trust file.
+ * Writes the evidence of a refusal to a file beside the trust file. A file that was checked by `verify` leaves none: it is the evidence.
  * @returns its path; undefined where there is none, or it cannot be written
  */
-export async function writeEvidence(error: unknown, nowMs: number): Promise<string | undefined> {
-  const isOfHistory = error instanceof Forked || error instanceof RolledBack || error instanceof NewEpoch;
-  if (!isOfHistory || error.evidence === undefined) return undefined;
-  const { code, message, facts, evidence } = error;
-  const name = `${new Date(nowMs).toISOString().replaceAll(":", "")}-${code.toLowerCase()}.json`;
+export async function writeEvidence(error: unknown, session: Session, nowMs: number): Promise<string | undefined> {
+  if (!session.hasOpened) return undefined;
+  const evidence = evidenceOf(error, { timeMs: nowMs, place: session.place, answers: session.answers });
+  if (evidence === undefined) return undefined;
+  const { code } = evidence.refused;
+  const time = new Date(nowMs).toISOString().replaceAll(":", "");
+  // Several commands may be refused at one instant.
+  const name = `${time}-${code.toLowerCase().replaceAll("_", "-")}-${randomUUID().slice(0, 8)}.json`;
   try {
     const path = join(dirname(defaultTrustFile()), "evidence", name);
+    const whole = await withKey(evidence, session);
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    await writeFile(path, `${JSON.stringify({ code, message, facts, evidence }, undefined, 2)}\n`, { flag: "wx" });
+    await writeFile(path, `${JSON.stringify(whole, undefined, 2)}\n`, { flag: "wx", mode: 0o600 });
     return path;
   } catch {
     return undefined;
   }
+}
+
+/** With the key that was trusted: given, or else the one that is remembered by the name that the checkpoints bear. */
+async function withKey(evidence: Evidence, session: Session): Promise<Evidence> {
+  const key = evidence.verifier_key ?? session.globals.key ?? (await rememberedKey(evidence));
+  if (key === undefined) return evidence;
+  const { type, refused, exhibits } = evidence;
+  return { type, refused, verifier_key: key, exhibits };
+}
+
+async function rememberedKey({ exhibits }: Evidence): Promise<string | undefined> {
+  const notes = exhibits.flatMap((exhibit) => (exhibit.kind === "checkpoint" ? [exhibit.note] : []));
+  const records = await fileTrustStore().list();
+  // The name of a verifier key is the origin, which is the first line of a note.
+  const isOf = (key: string): boolean => notes.some((note) => key.startsWith(`${note.split("\n", 1)[0] ?? ""}+`));
+  return records.map(({ record }) => record.verifierKey).find(isOf);
 }

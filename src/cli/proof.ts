@@ -9,8 +9,15 @@ import {
   StateProofSchema,
 } from "../../gen/neleus/v1/proof_pb.js";
 import type { ProofPlace } from "../client/sections.js";
-import { parseProof, verifyProof, type ProofReport } from "../client/verify/index.js";
-import { InvalidArgument, NotAnchored } from "../core/errors.js";
+import {
+  isEvidence,
+  parseProof,
+  verifyEvidence,
+  verifyProof,
+  type EvidenceReport,
+  type ProofReport,
+} from "../client/verify/index.js";
+import { IncompleteProof, InvalidArgument, NotAnchored } from "../core/errors.js";
 import { freshOption, group, leaf, requiredOption, textOption, withFreshness } from "./command.js";
 import { decodeText, parseHash, parseKey, readInput } from "./encoding.js";
 import { headOrTag } from "./place.js";
@@ -38,7 +45,7 @@ export function registerProof(program: Command): void {
   withFreshness(
     leaf(proof, "commit <head>", "the newest commit of a head, or that there is no such head", proveCommit),
   );
-  leaf(program, "verify <file>", "check a proof (- for stdin) with no server and no database", verify)
+  leaf(program, "verify <file>", "check a proof, or evidence that was kept (- for stdin), with no server", verify)
     .option("--root <hex>", "the root that you trust")
     .option("--checkpoint <file>", "a checkpoint that you have seen: the proof's must be it or extend it");
 }
@@ -124,23 +131,20 @@ async function verify(session: Session, args: readonly string[], options: Option
   const verifierKey = session.globals.key;
   const { signal } = session;
   const decoder = new TextDecoder();
-  const report = verifyProof(parseProof(await readInput(args[0] ?? "", { field: "file", signal })), {
-    ...(root === undefined ? {} : { root }),
+  const file = await readInput(args[0] ?? "", { field: "file", signal });
+  const anchors = {
     ...(verifierKey === undefined ? {} : { verifierKey }),
     ...(checkpointFile === undefined
       ? {}
       : { checkpoint: decoder.decode(await readInput(checkpointFile, { field: "checkpoint", signal })) }),
-  });
-  await session.output.result(
-    {
-      verdict: report.verdict,
-      kind: report.claim.kind,
-      shown: report.shown,
-      anchored_to: report.anchoredTo,
-      not_shown: report.notShown,
-    },
-    () => reportText(report),
-  );
+  };
+  if (isEvidence(file)) {
+    if (root !== undefined) throw new InvalidArgument("evidence hangs on no root: give --key", { field: "root" });
+    await printEvidence(session, verifyEvidence(file, anchors));
+    return;
+  }
+  const report = verifyProof(parseProof(file), { ...anchors, ...(root === undefined ? {} : { root }) });
+  await printReport(session, report, report.claim.kind);
   if (report.verdict === "not anchored") {
     throw new NotAnchored("the proof is consistent, but nothing says that its root is the right one", {
       hint: "hold it against something that you trust: --root HEX or --key VERIFIER_KEY",
@@ -148,7 +152,31 @@ async function verify(session: Session, args: readonly string[], options: Option
   }
 }
 
-function reportText(report: ProofReport): string {
+/** Done only where it shows two histories by a key that the caller gave. */
+async function printEvidence(session: Session, report: EvidenceReport): Promise<void> {
+  await printReport(session, report, "evidence");
+  if (report.verdict === "not anchored") {
+    throw new NotAnchored("a key has signed two histories, but only the file says whose key it is", {
+      hint: "give the key that you know the log by: --key VERIFIER_KEY",
+    });
+  }
+  if (report.verdict === "not shown") {
+    throw new IncompleteProof("the evidence does not show a lie to somebody who did not see it happen", {
+      hint: "what it shows, and what not, is listed; a checkpoint of your own may show more: --checkpoint FILE",
+    });
+  }
+}
+
+type Report = Pick<ProofReport, "shown" | "anchoredTo" | "notShown"> & { readonly verdict: string };
+
+async function printReport(session: Session, report: Report, kind: string): Promise<void> {
+  const { verdict, shown, anchoredTo, notShown } = report;
+  await session.output.result({ verdict, kind, shown, anchored_to: anchoredTo, not_shown: notShown }, () =>
+    reportText(report),
+  );
+}
+
+function reportText(report: Report): string {
   const list = (title: string, lines: readonly string[]): string[] =>
     lines.length === 0 ? [] : [title, ...lines.map((line) => `  - ${line}`)];
   return [

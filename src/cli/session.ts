@@ -1,6 +1,7 @@
 // One run of one command: its global options, its output, and the database that it opens when first asked for.
 import type { Database } from "../client/contract.js";
 import type { AcceptedEpoch } from "../client/records.js";
+import { RecentAnswers } from "../client/recent-answers.js";
 import { fileTrustStore } from "../client/file-trust-store.js";
 import type { TrustStore } from "../client/trust/index.js";
 import { InvalidArgument, Unavailable } from "../core/errors.js";
@@ -30,7 +31,10 @@ export class Session {
   readonly keyEncoding: KeyEncoding;
   /** Aborted by the first Ctrl-C. */
   readonly signal: AbortSignal;
+  /** What came last, for the evidence of a refusal. */
+  readonly answers = new RecentAnswers();
   #client: Database | undefined;
+  #hasOpened = false;
 
   constructor(globals: Globals, signal: AbortSignal) {
     this.globals = globals;
@@ -57,6 +61,17 @@ export class Session {
 
   get directory(): string {
     return this.globals.db ?? DEFAULT_DIRECTORY;
+  }
+
+  /** Where the database is, in the words of the command. */
+  get place(): string {
+    const { server, database = "default" } = this.globals;
+    return server === undefined ? this.directory : `${server}, database ${database}`;
+  }
+
+  /** True once a database was asked for: before that nobody can have answered anything. */
+  get hasOpened(): boolean {
+    return this.#hasOpened;
   }
 
   get isRemote(): boolean {
@@ -128,10 +143,12 @@ export class Session {
   }
 
   async #open(globals: OpenGlobals): Promise<Database> {
+    this.#hasOpened = true;
     const common = {
       ...(globals.database === undefined ? {} : { database: globals.database }),
       ...(globals.key === undefined ? {} : { verifierKey: globals.key }),
       trustStore: this.#trustStore(),
+      answers: this.answers,
     };
     if (globals.server === undefined) {
       const { open } = await import("../client/embedded/index.js");

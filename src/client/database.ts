@@ -100,10 +100,11 @@ export interface Platform {
  * @throws Unavailable, … - the server cannot be reached
  */
 export async function openOver(
-  transport: Transport,
+  through: Transport,
   options: DatabaseOptions = {},
   platform: Platform = {},
 ): Promise<Database> {
+  const transport = options.answers?.watch(through) ?? through;
   try {
     const name = options.database ?? DEFAULT_DATABASE;
     const maxAttempts = requireMaxAttempts(options.maxAttempts ?? DEFAULT_MAX_ATTEMPTS);

@@ -36,6 +36,8 @@ export type {
   WitnessedLog,
 } from "./contract.js";
 export { openOver } from "./database.js";
+export { evidenceOf, type Evidence, type EvidenceContext, type Exhibit } from "./evidence.js";
+export { RecentAnswers, type RecentAnswer } from "./recent-answers.js";
 export { fileContent } from "./file-content.js";
 export type { ConnectionOptions, DatabaseOptions, FirstUseNotice, TrustOptions, TrustState } from "./options.js";
 export type {
@@ -89,10 +91,13 @@ export { headKeys, keyring, type CommitSigner, type CommitToVerify, type CommitV
 export { createSigningKey, fileSigner } from "./file-signer.js";
 export type { CallOptions, FreshOptions, Transport, WriteOptions } from "./transport.js";
 export {
+  isEvidence,
   parseProof,
+  verifyEvidence,
   verifyProof,
   type Anchors,
   type ChunkClaim,
+  type EvidenceReport,
   type KeyClaim,
   type ManifestClaim,
   type Proof,

@@ -4,6 +4,7 @@
 //   open(directory: string, options?: DatabaseOptions): Promise<Database>                          client/embedded
 //
 // `connect` imports no engine and no store; both give the same contract.
+import type { RecentAnswers } from "./recent-answers.js";
 import type { CommitSigner, CommitVerifier } from "./signing.js";
 import type { CallOptions } from "./transport.js";
 import type { TrustStore } from "./trust/trust-store.js";
@@ -46,6 +47,8 @@ export interface DatabaseOptions extends TrustOptions {
   readonly signer?: CommitSigner | undefined;
   /** Judges every commit that this client reads or walks: `keyring`, `headKeys`, or the caller's own. Absent: nobody. */
   readonly commitVerifier?: CommitVerifier | undefined;
+  /** Keeps the last answers as they came, for `evidenceOf`. Absent: what is refused is kept only as far as the error holds it. */
+  readonly answers?: RecentAnswers | undefined;
   /** Name of the database; default `default`. */
   readonly database?: string | undefined;
   /** Milliseconds since 1970, for `maxAgeMs`; default: the system's clock. */

@@ -579,12 +579,14 @@ test("a server's key is trusted once, pinned, forgotten; and a rollback is refus
   const refused = await neleus(cwd, ["state", "get", "main", "k", ...remote]);
   assert.deepEqual([refused.code, errorOf(refused).code], [10, "ROLLED_BACK"]);
   const [evidence = ""] = readdirSync(join(trustFolder(cwd), "evidence"));
-  const kept = JSON.parse(readFileSync(join(trustFolder(cwd), "evidence", evidence), "utf8")) as Record<
-    string,
-    unknown
-  >;
-  assert.equal(kept["code"], "ROLLED_BACK");
-  for (const note of Object.values(kept["evidence"] as Record<string, string>)) assert.match(note, /^neleus\//);
+  const kept = JSON.parse(readFileSync(join(trustFolder(cwd), "evidence", evidence), "utf8")) as {
+    refused: { code: string };
+    exhibits: { kind: string; note: string }[];
+  };
+  assert.equal(kept.refused.code, "ROLLED_BACK");
+  const notes = kept.exhibits.filter(({ kind }) => kind === "checkpoint").map(({ note }) => note);
+  assert.equal(notes.length, 2);
+  for (const note of notes) assert.match(note, /^neleus\//);
   assert.equal((await neleus(cwd, ["trust", "forget", ...remote])).code, 0);
   assert.equal((await neleus(cwd, ["trust", "forget", ...remote])).code, 4);
   // Who has forgotten it does not know of the rollback. The server has been shown it, and does.

@@ -40,9 +40,12 @@ test("a restored backup: clients are told, and go on when they are told to", { t
   assert.deepEqual([rolledBack.code, rolledBack.stdout, errorOf(rolledBack).code], [10, "", "ROLLED_BACK"]);
   const evidence = join(trustFolder(client), "evidence");
   const [file = ""] = await readdir(evidence);
-  const kept = JSON.parse(await readFile(join(evidence, file), "utf8")) as { evidence: Record<string, string> };
-  assert.equal(kept.evidence["older"], newest);
-  assert.match(kept.evidence["newer"] ?? "", /\n2\n/);
+  const { exhibits } = JSON.parse(await readFile(join(evidence, file), "utf8")) as {
+    exhibits: { kind: string; role: string; note: string }[];
+  };
+  const noteOf = (role: string): string | undefined => exhibits.find((exhibit) => exhibit.role === role)?.note;
+  assert.equal(noteOf("seen"), newest);
+  assert.match(noteOf("answered") ?? "", /\n2\n/);
   const transport = grpcTransport({ address: server.address });
   context.after(() => transport.close());
   const health = await transport.unary(Health.method.check, { service: "" });

@@ -19,12 +19,24 @@ export function sameTree(a: SignedCheckpoint, b: SignedCheckpoint): boolean {
   return a.size === b.size && equalBytes(a.root, b.root);
 }
 
-/** The error for two checkpoints that no one history holds. */
-export function forked(older: SignedCheckpoint, newer: SignedCheckpoint, reason: string): Forked {
+/**
+ * The error for two checkpoints that no one history holds.
+ * @param consistency - the proof that was to lead from the one to the other, where there was one
+ */
+export function forked(
+  older: SignedCheckpoint,
+  newer: SignedCheckpoint,
+  reason: string,
+  consistency: readonly Uint8Array[] = [],
+): Forked {
   return new Forked(`the log of ${newer.origin} has two histories: ${reason}`, {
     hint: "keep both checkpoints as evidence, and stop using this server",
     facts: { older_size: String(older.size), newer_size: String(newer.size) },
-    evidence: { older: older.note, newer: newer.note },
+    evidence: {
+      older: older.note,
+      newer: newer.note,
+      ...(consistency.length === 0 ? {} : { consistency: consistency.map((hash) => new Uint8Array(hash)) }),
+    },
   });
 }
 

@@ -183,7 +183,8 @@ export function requireExtension(
     return;
   }
   if (isConsistent({ older, newer, consistency })) return;
-  throw forked(older, newer, `the one of size ${newer.size} is not shown to extend the one of size ${older.size}`);
+  const reason = `the one of size ${newer.size} is not shown to extend the one of size ${older.size}`;
+  throw forked(older, newer, reason, consistency);
 }
 
 function isConsistent(claim: {

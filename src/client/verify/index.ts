@@ -11,6 +11,8 @@ export {
   VerificationFailed,
 } from "../../core/errors.js";
 export { kernelName, loadKernel, type KernelName } from "../../core/hash/index.js";
+export { isEvidence } from "./evidence-file.js";
+export { verifyEvidence, type EvidenceReport } from "./evidence.js";
 export { parseProof, type Proof } from "./proof-file.js";
 export { checkProof, verifyProof, verifyProofFile } from "./proof.js";
 export type {

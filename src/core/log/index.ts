@@ -9,7 +9,7 @@ export { formatNote, parseNote, signNote, verifyNote } from "./note.js";
 export type { Note, NoteSignature, NoteSigner, VerifiedNote } from "./note.js";
 export { DEFAULT_ORIGIN_HOST, formatOrigin, parseOrigin } from "./origin.js";
 export type { Origin } from "./origin.js";
-export { proveConsistency, proveInclusion, verifyConsistency, verifyInclusion } from "./proof.js";
+export { proveConsistency, proveInclusion, showsOtherBeginning, verifyConsistency, verifyInclusion } from "./proof.js";
 export type { ConsistencyClaim, InclusionClaim, LeafPosition, SizePair } from "./proof.js";
 export {
   encodeEntryBundle,

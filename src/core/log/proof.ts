@@ -148,13 +148,45 @@ export interface ConsistencyClaim extends SizePair {
  *   of hashes, or other roots; the claim is the evidence
  */
 export function verifyConsistency(claim: ConsistencyClaim): void {
-  const { from, to, fromRoot, toRoot, proof } = claim;
+  const { from, to, fromRoot, toRoot } = claim;
   if (!isGrowth(claim)) {
     throw new VerificationFailed(`a log of ${to} leaves does not extend one of ${from}`, { evidence: claim });
   }
+  const { old, grown } = consistencyRoots(claim);
+  if (!equalBytes(old, fromRoot)) {
+    throw new VerificationFailed(`the proof does not begin at the log of ${from} leaves with that root`, {
+      evidence: claim,
+    });
+  }
+  if (!equalBytes(grown, toRoot)) {
+    throw new VerificationFailed(`the log of ${to} leaves does not extend the one of ${from}`, { evidence: claim });
+  }
+}
+
+/**
+ * True where the proof shows that a tree of `to` leaves with that root has, as its first `from` leaves, others than those of
+ * the tree of `from` leaves with that root: whoever signed both roots signed two histories. The proof is one of consistency, of
+ * the larger tree with its own beginning. It does not show this where `from` is a power of two, since it then takes the older root
+ * from the reader, nor where `from` is 0 or `to`.
+ * @throws VerificationFailed - not sizes that ascend, or a wrong number or length of hashes; the claim is the evidence
+ */
+export function showsOtherBeginning(claim: ConsistencyClaim): boolean {
+  const { from, to, fromRoot, toRoot } = claim;
+  if (!isGrowth(claim) || from === 0 || from === to) {
+    throw new VerificationFailed(`a log of ${to} leaves has no beginning of ${from} to compare`, { evidence: claim });
+  }
+  const { old, grown } = consistencyRoots(claim);
+  return equalBytes(grown, toRoot) && !equalBytes(old, fromRoot);
+}
+
+/** The roots of both trees as the proof has them. @throws VerificationFailed - a wrong number or length of hashes */
+function consistencyRoots(claim: ConsistencyClaim): { readonly old: Uint8Array; readonly grown: Uint8Array } {
+  const { from, to, fromRoot, toRoot, proof } = claim;
   const { seed, siblings } = consistencyRanges(claim);
   const skipped = seed === undefined ? 0 : 1;
   requireProofShape(proof, skipped + siblings.length, claim);
+  // The empty tree has one root, and is no part of any other.
+  if (from === 0) return { old: EMPTY_LOG_ROOT, grown: to === 0 ? EMPTY_LOG_ROOT : toRoot };
   // Both trees grow from the same part: nothing of the old one can be elsewhere in the new one.
   let old = seed === undefined ? fromRoot : hashAt(proof, 0);
   let grown = old;
@@ -167,16 +199,7 @@ export function verifyConsistency(claim: ConsistencyClaim): void {
       grown = logNodeHash(grown, sibling);
     }
   }
-  // The empty tree has one root, and is no part of any other.
-  if (from === 0) [old, grown] = [EMPTY_LOG_ROOT, to === 0 ? EMPTY_LOG_ROOT : toRoot];
-  if (!equalBytes(old, fromRoot)) {
-    throw new VerificationFailed(`the proof does not begin at the log of ${from} leaves with that root`, {
-      evidence: claim,
-    });
-  }
-  if (!equalBytes(grown, toRoot)) {
-    throw new VerificationFailed(`the log of ${to} leaves does not extend the one of ${from}`, { evidence: claim });
-  }
+  return { old, grown };
 }
 
 function hashAt(proof: readonly Uint8Array[], step: number): Uint8Array {
