@@ -1,10 +1,11 @@
 // Follows a database from one epoch of its log to the next, as far as what is trusted leads (trust/epoch-step.ts).
-import { LimitExceeded, NeleusError, NewEpoch } from "../core/errors.js";
+import { Forked, LimitExceeded, NeleusError, NewEpoch } from "../core/errors.js";
 import { MAX_EPOCHS_FOLLOWED } from "../core/limits.js";
 import { ProofService } from "../../gen/neleus/v1/proof_pb.js";
 import { getCapabilities } from "./capabilities.js";
 import type { Connection } from "./connection.js";
 import { receivedPart } from "./received.js";
+import type { SignedCheckpoint } from "./records.js";
 import type { CallOptions } from "./transport.js";
 import { newEpoch, openBeginning, openStep, presentedKey } from "./trust/epoch-step.js";
 import type { OpenedEpoch } from "./trust/epoch-step.js";
@@ -37,8 +38,7 @@ export async function followTo(context: EpochsContext, presented: LogKey, call: 
   for (let steps = 0; trust.key.text !== presented.text; steps += 1) {
     if (steps === mostEpochs) throw tooManyEpochs(presented, mostEpochs);
     if (presented.epoch <= trust.key.epoch) throw await strangeEpoch(context, presented, call);
-    const next = await nextEpoch(context, presented, call);
-    trust.follow(next);
+    await followOne(context, presented, call);
   }
 }
 
@@ -50,14 +50,24 @@ function tooManyEpochs(presented: LogKey, mostEpochs: number): LimitExceeded {
   });
 }
 
-async function nextEpoch(context: EpochsContext, presented: LogKey, call: CallOptions): Promise<OpenedEpoch> {
+/**
+ * Everything seen of the epoch must be extended by its end: mostly one checkpoint, else those that are not yet shown to be of
+ * one history, and whatever receipts bring meanwhile.
+ */
+async function followOne(context: EpochsContext, presented: LogKey, call: CallOptions): Promise<void> {
   const { connection, trust, makeSignatureCheck } = context;
   const { database } = connection;
-  const { key, open } = trust;
+  const { key } = trust;
   const epoch = BigInt(key.epoch);
+  const shown = new Set<SignedCheckpoint>();
   let next: OpenedEpoch | undefined;
-  // Mostly one: what several runs saw, and is not yet shown to be one history, must each be extended by the end.
-  for (const known of open.length === 0 ? [undefined] : open) {
+  for (;;) {
+    const known = trust.open.find((checkpoint) => !shown.has(checkpoint));
+    // In one turn: what comes now is of an epoch that has ended.
+    if (known === undefined && next !== undefined) {
+      trust.follow(next);
+      return;
+    }
     const request = { database, epoch, knownCheckpoint: known?.note ?? "" };
     const answer = await connection
       .unary(ProofService.method.proveEpoch, request, call)
@@ -67,9 +77,19 @@ async function nextEpoch(context: EpochsContext, presented: LogKey, call: CallOp
         throw isUnknown ? await strangeEpoch(context, presented, call) : error;
       });
     const step = openStep({ key, known }, answer, makeSignatureCheck);
+    if (known !== undefined) shown.add(known);
     next ??= step;
+    requireOneEnd(next, step);
   }
-  return receivedPart(next, "next epoch");
+}
+
+/** Each answer holds by itself: together they are of one history only where the epoch ends once. @throws Forked */
+function requireOneEnd(one: OpenedEpoch, other: OpenedEpoch): void {
+  if (one.key.text === other.key.text && one.first.previous === other.first.previous) return;
+  throw new Forked(`the epoch before ${one.key.origin} is shown to end in two ways`, {
+    hint: "keep both checkpoints as evidence, and stop using this server",
+    evidence: { older: one.first.previous, newer: other.first.previous },
+  });
 }
 
 /** The error for an epoch that is not reached from the one trusted, with what it says of itself. */

@@ -456,6 +456,53 @@ describe("a server that lies about the way to its epoch", () => {
     await assert.rejects(client(link, state), NewEpoch);
   });
 
+  /** One key, one beginning, two histories, of 4 and of 5 leaves; each may be asked how it ended. */
+  async function fork() {
+    const { db: engine, store } = await inMemory();
+    const other = await Engine.open(await copyOf(store));
+    for (const [of, times] of [
+      [engine, 3],
+      [other, 4],
+    ] as const) {
+      for (let count = 0; count < times; count += 1) await set(of, `${times} ${count}`);
+    }
+    const [key, note, otherNote] = [
+      engine.log.verifierKey,
+      await engine.log.checkpoint(),
+      await other.log.checkpoint(),
+    ];
+    await rotate(engine);
+    await rotate(other);
+    return { engine, other, key: LogKey.parse(key), note, otherNote };
+  }
+
+  test("is refused where what was seen of two histories is shown to end in each of them", async () => {
+    const { engine, other, key, note, otherNote } = await fork();
+    class Forking extends Link {
+      override unary<I extends DescMessage, O extends DescMessage>(
+        method: DescMethodUnary<I, O>,
+        request: MessageInitShape<I>,
+      ): Promise<MessageShape<O>> {
+        const { knownCheckpoint } = request as { readonly knownCheckpoint?: string };
+        return knownCheckpoint === otherNote ? otherLink.unary(method, request) : super.unary(method, request);
+      }
+    }
+    const otherLink = new Link(unaware(other));
+    const link = new Forking(unaware(engine));
+    const trust = new LogTrust(key, { checkpoints: [note, otherNote] });
+    await assert.rejects(followEpochs({ connection: new Connection(link, "default"), trust }), Forked);
+    assert.equal(trust.key.text, key.text);
+  });
+
+  test("is refused where a receipt of another history arrives while the way is walked", async () => {
+    const { engine, key, note, otherNote } = await fork();
+    const link = new Link(unaware(engine));
+    const trust = new LogTrust(key, { checkpoints: [note] });
+    link.lies.set("ProveEpoch", () => void trust.remember(otherNote));
+    await assert.rejects(followEpochs({ connection: new Connection(link, "default"), trust }), Forked);
+    assert.equal(trust.key.text, key.text);
+  });
+
   test("and one that says that it has no way, or names an old key again, is a new epoch", async () => {
     const { db: engine } = await inMemory();
     const link = new Link(engine);
