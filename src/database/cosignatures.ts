@@ -31,9 +31,10 @@ export interface StoredCosignature {
 
 /**
  * The cosignatures under a checkpoint by these witnesses.
- * @throws InvalidArgument - no key, too many, a malformed one, one that has not signed it, or not validly
+ * @throws InvalidArgument - no key, too many, a malformed one, one of the log's own name, one that has not signed it, or not
+ *   validly
  */
-export function cosignaturesUnder(note: Note, keys: readonly string[]): readonly Cosignature[] {
+export function cosignaturesUnder(note: Note, keys: readonly string[], origin: string): readonly Cosignature[] {
   if (keys.length === 0 || keys.length > MAX_WITNESSES) {
     throw new InvalidArgument(`witness_keys: 1 to ${MAX_WITNESSES} keys, not ${keys.length}`, {
       field: "witness_keys",
@@ -42,6 +43,7 @@ export function cosignaturesUnder(note: Note, keys: readonly string[]): readonly
   return keys.map((text, index) => {
     const field = `witness_keys[${index}]`;
     const witness = fromRequest(field, () => parseWitnessKey(text));
+    if (witness.name === origin) throw ownName(field);
     const found = findCosignature(note, witness);
     if (typeof found === "object") return found;
     const what =
@@ -130,6 +132,11 @@ function decodeRow(row: Uint8Array): readonly StoredCosignature[] {
     }
     return { witness, origin, size, root, value };
   });
+}
+
+/** An id has four bytes: one made to be the log's own would have clients take the line for a false signature of the log. */
+function ownName(field: string): InvalidArgument {
+  return new InvalidArgument(`${field}: has the name of the log itself`, { field });
 }
 
 function tooMany(): LimitExceeded {

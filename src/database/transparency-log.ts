@@ -93,7 +93,7 @@ export class DatabaseLog implements TransparencyLog {
       throw new InvalidArgument("checkpoint: not signed by the key of this log", { field });
     }
     if (claimed.size === 0) throw new InvalidArgument("checkpoint: of a log without leaves", { field });
-    const found = cosignaturesUnder(note, witnessKeys);
+    const found = cosignaturesUnder(note, witnessKeys, origin);
     // One that the key signed, and that the log does not lead to, is the proof that it lost leaves.
     await this.shown(checkpoint);
     await cosignatures.add(claimed, found);

@@ -32,6 +32,9 @@ const witnesses = [1, 2, 3].map((number) => {
   return { name, signer, key: formatWitnessKey(witnessKey(name, signer.publicKey)) };
 });
 const KEYS = witnesses.map(({ key }) => key);
+const RENAMED = formatWitnessKey(
+  witnessKey("witness.example/again", signerFromSeed(new Uint8Array(32).fill(1)).publicKey),
+);
 
 type Lie = (answer: ProofServiceGetCheckpointResponse) => void;
 
@@ -171,6 +174,8 @@ describe("witnesses that are required", () => {
       { keys: KEYS, required: 0 },
       { keys: [KEYS[0] ?? "", KEYS[0] ?? ""] },
       { keys: KEYS, maxAgeMs: 0 },
+      // A cosignature does not name its witness: with another name over it one would count for two.
+      { keys: [KEYS[0] ?? "", RENAMED] },
     ]) {
       await assert.rejects((await place()).connect({ witnesses: policy }), InvalidArgument);
     }
@@ -193,6 +198,15 @@ describe("cosignatures that are handed in", () => {
     const { text, signatures } = parseNote(note);
     await refused(formatNote({ text, signatures: signatures.slice(1) }), [KEYS[0] ?? ""]);
     assert.deepEqual(await (await engine.view()).cosigned(), []);
+  });
+
+  test("must not be in the name of the log: an id of four bytes can be made to be its own", async () => {
+    const { engine } = await place();
+    const { origin } = engine.log;
+    const { signer } = witnesses[0] ?? assert.fail();
+    const note = cosign(parseNote(await engine.log.checkpoint()), { name: origin, signer, seconds: 5 });
+    const key = formatWitnessKey(witnessKey(origin, signer.publicKey));
+    await assert.rejects(engine.log.cosign(formatNote(note), [key]), InvalidArgument);
   });
 
   test("the largest log of a witness stays, and sixteen witnesses", async () => {

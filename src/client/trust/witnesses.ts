@@ -3,6 +3,7 @@
 // A witness cosigns a checkpoint once it was shown that it extends the last one it cosigned. So where enough of them have
 // cosigned what the log that is shown here extends, nobody was shown another history up to there; what came since, the
 // next cosignatures show.
+import { toHex } from "../../core/bytes.js";
 import { IncompleteProof, InvalidArgument, NeleusError, VerificationFailed } from "../../core/errors.js";
 import { MAX_WITNESSES } from "../../core/limits.js";
 import {
@@ -20,7 +21,7 @@ import type { LogKey } from "./log-key.js";
 
 /** Which witnesses must have seen a log. */
 export interface WitnessPolicy {
-  /** Their verifier keys (C2SP signed-note, type 0x04), 1 to 16, no two alike. */
+  /** Their verifier keys (C2SP signed-note, type 0x04), 1 to 16, no two of one public key. */
   readonly keys: readonly string[];
   /** How many of them must have cosigned; 1 to all. Default: all. */
   readonly required?: number | undefined;
@@ -68,6 +69,10 @@ export class Witnesses {
     }
     if (!(maxAgeMs > 0)) throw refused(`maxAgeMs is above 0, not ${maxAgeMs}`);
     this.#keys = keys.map(parsedKey);
+    // A cosignature does not name its witness: under a second name one would count for two.
+    if (new Set(this.#keys.map(({ publicKey }) => toHex(publicKey))).size !== keys.length) {
+      throw refused("two names have one public key, and would count as two witnesses");
+    }
     this.#required = required;
     this.#maxAgeMs = maxAgeMs;
   }
