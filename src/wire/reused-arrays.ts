@@ -7,6 +7,8 @@ const LEAST_KEPT_BYTES = 16 * 1024;
 const SPARE_SHARE = 16;
 /** As many are on their way at once only where messages are small. */
 const MOST_KEPT = 8;
+/** An array of more than so many times what is asked for is of a time when the stream was given more. */
+const MOST_TIMES_WANTED = 4;
 
 export class ReusedArrays {
   readonly #free: Buffer[] = [];
@@ -14,6 +16,7 @@ export class ReusedArrays {
 
   /** An array of at least this size, with anything in it. */
   take(sizeBytes: number): Buffer {
+    if ((this.#free[0]?.length ?? 0) > MOST_TIMES_WANTED * sizeBytes) this.#letGo();
     if (sizeBytes < LEAST_KEPT_BYTES) return this.#make(sizeBytes);
     const free = this.#free.pop();
     if (free !== undefined && free.length >= sizeBytes) return free;
@@ -31,6 +34,11 @@ export class ReusedArrays {
     if (!this.#made.has(buffer)) return;
     if (buffer.byteLength >= LEAST_KEPT_BYTES && this.#free.length < MOST_KEPT) this.#free.push(Buffer.from(buffer));
     else this.#made.delete(buffer);
+  }
+
+  /** What nobody counts any more must not be kept either: messages have become smaller. */
+  #letGo(): void {
+    for (const { buffer } of this.#free.splice(0)) this.#made.delete(buffer);
   }
 
   #make(sizeBytes: number): Buffer {
