@@ -41,6 +41,10 @@ export function cosignaturesUnder(note: Note, keys: readonly string[], origin: s
     });
   }
   return keys.map((text, index) => {
+    if (keys.indexOf(text) !== index) {
+      const field = `witness_keys[${index}]`;
+      throw new InvalidArgument(`${field}: named before`, { field });
+    }
     const field = `witness_keys[${index}]`;
     const witness = fromRequest(field, () => parseWitnessKey(text));
     if (witness.name === origin) throw ownName(field);
@@ -68,8 +72,9 @@ export class Cosignatures {
   }
 
   /**
-   * Keeps what is newer than what there is of a witness. Durable when it resolves.
-   * @throws LimitExceeded - there are MAX_WITNESSES others
+   * Keeps what is newer than what there is of a witness; where there are too many, those of the largest logs, so that nobody
+   * holds a place for good. Durable when it resolves.
+   * @throws LimitExceeded - MAX_WITNESSES others have cosigned as much or more
    */
   async add(checkpoint: Checkpoint, cosignatures: readonly Cosignature[]): Promise<void> {
     const { origin, size, root } = checkpoint;
@@ -83,10 +88,11 @@ export class Cosignatures {
           known?.origin !== origin || size > known.size || (size === known.size && timeMs > timeOf(known));
         if (isNewer) kept.set(key, { witness: key, origin, size, root, value: signature.value });
       }
-      // What an epoch that has ended was cosigned for makes room first.
+      // Of an epoch that has ended nobody asks any more.
       const current = [...kept.values()].filter((stored) => stored.origin === origin);
-      const stored = kept.size > MAX_WITNESSES ? current : [...kept.values()];
-      if (stored.length > MAX_WITNESSES) throw tooMany();
+      const stored = current.sort((a, b) => b.size - a.size).slice(0, MAX_WITNESSES);
+      const names = new Set(stored.map(({ witness }) => witness));
+      if (cosignatures.some(({ witness }) => !names.has(formatWitnessKey(witness)))) throw tooMany();
       const value = encode([
         VERSION,
         stored.map((entry) => [entry.witness, entry.origin, entry.size, entry.root, entry.value]),
@@ -140,7 +146,8 @@ function ownName(field: string): InvalidArgument {
 }
 
 function tooMany(): LimitExceeded {
-  return new LimitExceeded(`${MAX_WITNESSES} witnesses have cosigned this log, and there is no room for another`, {
+  return new LimitExceeded(`${MAX_WITNESSES} other witnesses have cosigned this log as far or further`, {
+    hint: "hand it in under a later checkpoint",
     facts: { limit: "witnesses", value: String(MAX_WITNESSES) },
   });
 }

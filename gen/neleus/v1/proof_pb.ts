@@ -1811,7 +1811,7 @@ export const ProofService: GenService<{
   },
   /**
    * Takes what witnesses have put under a checkpoint of this log (C2SP tlog-cosignature), to be given to clients that require
-   * some. Of each witness the largest log is kept, of at most 16 witnesses.
+   * some. Of each witness the largest log is kept, and of all witnesses the 16 who have seen the most.
    *
    * NOT_FOUND: no such database. INVALID_ARGUMENT: no checkpoint that the log's key has signed, or of another epoch; a witness
    * key that does not parse, or has not validly signed it. RESOURCE_EXHAUSTED: too many witnesses. FAILED_PRECONDITION
