@@ -15,6 +15,7 @@ import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { blobs } from "./figures/blobs.js";
+import { chain } from "./figures/chain.js";
 import { kernel } from "./figures/kernel.js";
 import { loading } from "./figures/loading.js";
 import { batches, gets, verification } from "./figures/reads.js";
@@ -22,7 +23,7 @@ import { starting } from "./figures/starting.js";
 import { writes } from "./figures/writes.js";
 import { isMet, type Bench, type Figure } from "./harness.js";
 
-const BENCHES: readonly Bench[] = [kernel, verification, gets, batches, writes, loading, blobs, starting];
+const BENCHES: readonly Bench[] = [kernel, verification, gets, batches, writes, loading, blobs, starting, chain];
 const RATIOS = join(process.cwd(), "bench", "ratios.json");
 /** Below this share of the committed ratio, something has become slower. */
 const LEAST_SHARE = 0.7;
