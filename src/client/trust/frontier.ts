@@ -19,6 +19,14 @@ export function sameTree(a: SignedCheckpoint, b: SignedCheckpoint): boolean {
   return a.size === b.size && equalBytes(a.root, b.root);
 }
 
+/** Hashes of a consistency proof at most: two for each level of a log of 2^53 leaves. */
+const MOST_PROOF_HASHES = 106;
+
+/** What has the form of a proof: what has not shows nothing to others, and may be of any size. */
+function isProof(hashes: readonly Uint8Array[]): boolean {
+  return hashes.length > 0 && hashes.length <= MOST_PROOF_HASHES && hashes.every(({ length }) => length === 32);
+}
+
 /**
  * The error for two checkpoints that no one history holds.
  * @param consistency - the proof that was to lead from the one to the other, where there was one
@@ -35,7 +43,7 @@ export function forked(
     evidence: {
       older: older.note,
       newer: newer.note,
-      ...(consistency.length === 0 ? {} : { consistency: consistency.map((hash) => new Uint8Array(hash)) }),
+      ...(isProof(consistency) ? { consistency: consistency.map((hash) => new Uint8Array(hash)) } : {}),
     },
   });
 }
