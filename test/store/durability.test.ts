@@ -39,7 +39,7 @@ describe("durability, by strace", { skip }, () => {
     const { code, lines, stderr } = await run({ program: "write", path, argument: "flushed", under });
     assert.equal(code, 0, stderr);
     assert.deepEqual(lines, ["open", "acknowledged"]);
-    checkOrder(readFileSync(log, "utf8").split("\n"));
+    checkOrder(readTrace(log));
   });
 
   it("flushes an upload's content, then its record; a blob's files, then renames, then the folder", async (context) => {
@@ -50,7 +50,7 @@ describe("durability, by strace", { skip }, () => {
     const under = ["strace", "-f", "-y", "-s", "300", "-o", log, "-e", "trace=fdatasync,fsync,rename,write"];
     const { code, stderr } = await run({ program: "upload", path, under, environment: { UV_THREADPOOL_SIZE: "1" } });
     assert.equal(code, 0, stderr);
-    const trace = readFileSync(log, "utf8").split("\n");
+    const trace = readTrace(log);
     checkSequence(trace, [
       /"staged/,
       /fdatasync\(.*\/wal\/upload\.wal\/content-/,
@@ -90,7 +90,7 @@ describe("durability, by strace", { skip }, () => {
     assert.equal(code, 0, stderr);
     assert.equal(lines[1], "staged 150000");
     const record = [/fsync\(.*\/\.record\.json/, /rename\(.*\/record\.json"/, /fsync\(.*\/upload\.wal>/, /"staged/];
-    checkSequence(readFileSync(log, "utf8").split("\n"), [/fsync\(.*\/content-2-/, ...record]);
+    checkSequence(readTrace(log), [/fsync\(.*\/content-2-/, ...record]);
   });
 
   it("flushes all that an initialisation made before CURRENT, and CURRENT before it says so", async (context) => {
@@ -100,7 +100,7 @@ describe("durability, by strace", { skip }, () => {
     const under = ["strace", "-f", "-y", "-s", "300", "-o", log, "-e", "trace=fdatasync,fsync,rename,link,write"];
     const { code, stderr } = await run({ program: "init", path, under, environment: { UV_THREADPOOL_SIZE: "1" } });
     assert.equal(code, 0, stderr);
-    const trace = readFileSync(log, "utf8").split("\n");
+    const trace = readTrace(log);
     const current = [/fsync\(.*\/objects\/\.CURRENT/, /link\(.*CURRENT/, /fsync\(.*\/db\/objects>/, /"made/];
     const store = [
       /fdatasync\(.*data\.mdb/,
@@ -162,6 +162,30 @@ async function runAndDie(command: Command, death: { calls: string; step: number 
   const under = ["strace", "-f", "-o", "/dev/null", "-e", `trace=${death.calls}`, "-e", inject];
   // strace counts by thread, so the pool has one: then its nth call is the program's nth.
   return run({ ...command, under, environment: { UV_THREADPOOL_SIZE: "1" } });
+}
+
+/**
+ * The calls of a trace, each in one line: strace writes "<unfinished ...>" where another thread calls meanwhile, and the rest
+ * later. A flush stands where it returned, any other call where it began: so what stands behind a flush began when that was done.
+ */
+function readTrace(path: string): string[] {
+  const calls: string[] = [];
+  const begun = new Map<string, number>();
+  for (const line of readFileSync(path, "utf8").split("\n")) {
+    const thread = /^\d+/.exec(line)?.[0] ?? "";
+    const [, head] = /^(.*) <unfinished \.\.\.>$/.exec(line) ?? [];
+    const [, rest] = /<\.\.\. \w+ resumed>(.*)$/.exec(line) ?? [];
+    const place = begun.get(thread);
+    if (head !== undefined) begun.set(thread, calls.push(head) - 1);
+    else if (rest === undefined || place === undefined) calls.push(line);
+    else {
+      const whole = `${calls[place] ?? ""}${rest}`;
+      const isFlush = /^\d+ +f(data)?sync\(/.test(whole);
+      calls[place] = isFlush ? "" : whole;
+      if (isFlush) calls.push(whole);
+    }
+  }
+  return calls;
 }
 
 /** That calls matching these patterns come in this order, and each returned without an error. */
