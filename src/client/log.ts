@@ -130,8 +130,17 @@ export class FollowedLog {
   }
 
   async #follow(options: CallOptions): Promise<void> {
-    // Another call may have met the same.
-    this.#following ??= followEpochs(this.#context, options).finally(() => (this.#following = undefined));
+    // Another call may have met the same. What ends it, its own deadline perhaps, is no reason for this one to end.
+    while (this.#following !== undefined) {
+      try {
+        await this.#following;
+        return;
+      } catch (error) {
+        if (!isPassing(error)) throw error;
+      }
+      options.signal?.throwIfAborted();
+    }
+    this.#following = followEpochs(this.#context, options).finally(() => (this.#following = undefined));
     await this.#following;
   }
 

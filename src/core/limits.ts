@@ -61,7 +61,10 @@ export const MAX_BATCH_KEYS = 10_000;
  * million keys. A larger one is left out, and its caller compares the two states instead.
  */
 export const MAX_TRANSITION_BYTES = MiB;
-/** Loads in progress in one database: each holds LOAD_RUN_BYTES and some MiB more. */
+/**
+ * Loads in progress in one database. Each holds four times LOAD_RUN_BYTES while entries come (keys and values, unsorted and
+ * sorted), and LOAD_READ_BYTES for each of the two and some batches of LOAD_BATCH_BYTES while they are written: some 20 MiB.
+ */
 export const MAX_LOADS = 8;
 /** Entries of a load, in bytes, that are sorted in memory at a time. */
 export const LOAD_RUN_BYTES = 4 * MiB;

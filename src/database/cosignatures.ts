@@ -12,8 +12,9 @@ import { MAX_WITNESSES } from "../core/limits.js";
 import { findCosignature, formatNote, formatWitnessKey, parseNote, parseWitnessKey } from "../core/log/index.js";
 import type { Checkpoint, Cosignature, Note } from "../core/log/index.js";
 import { ConditionFailed } from "../store/contract.js";
-import type { RowName, Store, SyncReader } from "../store/contract.js";
+import type { Condition, RowName, Store, SyncReader } from "../store/contract.js";
 import { fromRequest, fromStore } from "./boundary.js";
+import { Turns } from "./turns.js";
 
 const ROW: RowName = { space: "meta", key: utf8("cosignatures") };
 const VERSION = 1;
@@ -33,27 +34,40 @@ export interface StoredCosignature {
  * The cosignatures under a checkpoint by these witnesses.
  * @throws InvalidArgument - no key, too many, a malformed one, one of the log's own name, one that has not signed it, or not
  *   validly
+ * @throws Unsupported - a key of another type
  */
-export function cosignaturesUnder(note: Note, keys: readonly string[], origin: string): readonly Cosignature[] {
+export async function cosignaturesUnder(
+  note: Note,
+  keys: readonly string[],
+  origin: string,
+): Promise<readonly Cosignature[]> {
   if (keys.length === 0 || keys.length > MAX_WITNESSES) {
     throw new InvalidArgument(`witness_keys: 1 to ${MAX_WITNESSES} keys, not ${keys.length}`, {
       field: "witness_keys",
     });
   }
-  return keys.map((text, index) => {
-    if (keys.indexOf(text) !== index) {
-      const field = `witness_keys[${index}]`;
-      throw new InvalidArgument(`${field}: named before`, { field });
-    }
-    const field = `witness_keys[${index}]`;
-    const witness = fromRequest(field, () => parseWitnessKey(text));
-    if (witness.name === origin) throw ownName(field);
-    const found = findCosignature(note, witness);
-    if (typeof found === "object") return found;
-    const what =
-      found === "absent" ? "has not cosigned this checkpoint" : "has no valid signature under this checkpoint";
-    throw new InvalidArgument(`${field}: ${witness.name} ${what}`, { field });
-  });
+  const found: Cosignature[] = [];
+  const turns = new Turns();
+  for (const [index, text] of keys.entries()) {
+    await turns.giveWay();
+    found.push(cosignatureUnder(note, { keys, index, text, origin }));
+  }
+  return found;
+}
+
+function cosignatureUnder(
+  note: Note,
+  named: { readonly keys: readonly string[]; readonly index: number; readonly text: string; readonly origin: string },
+): Cosignature {
+  const { keys, index, text, origin } = named;
+  const field = `witness_keys[${index}]`;
+  if (keys.indexOf(text) !== index) throw new InvalidArgument(`${field}: named before`, { field });
+  const witness = fromRequest(field, () => parseWitnessKey(text));
+  if (witness.name === origin) throw ownName(field);
+  const found = findCosignature(note, witness);
+  if (typeof found === "object") return found;
+  const what = found === "absent" ? "has not cosigned this checkpoint" : "has no valid signature under this checkpoint";
+  throw new InvalidArgument(`${field}: ${witness.name} ${what}`, { field });
 }
 
 export class Cosignatures {
@@ -75,8 +89,13 @@ export class Cosignatures {
    * Keeps what is newer than what there is of a witness; where there are too many, those of the largest logs, so that nobody
    * holds a place for good. Durable when it resolves.
    * @throws LimitExceeded - MAX_WITNESSES others have cosigned as much or more
+   * @throws ConditionFailed - `sameEpoch` no longer holds: of another epoch none is kept
    */
-  async add(checkpoint: Checkpoint, cosignatures: readonly Cosignature[]): Promise<void> {
+  async add(
+    checkpoint: Checkpoint,
+    cosignatures: readonly Cosignature[],
+    options: { readonly sameEpoch: Condition },
+  ): Promise<void> {
     const { origin, size, root } = checkpoint;
     for (;;) {
       const before = this.#rows.get(ROW.space, ROW.key);
@@ -99,11 +118,12 @@ export class Cosignatures {
       ]);
       if (before !== undefined && equalBytes(before, value)) return;
       try {
-        await this.#store.write({ conditions: [{ ...ROW, expected: before ?? "absent" }], puts: [{ ...ROW, value }] });
+        const conditions = [options.sameEpoch, { ...ROW, expected: before ?? "absent" }] as const;
+        await this.#store.write({ conditions, puts: [{ ...ROW, value }] });
         return;
       } catch (error) {
         // Another process was first: again, on top of what it wrote.
-        if (!(error instanceof ConditionFailed)) throw error;
+        if (!(error instanceof ConditionFailed) || error.condition === options.sameEpoch) throw error;
       }
     }
   }

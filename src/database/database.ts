@@ -176,6 +176,7 @@ class OpenDatabase implements Contract {
     const onRolledBack = options.onRolledBack ?? (() => undefined);
     this.log = new DatabaseLog({
       store,
+      rows,
       log: logStore,
       alarm,
       cosignatures,

@@ -7,7 +7,7 @@ import { toHex, utf8 } from "../core/bytes.js";
 import { decode, encode } from "../core/codec/index.js";
 import { Corrupt, Malformed } from "../core/errors.js";
 import { DEFAULT_ORIGIN_HOST, formatOrigin, parseOrigin } from "../core/log/index.js";
-import type { Row, RowName, SyncReader } from "../store/contract.js";
+import type { Condition, Row, RowName, SyncReader } from "../store/contract.js";
 import { fromStore } from "./boundary.js";
 import { SEED_BYTES, signingKeyFromSeed } from "./signing-key.js";
 import type { SigningKey } from "./signing-key.js";
@@ -91,6 +91,11 @@ export function readIdentity(rows: SyncReader): Identity {
   });
   const signingKey = signingKeyFromSeed(readSeed(rows, SIGNING_KEY_KEY));
   return { id, epoch, origin, signingKey, next: readNext(rows, { epoch, origin }) };
+}
+
+/** The condition that the epoch is still what it is now. */
+export function sameEpoch(rows: SyncReader): Condition {
+  return { space: "meta", key: IDENTITY_KEY, expected: rows.get("meta", IDENTITY_KEY) ?? "absent" };
 }
 
 /** The seed of the key that is announced. @throws Corrupt - there is none */

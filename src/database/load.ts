@@ -23,7 +23,6 @@ import { blobHash, mapRoot } from "../core/hashes.js";
 import type { Digest, MapRoot } from "../core/hashes.js";
 import {
   LARGE_BLOB_BYTES,
-  LOAD_BATCH_BYTES,
   LOAD_RUN_BYTES,
   MAX_INLINE_VALUE_BYTES,
   MAX_KEY_BYTES,
@@ -33,7 +32,7 @@ import {
 import { MapBuilder, MapKind, emptyMap, scanSync } from "../core/map/index.js";
 import type { Entry, MapNode } from "../core/map/index.js";
 import { stagedCell, stagedKey, stateCell } from "../core/object/index.js";
-import type { Row, Space, StagedBlob, Store, SyncReader } from "../store/contract.js";
+import type { StagedBlob, Store, SyncReader } from "../store/contract.js";
 import type { DatabaseBlobs } from "./blobs.js";
 import { fromStore } from "./boundary.js";
 import type { Committer } from "./committer.js";
@@ -46,14 +45,13 @@ import type { LogStore, Tail } from "./log-store.js";
 import { requireHead } from "./refs.js";
 import type { RequestMeaning } from "./request-meaning.js";
 import { identifyRequest, isRecorded, recordedAs, requireIdempotencyKey, type Recorded } from "./requests.js";
+import { BatchWriter } from "./row-batches.js";
 import { SortedSpool } from "./sorted-spool.js";
 import type { SpooledRecord } from "./sorted-spool.js";
 import { Turns } from "./turns.js";
 
 /** The name under which loads are recorded. */
 const METHOD = "state.load";
-/** Largest row that a load writes: small blobs, and nodes of 64 entries with their hashes, some 92 KiB at most. */
-const MAX_ROW_BYTES = 128 * 1024;
 /** How often a load begins again because its head has moved, before it gives up. */
 const MAX_ATTEMPTS = 5;
 const EMPTY_ROOT = emptyMap(MapKind.state).digest;
@@ -333,96 +331,6 @@ interface BuiltLoad {
   readonly keys: number;
   /** Nodes that were not written, because the store had them. */
   readonly wasThere: readonly Digest[];
-}
-
-/** Writes rows of one space in batches, each while the next one is gathered: two arrays in turns. */
-class BatchWriter {
-  readonly #store: Store;
-  readonly #space: Space;
-  #batch = new RowBatch();
-  #written = new RowBatch();
-  #writing: Promise<void> | undefined;
-
-  constructor(store: Store, space: Space) {
-    this.#store = store;
-    this.#space = space;
-  }
-
-  /** Takes a row, which is copied. True where the batch is full: then `write` is to be awaited before the next. */
-  add(key: Uint8Array, value: Uint8Array): boolean {
-    return this.#batch.add(key, value);
-  }
-
-  /** Begins to write what was gathered, once the batch before is durable. */
-  async write(): Promise<void> {
-    await this.#writing;
-    const batch = this.#batch;
-    if (batch.isEmpty) return;
-    this.#writing = this.#store.write({ puts: batch.rows(this.#space) });
-    // Waited for before the next one; until then a failure must not count as one that nobody looks at.
-    this.#writing.catch(() => undefined);
-    this.#batch = this.#written;
-    this.#written = batch;
-    this.#batch.clear();
-  }
-
-  /** Waits until everything is durable. */
-  async end(): Promise<void> {
-    await this.write();
-    await this.#writing;
-  }
-}
-
-/** Made by a constructor: V8 comes to make literals that all live as long as a batch in the old generation. */
-class BatchedRow implements Row {
-  constructor(
-    readonly space: Space,
-    readonly key: Uint8Array,
-    readonly value: Uint8Array,
-  ) {}
-}
-
-/** Rows that are gathered, in one array. */
-class RowBatch {
-  /** Room for any row behind those that do not fill a batch. */
-  readonly #bytes = Buffer.allocUnsafeSlow(LOAD_BATCH_BYTES + MAX_ROW_BYTES);
-  /** Where each key and each value ends. */
-  #ends: number[] = [];
-  #sizeBytes = 0;
-
-  get isEmpty(): boolean {
-    return this.#ends.length === 0;
-  }
-
-  /** True where there is no more room for a row of any size. */
-  add(key: Uint8Array, value: Uint8Array): boolean {
-    const keyEnd = this.#sizeBytes + key.length;
-    const end = keyEnd + value.length;
-    assert(end <= this.#bytes.length, "a row fits");
-    this.#bytes.set(key, this.#sizeBytes);
-    this.#bytes.set(value, keyEnd);
-    this.#ends.push(keyEnd, end);
-    this.#sizeBytes = end;
-    return end >= LOAD_BATCH_BYTES;
-  }
-
-  /** The rows: views, good until `clear`. */
-  rows(space: Space): Row[] {
-    const rows: Row[] = [];
-    let start = 0;
-    for (let index = 0; index < this.#ends.length; index += 2) {
-      const keyEnd = this.#ends[index] ?? 0;
-      const end = this.#ends[index + 1] ?? 0;
-      rows.push(new BatchedRow(space, this.#bytes.subarray(start, keyEnd), this.#bytes.subarray(keyEnd, end)));
-      start = end;
-    }
-    return rows;
-  }
-
-  clear(): void {
-    this.#ends = [];
-    this.#sizeBytes = 0;
-  }
 }
 
 /** The entries of both, in order; where a key is in both, the second's. */

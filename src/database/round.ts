@@ -7,7 +7,7 @@
 import { Unavailable, assert } from "../core/errors.js";
 import { MapKind } from "../core/map/index.js";
 import { ConditionFailed } from "../store/contract.js";
-import type { Row, Store, WriteBatch } from "../store/contract.js";
+import type { Condition, Row, Store, WriteBatch } from "../store/contract.js";
 import { cacheName } from "./cache-name.js";
 import type { Receipt } from "./view-contract.js";
 import { Draft } from "./draft.js";
@@ -18,6 +18,7 @@ import type { Appended, LogStore, Tail } from "./log-store.js";
 import type { StoreNodes } from "./nodes.js";
 import type { Recorded, RoundRequests, StoredRequests } from "./requests.js";
 import { StoredRefs } from "./refs.js";
+import { ALARM } from "./rollback-alarm.js";
 
 const MAX_ROUND_BYTES = 8 * 1024 * 1024;
 
@@ -219,7 +220,9 @@ export class Round {
     puts.push(...(this.#appended?.rows ?? []));
     const requests = this.#requests.changes(endsAt.end - 1);
     puts.push(...requests.puts);
-    const conditions = [log.unmoved(tail), ...draft.conditions, ...requests.conditions];
+    const conditions: Condition[] = [log.unmoved(tail), ...draft.conditions, ...requests.conditions];
+    // Another process may learn just now that leaves were lost: from then on the log is not added to.
+    if (draft.needsLeaf) conditions.push({ ...ALARM, expected: "absent" });
     const deletes = [...freed, ...requests.deletes];
     return { nodes, rows: { conditions, puts, deletes, meanwhile: () => this.#signAhead() } };
   }

@@ -10,10 +10,11 @@ import { FRESH_LEAF_INTERVAL_MS } from "../core/limits.js";
 import { formatNote, parseCheckpointUnverified, parseNote } from "../core/log/index.js";
 import type { Checkpoint, Cosignature } from "../core/log/index.js";
 import { ConditionFailed } from "../store/contract.js";
-import type { Store } from "../store/contract.js";
+import type { Store, SyncReader } from "../store/contract.js";
 import { fromRequest } from "./boundary.js";
 import type { Committer } from "./committer.js";
 import { cosignaturesUnder, type Cosignatures } from "./cosignatures.js";
+import { sameEpoch } from "./identity.js";
 import type { TransparencyLog } from "./log-contract.js";
 import type { LogStore, Tail } from "./log-store.js";
 import { ALARM, alarmRow, rolledBack } from "./rollback-alarm.js";
@@ -21,6 +22,7 @@ import type { LostLeaves, RollbackAlarm } from "./rollback-alarm.js";
 
 export interface LogOptions {
   readonly store: Store;
+  readonly rows: SyncReader;
   readonly log: LogStore;
   readonly alarm: RollbackAlarm;
   readonly cosignatures: Cosignatures;
@@ -79,24 +81,28 @@ export class DatabaseLog implements TransparencyLog {
   }
 
   async cosign(checkpoint: string, witnessKeys: readonly string[]): Promise<readonly Cosignature[]> {
-    const { log, cosignatures } = this.#options;
+    const { log, rows, cosignatures } = this.#options;
     const field = "checkpoint";
     const { note, claimed } = fromRequest(field, () => ({
       note: parseNote(checkpoint),
       claimed: parseCheckpointUnverified(checkpoint),
     }));
+    const unchanged = sameEpoch(rows);
     const { signer, origin } = log.live();
-    if (claimed.origin !== origin) {
-      throw new InvalidArgument(`checkpoint: of the log ${claimed.origin}, and this one is ${origin}`, { field });
-    }
+    if (claimed.origin !== origin) throw ofAnotherLog(claimed.origin, origin);
     if (signer.ownSignature(note) === undefined) {
       throw new InvalidArgument("checkpoint: not signed by the key of this log", { field });
     }
     if (claimed.size === 0) throw new InvalidArgument("checkpoint: of a log without leaves", { field });
-    const found = cosignaturesUnder(note, witnessKeys, origin);
+    const found = await cosignaturesUnder(note, witnessKeys, origin);
     // One that the key signed, and that the log does not lead to, is the proof that it lost leaves.
     await this.shown(checkpoint);
-    await cosignatures.add(claimed, found);
+    try {
+      await cosignatures.add(claimed, found, { sameEpoch: unchanged });
+    } catch (error) {
+      if (!(error instanceof ConditionFailed)) throw error;
+      throw ofAnotherLog(origin, log.live().origin);
+    }
     return found;
   }
 
@@ -154,6 +160,11 @@ export class DatabaseLog implements TransparencyLog {
       if (isOld(tail)) draft.touch();
     });
   }
+}
+
+function ofAnotherLog(claimed: string, origin: string): InvalidArgument {
+  const field = "checkpoint";
+  return new InvalidArgument(`checkpoint: of the log ${claimed}, and this one is ${origin}`, { field });
 }
 
 function behind(size: number, wanted: number): RolledBack {

@@ -134,6 +134,23 @@ describe("an announced key", () => {
     assert.ok(performance.now() - startedMs < 2_000);
   });
 
+  test("is followed by each for itself where another that was at it gave up", async () => {
+    const { db: engine } = await inMemory();
+    const link = new Link(engine);
+    const db = await client(link);
+    await rotate(engine);
+    let asked = 0;
+    link.lies.set("ProveEpoch", async (answer) => {
+      asked += 1;
+      if (asked > 1) return answer;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      throw new Unavailable("its caller had no more time");
+    });
+    const results = await Promise.allSettled([db.snapshot("main"), db.snapshot("main"), db.heads.list()]);
+    assert.deepEqual(results.map(({ status }) => status).sort(), ["fulfilled", "fulfilled", "rejected"]);
+    assert.equal(db.trust.origin, engine.log.origin);
+  });
+
   test("is followed by who was away for several epochs, and remembered", async (context) => {
     const store = await temporaryStore(context);
     const { db: engine } = await inMemory();

@@ -12,14 +12,19 @@ import { describe, it } from "node:test";
 import { fromHex, toHex, utf8 } from "#src/core/bytes.js";
 import { NeleusError } from "#src/core/errors.js";
 import {
+  cosign,
   decodeLogLeaf,
+  formatNote,
+  formatWitnessKey,
   parseCheckpointUnverified,
   parseNote,
   parseVerifierKey,
   verifyCheckpoint,
+  witnessKey,
 } from "#src/core/log/index.js";
 import { get, readSync } from "#src/core/map/index.js";
 import { LOG_KEYS_KEY, logKeysCell } from "#src/core/object/index.js";
+import { signerFromSeed } from "#src/core/signature/index.js";
 import { Database } from "#src/database/index.js";
 import { MemoryStore } from "#src/store/index.js";
 import type { Space } from "#src/store/index.js";
@@ -36,6 +41,16 @@ async function keysOf(db: Database): Promise<readonly string[]> {
 }
 
 const inLine = (note: string): string => Buffer.from(note).toString("base64");
+
+/** Does something when the next batch is about to be written: what that was put together from is then no longer true. */
+function meanwhile(store: MemoryStore, act: () => Promise<unknown>): void {
+  const write = store.write.bind(store);
+  store.write = async (batch) => {
+    store.write = write;
+    await act();
+    await write(batch);
+  };
+}
 
 /** What a client remembers. */
 async function seenBy(db: Database) {
@@ -296,6 +311,18 @@ describe("a new epoch", () => {
   });
 });
 
+describe("a cosignature", () => {
+  it("of an epoch that ends meanwhile is not kept", async () => {
+    const { db, store } = await inMemory();
+    const signer = signerFromSeed(new Uint8Array(32).fill(7));
+    const note = cosign(parseNote(await db.log.checkpoint()), { name: "witness.example", signer, seconds: 1 });
+    const key = formatWitnessKey(witnessKey("witness.example", signer.publicKey));
+    meanwhile(store, () => db.epochs.begin({ reason: "restored" }));
+    await expectError(db.log.cosign(formatNote(note), [key]), { code: "INVALID_ARGUMENT", field: "checkpoint" });
+    assert.equal(store.sync.has("meta", utf8("cosignatures")), false);
+  });
+});
+
 describe("a log that lost leaves", () => {
   it("is noticed by its own checkpoint, remembered, and signed over by nobody", async () => {
     const { db, store, clock } = await inMemory();
@@ -343,6 +370,18 @@ describe("a log that lost leaves", () => {
     await expectError(copy.log.shown(lost), { code: "ROLLED_BACK" });
     // The note is not later than our own: it is one branch of two.
     assert.equal(parseCheckpointUnverified((await copy.epochs.begin({ reason: "restored" })).previous).size, 5);
+  });
+
+  it("is added to by no round that was under way when it was noticed", async () => {
+    const { db, store } = await inMemory();
+    const copied = await copyOf(store);
+    await write(db, "lost");
+    const lost = await db.log.checkpoint();
+    const copy = await Database.open(copied);
+    const other = await Database.open(copied);
+    meanwhile(copied, () => expectError(other.log.shown(lost), { code: "ROLLED_BACK" }));
+    await expectError(write(copy, "more"), { code: "ROLLED_BACK" });
+    assert.equal((await copy.view()).logSize, 1);
   });
 
   it("is not what others say: checkpoints that are unsigned, of others, older, or of what is here", async () => {

@@ -1814,8 +1814,9 @@ export const ProofService: GenService<{
    * some. Of each witness the largest log is kept, and of all witnesses the 16 who have seen the most.
    *
    * NOT_FOUND: no such database. INVALID_ARGUMENT: no checkpoint that the log's key has signed, or of another epoch; a witness
-   * key that does not parse, or has not validly signed it. RESOURCE_EXHAUSTED: too many witnesses. FAILED_PRECONDITION
-   * (ROLLED_BACK): the log does not lead to the checkpoint, though its key has signed it.
+   * key that does not parse, or has not validly signed it. UNIMPLEMENTED: a witness key of another type.
+   * RESOURCE_EXHAUSTED: 16 other witnesses have cosigned as much of this log or more. FAILED_PRECONDITION (ROLLED_BACK): the log
+   * does not lead to the checkpoint, though its key has signed it.
    *
    * @generated from rpc neleus.v1.ProofService.SubmitCosignature
    */

@@ -105,11 +105,13 @@ export class Witnesses {
       throw new VerificationFailed(`${claims.length} cosigned checkpoints, and ${MAX_WITNESSES} is the most`);
     }
     const found = new Map<string, Witnessed>();
-    for (const claim of claims) {
-      const { size } = requirePart(claim, log);
+    const parts = claims.map((claim) => ({ claim, size: requirePart(claim, log).size }));
+    // The largest first: then a line of each witness is verified once, however often a server repeats it.
+    for (const { claim, size } of parts.sort((a, b) => b.size - a.size)) {
       const note = parseNote(claim.note);
       for (const witness of this.#keys) {
         const text = formatWitnessKey(witness);
+        if (found.has(text)) continue;
         const cosignature = findCosignature(note, witness);
         if (cosignature === "absent") continue;
         if (cosignature === "invalid") {
@@ -118,7 +120,7 @@ export class Witnesses {
         const { timeMs } = cosignature;
         // A time to come would be recent for as long as somebody likes.
         if (timeMs > log.nowMs + log.clockToleranceMs) continue;
-        if ((found.get(text)?.size ?? -1) < size) found.set(text, { witness: text, size, timeMs });
+        found.set(text, { witness: text, size, timeMs });
       }
     }
     return [...found.values()];
