@@ -8,25 +8,32 @@ import type { Session } from "./session.js";
 
 /**
  * Writes the evidence of a refusal to a file beside the trust file. A file that was checked by `verify` leaves none: it is the evidence.
- * @returns its path; undefined where there is none, or it cannot be written
+ * @returns its path; undefined where there is none, or it cannot be written, which is told
  */
 export async function writeEvidence(error: unknown, session: Session, nowMs: number): Promise<string | undefined> {
   if (!session.hasOpened) return undefined;
+  try {
+    return await write(error, session, nowMs);
+  } catch (cause) {
+    // The refusal counts, whatever becomes of its evidence.
+    const why = cause instanceof Error ? cause.message : String(cause);
+    session.output.notice(`neleus: the evidence of this refusal could not be written: ${why}`);
+    return undefined;
+  }
+}
+
+async function write(error: unknown, session: Session, nowMs: number): Promise<string | undefined> {
   const evidence = evidenceOf(error, { timeMs: nowMs, place: session.place, answers: session.answers });
   if (evidence === undefined) return undefined;
   const { code } = evidence.refused;
   const time = new Date(nowMs).toISOString().replaceAll(":", "");
   // Several commands may be refused at one instant.
   const name = `${time}-${code.toLowerCase().replaceAll("_", "-")}-${randomUUID().slice(0, 8)}.json`;
-  try {
-    const path = join(dirname(defaultTrustFile()), "evidence", name);
-    const whole = await withKey(evidence, session);
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    await writeFile(path, `${JSON.stringify(whole, undefined, 2)}\n`, { flag: "wx", mode: 0o600 });
-    return path;
-  } catch {
-    return undefined;
-  }
+  const path = join(dirname(defaultTrustFile()), "evidence", name);
+  const whole = await withKey(evidence, session);
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await writeFile(path, `${JSON.stringify(whole, undefined, 2)}\n`, { flag: "wx", mode: 0o600 });
+  return path;
 }
 
 /** With the key that was trusted: given, or else the one that is remembered by the name that the checkpoints bear. */

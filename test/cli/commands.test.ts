@@ -2,7 +2,7 @@
 // Method: the program in processes of its own, over one database; what it prints is parsed, never matched loosely.
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
-import { cpSync, existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { hashBlob } from "#src/core/blob/index.js";
@@ -587,6 +587,12 @@ test("a server's key is trusted once, pinned, forgotten; and a rollback is refus
   const notes = kept.exhibits.filter(({ kind }) => kind === "checkpoint").map(({ note }) => note);
   assert.equal(notes.length, 2);
   for (const note of notes) assert.match(note, /^neleus\//);
+  // Where there is no place for it, the refusal is the same.
+  rmSync(join(trustFolder(cwd), "evidence"), { recursive: true });
+  writeFileSync(join(trustFolder(cwd), "evidence"), "");
+  const unwritten = await neleus(cwd, ["state", "get", "main", "k", ...remote]);
+  assert.deepEqual([unwritten.code, errorOf(unwritten).code], [10, "ROLLED_BACK"]);
+  assert.match(unwritten.stderr, /the evidence of this refusal could not be written/);
   assert.equal((await neleus(cwd, ["trust", "forget", ...remote])).code, 0);
   assert.equal((await neleus(cwd, ["trust", "forget", ...remote])).code, 4);
   // Who has forgotten it does not know of the rollback. The server has been shown it, and does.
