@@ -116,7 +116,7 @@ async function measureBlobs(store: Store): Promise<void> {
   const started = performance.now();
   const staged = await store.files.stage("bench", { metadata: new Uint8Array(0) });
   while (staged.sizeBytes < BLOB_BYTES) await staged.append(staged.sizeBytes, piece);
-  await staged.writeOutboard(0, new Uint8Array(BLOB_BYTES / 256));
+  await staged.appendOutboard(new Uint8Array(BLOB_BYTES / 256));
   await staged.publish(new Uint8Array(32));
   report("large blob up, flushed", BLOB_BYTES / 1e6 / ((performance.now() - started) / 1000), "MB/s");
   const blob = await store.files.open(new Uint8Array(32));
@@ -130,7 +130,7 @@ async function measureBlobs(store: Store): Promise<void> {
   for (let number = 0; number < count; number += 1) {
     const one = await store.files.stage(`small-${number}`, { metadata: new Uint8Array(0) });
     await one.append(0, piece);
-    await one.writeOutboard(0, new Uint8Array(1024));
+    await one.appendOutboard(new Uint8Array(1024));
     await one.publish(nodeKey(number));
   }
   report("blobs of 256 KiB, one after another", count / ((performance.now() - small) / 1000), "/s");

@@ -217,7 +217,7 @@ export class DatabaseBlobs implements Blobs {
     const staged = await this.#store.files.stage(this.#newUploadId(), { metadata: NO_METADATA });
     try {
       await staged.append(0, bytes);
-      await staged.writeOutboard(0, computeOutboard(bytes));
+      await staged.appendOutboard(computeOutboard(bytes));
       await staged.publish(hash);
     } catch (error) {
       await staged.discard();

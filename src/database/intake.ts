@@ -43,7 +43,6 @@ export class Intake {
   #staged: StagedBlob | undefined;
   #outboard: Uint8Array[] = [];
   #outboardBytes = 0;
-  #outboardWritten = 0;
   /** The append in progress, or the last one. */
   #taking: Promise<void> | undefined;
   #closed = false;
@@ -196,8 +195,7 @@ export class Intake {
     const pairs = concatBytes(...this.#outboard, ...more);
     this.#outboard = [];
     this.#outboardBytes = 0;
-    if (pairs.length > 0) await this.#staged?.writeOutboard(this.#outboardWritten, pairs);
-    this.#outboardWritten += pairs.length;
+    if (pairs.length > 0) await this.#staged?.appendOutboard(pairs);
   }
 
   async #syncNowAndThen(): Promise<void> {
@@ -207,7 +205,6 @@ export class Intake {
   }
 
   async #hashAgain(staged: StagedBlob): Promise<void> {
-    await staged.truncateOutboard(0);
     const { sizeBytes } = staged;
     if (sizeBytes >= LARGE_BLOB_BYTES) this.#small = undefined;
     while (this.sizeBytes < sizeBytes) {

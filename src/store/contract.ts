@@ -240,7 +240,7 @@ export interface UploadState {
 }
 
 /**
- * An upload being written: content at its end only, the outboard wherever its layout wants. One writer at a time; the
+ * An upload being written: content and outboard, each at its end only. One writer at a time, who writes the outboard anew; the
  * content is in a file of this writer's own, so that what it hashed while appending is what it publishes, whatever a
  * stale writer in another process still does.
  */
@@ -248,8 +248,6 @@ export interface StagedBlob {
   /** Content appended so far, the part that is not yet durable included. After `stage`: the durable end. */
   readonly sizeBytes: number;
   readonly durableSizeBytes: number;
-  /** Outboard written so far. After `stage`: what the last writer left if it closed in good order, and 0 otherwise. */
-  readonly outboardSizeBytes: number;
   readonly metadata: Uint8Array;
   /** Appends content. `offset` must be `sizeBytes`: it is there to catch a caller that lost count. */
   append(offset: number, bytes: Uint8Array): Promise<void>;
@@ -257,11 +255,8 @@ export interface StagedBlob {
   read(offset: number, length: number): Promise<Uint8Array>;
   /** Reads as many bytes from `offset` on as `into` takes, into it. */
   readInto(offset: number, into: Uint8Array): Promise<void>;
-  /** Writes any part of the outboard. Holes read as zeros. */
-  writeOutboard(offset: number, bytes: Uint8Array): Promise<void>;
-  readOutboard(offset: number, length: number): Promise<Uint8Array>;
-  /** Cuts the outboard to this size, or extends it with zeros. */
-  truncateOutboard(sizeBytes: number): Promise<void>;
+  /** Appends to the outboard, which is empty after `stage`. */
+  appendOutboard(bytes: Uint8Array): Promise<void>;
   /** Makes the content so far durable and records where it ends. @throws Conflict - discarded or taken over */
   sync(): Promise<void>;
   /**

@@ -304,6 +304,6 @@ async function publish(
 ): Promise<void> {
   const staged = await store.files.stage("damaged", { metadata: new Uint8Array(0) });
   await staged.append(0, blob.content);
-  await staged.writeOutboard(0, blob.outboard);
+  await staged.appendOutboard(blob.outboard);
   await staged.publish(blob.hash);
 }

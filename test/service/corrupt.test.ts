@@ -72,7 +72,7 @@ describe("damaged rows", () => {
     const changed = bytes.slice();
     changed[900_000] = 255;
     await staged.append(0, changed);
-    await staged.writeOutboard(0, new Uint8Array(64));
+    await staged.appendOutboard(new Uint8Array(64));
     await staged.publish(hash);
     const caller = await reopened(store);
     await fails(collect(caller.serverStream(BlobService.method.download, { hash })), CORRUPT);

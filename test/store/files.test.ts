@@ -68,14 +68,13 @@ describe("uploads of several processes", () => {
     const here = place(context);
     const crashed = await here.open().stage("u1", METADATA);
     await crashed.append(0, utf8("durable "));
-    await crashed.writeOutboard(0, utf8("chaining"));
+    await crashed.appendOutboard(utf8("chaining"));
     await crashed.sync();
     await crashed.append(8, utf8("lost"));
 
     const blobs = here.open();
     const resumed = await blobs.stage("u1", METADATA);
     assert.equal(resumed.sizeBytes, 8);
-    assert.equal(resumed.outboardSizeBytes, 0);
     await resumed.append(8, utf8("and more"));
     // The writer that was thought dead goes on: into a file that is no longer the upload's.
     await crashed.append(12, utf8(" and damaging"));
@@ -225,7 +224,7 @@ describe("damaged files", () => {
     const blobs = here.open();
     const staged = await blobs.stage("u1", METADATA);
     await staged.append(0, utf8("abcdef"));
-    await staged.writeOutboard(0, utf8("xyz"));
+    await staged.appendOutboard(utf8("xyz"));
     await staged.publish(HASH);
     const blob = await blobs.open(HASH);
     assert.ok(blob !== undefined);
@@ -294,7 +293,7 @@ describe("leftovers", () => {
     const blobs = here.open();
     const staged = await blobs.stage("u1", METADATA);
     await staged.append(0, utf8("abc"));
-    await staged.writeOutboard(0, utf8("right"));
+    await staged.appendOutboard(utf8("right"));
     mkdirSync(join(here.directory, "blobs", "ab", "ab"), { recursive: true });
     writeFileSync(here.outboard, "left behind by a crash");
     await staged.publish(HASH);
@@ -324,7 +323,7 @@ describe("leftovers", () => {
     for (const id of ["u1", "u2"]) {
       const staged = await blobs.stage(id, METADATA);
       await staged.append(0, utf8("abc"));
-      await staged.writeOutboard(0, utf8("right"));
+      await staged.appendOutboard(utf8("right"));
       await staged.publish(HASH);
       if (id === "u1") renameSync(here.outboard, join(here.directory, "gone"));
     }

@@ -35,7 +35,7 @@ export class StagedFile implements StagedBlob {
   readonly #outboard: UploadPart;
   #record: UploadRecord;
   #sizeBytes: number;
-  #outboardSizeBytes: number;
+  #outboardSizeBytes = 0;
   #nameIsDurable = false;
   #ended = false;
 
@@ -45,7 +45,6 @@ export class StagedFile implements StagedBlob {
     this.#outboard = parts.outboard;
     this.#record = parts.record;
     this.#sizeBytes = parts.record.sizeBytes;
-    this.#outboardSizeBytes = parts.outboardSizeBytes;
   }
 
   get sizeBytes(): number {
@@ -54,10 +53,6 @@ export class StagedFile implements StagedBlob {
 
   get durableSizeBytes(): number {
     return this.#record.sizeBytes;
-  }
-
-  get outboardSizeBytes(): number {
-    return this.#outboardSizeBytes;
   }
 
   get metadata(): Uint8Array {
@@ -83,23 +78,10 @@ export class StagedFile implements StagedBlob {
     await fillFrom(this.#content, offset, into);
   }
 
-  async writeOutboard(offset: number, bytes: Uint8Array): Promise<void> {
+  async appendOutboard(bytes: Uint8Array): Promise<void> {
     this.#assertWriting();
-    await writeAt(this.#outboard, offset, bytes);
-    this.#outboardSizeBytes = Math.max(this.#outboardSizeBytes, offset + bytes.length);
-  }
-
-  async readOutboard(offset: number, length: number): Promise<Uint8Array> {
-    this.#assertWriting();
-    checkRange({ offset, length, sizeBytes: this.#outboardSizeBytes });
-    return readExactly(this.#outboard, { offset, length });
-  }
-
-  async truncateOutboard(sizeBytes: number): Promise<void> {
-    this.#assertWriting();
-    const { handle, path } = this.#outboard;
-    await onFile({ doing: "cut", path }, () => handle.truncate(sizeBytes));
-    this.#outboardSizeBytes = sizeBytes;
+    await writeAt(this.#outboard, this.#outboardSizeBytes, bytes);
+    this.#outboardSizeBytes += bytes.length;
   }
 
   async sync(): Promise<void> {

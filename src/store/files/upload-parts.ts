@@ -26,8 +26,8 @@ export interface UploadPart {
 export interface UploadParts {
   readonly record: UploadRecord;
   readonly content: UploadPart;
+  /** Empty. */
   readonly outboard: UploadPart;
-  readonly outboardSizeBytes: number;
 }
 
 /**
@@ -93,9 +93,11 @@ async function openParts(directory: string, record: UploadRecord, write: WriteRe
     const outboard = await openPart(join(directory, record.content.replace(/^content-/, "outboard-")));
     try {
       await checkContent(content, record.sizeBytes);
-      const outboardSizeBytes = (await outboard.handle.stat()).size;
+      const { handle, path } = outboard;
+      // What the last writer left of one is of no use: whoever goes on hashes the content again.
+      await onFile({ doing: "cut", path }, () => handle.truncate(0));
       await write(directory, record);
-      return { record, content, outboard, outboardSizeBytes };
+      return { record, content, outboard };
     } catch (error) {
       await outboard.handle.close();
       throw error;

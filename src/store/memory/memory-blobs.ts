@@ -195,6 +195,7 @@ class MemoryStagedBlob implements StagedBlob {
   constructor(upload: Upload, owner: UploadOwner) {
     this.#upload = upload;
     this.#owner = owner;
+    upload.outboard.resize(0);
   }
 
   get sizeBytes(): number {
@@ -203,10 +204,6 @@ class MemoryStagedBlob implements StagedBlob {
 
   get durableSizeBytes(): number {
     return this.#upload.durableSizeBytes;
-  }
-
-  get outboardSizeBytes(): number {
-    return this.#upload.outboard.length;
   }
 
   get metadata(): Uint8Array {
@@ -229,19 +226,9 @@ class MemoryStagedBlob implements StagedBlob {
     into.set(this.#upload.content.read(offset, into.length));
   }
 
-  async writeOutboard(offset: number, bytes: Uint8Array): Promise<void> {
+  async appendOutboard(bytes: Uint8Array): Promise<void> {
     this.#assertWriting();
-    this.#upload.outboard.write(offset, bytes);
-  }
-
-  async readOutboard(offset: number, length: number): Promise<Uint8Array> {
-    this.#assertWriting();
-    return this.#upload.outboard.read(offset, length);
-  }
-
-  async truncateOutboard(sizeBytes: number): Promise<void> {
-    this.#assertWriting();
-    this.#upload.outboard.resize(sizeBytes);
+    this.#upload.outboard.write(this.#upload.outboard.length, bytes);
   }
 
   async sync(): Promise<void> {

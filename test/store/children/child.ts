@@ -66,8 +66,7 @@ async function upload(store: Store): Promise<void> {
     await staged.sync();
     say(`synced ${staged.durableSizeBytes}`);
   }
-  await staged.truncateOutboard(0);
-  await staged.writeOutboard(0, new Uint8Array(800).fill(3));
+  await staged.appendOutboard(new Uint8Array(800).fill(3));
   await staged.publish(new Uint8Array(32).fill(7));
   say("published");
 }
