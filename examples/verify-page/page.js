@@ -128,6 +128,7 @@ function content(claim) {
     case "manifest":
       return [titled("The manifest, DAG-CBOR", preview(claim.bytes))];
     case "ref":
+    case "commit":
       return claim.commit === undefined ? [] : [titled("The commit", commitText(claim.commit))];
     default:
       return [];

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { toJson } from "@bufbuild/protobuf";
 import {
   ChunkProofSchema,
+  CommitProofSchema,
   ManifestProofSchema,
   RangeProofSchema,
   RefProofSchema,
@@ -44,6 +45,9 @@ export function registerProof(program: Command): void {
   );
   withFreshness(
     leaf(proof, "commit <head>", "the newest commit of a head, or that there is no such head", proveCommit),
+  ).option(
+    "--commit <hash>",
+    "instead that this commit is in the head's history: the newest, or one that it descends from",
   );
   leaf(program, "verify <file>", "check a proof, or evidence that was kept (- for stdin), with no server", verify)
     .option("--root <hex>", "the root that you trust")
@@ -112,8 +116,15 @@ async function proveManifest(session: Session, args: readonly string[], options:
 
 async function proveCommit(session: Session, args: readonly string[], options: Options): Promise<void> {
   const call = { signal: session.signal, ...freshOption(options) };
-  const proof = await (await session.client()).proofs.ref(headOrTag(args[0] ?? ""), call);
-  await printProof(session, toJson(RefProofSchema, proof, { alwaysEmitImplicit: true }));
+  const of = headOrTag(args[0] ?? "");
+  const text = textOption(options, "commit");
+  const commit = text === undefined ? undefined : parseHash(text, "commit");
+  const { proofs } = await session.client();
+  const json =
+    commit === undefined
+      ? toJson(RefProofSchema, await proofs.ref(of, call), { alwaysEmitImplicit: true })
+      : toJson(CommitProofSchema, await proofs.commit(of, commit, call), { alwaysEmitImplicit: true });
+  await printProof(session, json);
 }
 
 /** An argument, and no option: the error must not name one. @throws InvalidArgument */

@@ -26,6 +26,8 @@ const LIMIT_NAMES: readonly LimitName[] = [
   "logWaitMs",
   "keysOfHead",
   "headKeys",
+  "pathCommits",
+  "pathBytes",
 ];
 
 /** @throws VerificationFailed - the answer has no limits, or one over 2^53 − 1 */

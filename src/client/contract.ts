@@ -478,4 +478,6 @@ export type LimitName =
   | "tags"
   | "logWaitMs"
   | "keysOfHead"
-  | "headKeys";
+  | "headKeys"
+  | "pathCommits"
+  | "pathBytes";

@@ -6,6 +6,7 @@ import { requireName } from "../core/object/index.js";
 import {
   ProofService,
   type ChunkProof,
+  type CommitProof,
   type ManifestProof,
   type RangeProof,
   type RefProof,
@@ -64,6 +65,15 @@ function namedPlace(at: "head" | "staged" | "tag", name: string): Place {
   const kind = at === "tag" ? "tag" : "head";
   checkArgument(kind, () => requireName(name));
   return { at: { case: at, value: name }, named: { kind, name, staged: at === "staged" }, trusted: undefined };
+}
+
+type NamedRef = { readonly head: string } | { readonly tag: string };
+
+/** @throws InvalidArgument - no name */
+function checkedRefName(of: NamedRef): { readonly kind: "head" | "tag"; readonly name: string } {
+  const [kind, name] = "tag" in of ? (["tag", of.tag] as const) : (["head", of.head] as const);
+  checkArgument(kind, () => requireName(name));
+  return { kind, name };
 }
 
 export class VerifiedProofs implements Proofs {
@@ -149,10 +159,9 @@ export class VerifiedProofs implements Proofs {
     return proof;
   }
 
-  async ref(of: { readonly head: string } | { readonly tag: string }, options: FreshOptions = {}): Promise<RefProof> {
+  async ref(of: NamedRef, options: FreshOptions = {}): Promise<RefProof> {
     const { connection, log } = this.#context;
-    const [kind, name] = "tag" in of ? (["tag", of.tag] as const) : (["head", of.head] as const);
-    checkArgument(kind, () => requireName(name));
+    const { kind, name } = checkedRefName(of);
     const request = { database: connection.database, [kind]: name };
     const { answer } = await log.read(
       async (known) => {
@@ -165,6 +174,30 @@ export class VerifiedProofs implements Proofs {
     requireClaim(
       claimOf(answer),
       (claim) => claim.kind === "ref" && claim.ref.kind === kind && claim.ref.name === name,
+    );
+    return answer;
+  }
+
+  async commit(of: NamedRef, commit: HashArgument, options: FreshOptions = {}): Promise<CommitProof> {
+    const { connection, log } = this.#context;
+    const { kind, name } = checkedRefName(of);
+    const wanted = commitHash(hashBytes(commit, "commit"));
+    const request = { database: connection.database, [kind]: name, commit: wanted };
+    const { answer } = await log.read(
+      async (known) => {
+        const message = { ...request, ...known };
+        return receivedPart((await connection.unary(ProofService.method.proveCommit, message, options)).proof, "proof");
+      },
+      ({ chain }) => chain?.log,
+      options,
+    );
+    requireClaim(
+      claimOf(answer),
+      (claim) =>
+        claim.kind === "commit" &&
+        claim.ref.kind === kind &&
+        claim.ref.name === name &&
+        equalBytes(claim.commit.hash, wanted),
     );
     return answer;
   }

@@ -1,5 +1,12 @@
 // The parts of the client's contract that are about records: commits, heads, documents and their chunks, proofs.
-import type { ChunkProof, ManifestProof, RangeProof, RefProof, StateProof } from "../../gen/neleus/v1/proof_pb.js";
+import type {
+  ChunkProof,
+  CommitProof,
+  ManifestProof,
+  RangeProof,
+  RefProof,
+  StateProof,
+} from "../../gen/neleus/v1/proof_pb.js";
 import type {
   Chunk,
   Chunking,
@@ -284,6 +291,16 @@ export interface Proofs {
   manifest(manifest: HashArgument, place: ProofPlace, options?: FreshOptions): Promise<ManifestProof>;
   /** Where a head or tag is, or that there is none of that name. */
   ref(of: { readonly head: string } | { readonly tag: string }, options?: FreshOptions): Promise<RefProof>;
+  /**
+   * That a commit is in the history of a head or tag: the one that this is at, or one that it descends from by any parents.
+   * @throws NotFound - no such commit, head or tag, or it is not in that history
+   * @throws LimitExceeded - it is more than 1,000 commits down, 1 MiB of them, or hard to find
+   */
+  commit(
+    of: { readonly head: string } | { readonly tag: string },
+    commit: HashArgument,
+    options?: FreshOptions,
+  ): Promise<CommitProof>;
   /** Without a place the proof ends at the document's manifest. */
   chunk(
     chunk: { readonly manifest: HashArgument; readonly index: number; readonly place?: ProofPlace | undefined },

@@ -88,6 +88,14 @@ export const MAX_BATCH_BLOBS = 10_000;
 export const MAX_DOWNLOAD_RANGES = 1_024;
 /** Blobs smaller than this, in bytes, lie in the transactional store; larger ones are files. */
 export const LARGE_BLOB_BYTES = 64 * KiB;
+/** Most commits between the newest of a head and one that is proved to be in its history, that one included. */
+export const MAX_PATH_COMMITS = 1_000;
+/** ... and their bytes: with the rest of its proof they fit in a message. */
+export const MAX_PATH_BYTES = MiB;
+/** Commits that are read to find the way from one commit to another: where histories were merged, most lie beside it. */
+export const MAX_PATH_SEARCH_COMMITS = 10_000;
+/** ... and their bytes. */
+export const MAX_PATH_SEARCH_BYTES = 64 * MiB;
 /** Largest blob, in bytes: the largest size whose every offset is a safe integer in every client language we test. */
 export const MAX_BLOB_BYTES = 2 ** 44;
 /** Entries of a scan page when the request names none, and the most that it may name. */

@@ -1,7 +1,18 @@
 // The part of the engine's surface that is about versions: commits, the heads that they move, and tags. See contract.ts for
 // what holds throughout.
+import type { CommitHash } from "../core/hashes.js";
 import type { Recorder } from "../core/map/index.js";
 import type { Head, Receipt, StoredCommit, View, WriteOptions } from "./view-contract.js";
+
+/** Where a way down through history begins and ends. */
+export interface CommitPathOptions {
+  /** A commit of this database, which a ref names. */
+  readonly from: CommitHash;
+  readonly to: Uint8Array;
+  /** What `from` is the commit of, for people: `head "main"`. */
+  readonly name: string;
+  readonly signal?: AbortSignal | undefined;
+}
 
 export interface CommitOptions extends WriteOptions {
   readonly head: string;
@@ -74,6 +85,14 @@ export interface Commits {
   log(
     start: { readonly head: string } | { readonly commit: Uint8Array },
   ): AsyncGenerator<StoredCommit, void, undefined>;
+  /**
+   * The commits from a parent of one down to another, each a parent of the one before, as few as there can be; none where both
+   * are the same.
+   * @throws NotFound - kind `commit`: no such commit, or it is not an ancestor @throws InvalidArgument - another object's hash
+   * @throws LimitExceeded - MAX_PATH_COMMITS, MAX_PATH_BYTES, MAX_PATH_SEARCH_COMMITS, MAX_PATH_SEARCH_BYTES
+   * @throws the signal's reason @throws Corrupt
+   */
+  path(options: CommitPathOptions): Promise<readonly StoredCommit[]>;
 }
 
 export interface CreateHeadOptions extends WriteOptions {

@@ -19,12 +19,14 @@ import { requireHashBytes } from "./boundary.js";
 import type { Committer } from "./committer.js";
 import type {
   CommitOptions,
+  CommitPathOptions,
   Commits,
   Committed,
   ExpectedCommit,
   PreparedCommit,
   SubmitCommitOptions,
 } from "./commit-contract.js";
+import { findCommitPath } from "./commit-path.js";
 import type { Head, StoredCommit, View } from "./view-contract.js";
 import type { Draft } from "./draft.js";
 import { requireMayCommit } from "./head-keys.js";
@@ -159,6 +161,10 @@ export class DatabaseCommits implements Commits {
 
   get(hash: Uint8Array): Promise<StoredCommit> {
     return this.#options.objects.commit(hash);
+  }
+
+  path(options: CommitPathOptions): Promise<readonly StoredCommit[]> {
+    return findCommitPath(this.#options.objects, options);
   }
 
   async *log(

@@ -17,6 +17,8 @@ import {
   MAX_KEYS_OF_HEAD,
   MAX_KEY_BYTES,
   MAX_MESSAGE_BYTES,
+  MAX_PATH_BYTES,
+  MAX_PATH_COMMITS,
   MAX_TAGS,
   MIN_CHUNK_BYTES,
   REQUEST_EXPIRY_MS,
@@ -47,6 +49,8 @@ const LIMITS: MessageInitShape<typeof LimitsSchema> = {
   logWaitMs: BigInt(LOG_WAIT_MS),
   keysOfHead: BigInt(MAX_KEYS_OF_HEAD),
   headKeys: BigInt(MAX_HEAD_KEYS),
+  pathCommits: BigInt(MAX_PATH_COMMITS),
+  pathBytes: BigInt(MAX_PATH_BYTES),
 };
 
 export function adminService(environment: ServiceEnvironment): ServiceImplementation<typeof AdminService> {

@@ -7,8 +7,10 @@ import {
   ProofService,
   type BlobSliceSchema,
   type ChunkProofSchema,
+  type CommitProofSchema,
   type ManifestProofSchema,
   type ProofServiceProveChunkRequest,
+  type ProofServiceProveCommitRequest,
   type ProofServiceProveManifestRequest,
   type ProofServiceProveRangeRequest,
   type ProofServiceProveRangeResponseSchema,
@@ -18,7 +20,7 @@ import {
   type StateProofSchema,
 } from "../../gen/neleus/v1/proof_pb.js";
 import { toHex } from "../core/bytes.js";
-import { Corrupt, NotFound } from "../core/errors.js";
+import { assert, Corrupt, NotFound } from "../core/errors.js";
 import { MAX_INLINE_VALUE_BYTES } from "../core/limits.js";
 import { parseCheckpointUnverified, tileWidth } from "../core/log/index.js";
 import { get } from "../core/map/index.js";
@@ -42,6 +44,7 @@ import {
   type CheckedSelector,
 } from "./read-selector.js";
 import {
+  commitHashField,
   headField,
   integerField,
   invalid,
@@ -66,6 +69,7 @@ export const RANGE_PROOF_TYPE = "neleus.range-proof.v1";
 export const CHUNK_PROOF_TYPE = "neleus.chunk-proof.v1";
 export const MANIFEST_PROOF_TYPE = "neleus.manifest-proof.v1";
 export const REF_PROOF_TYPE = "neleus.ref-proof.v1";
+export const COMMIT_PROOF_TYPE = "neleus.commit-proof.v1";
 
 export function proofService(environment: ServiceEnvironment): ServiceImplementation<typeof ProofService> {
   return {
@@ -164,6 +168,10 @@ export function proofService(environment: ServiceEnvironment): ServiceImplementa
       const of = await findNamedOrUnused(view, named);
       const chain = await snapshotMessage({ database, view, of, known });
       return { proof: { type: REF_PROOF_TYPE, present: !("unused" in of), chain } };
+    },
+
+    async proveCommit(request, context) {
+      return { proof: await proveCommit(environment, request, context) };
     },
 
     async proveChunk(request, context) {
@@ -302,6 +310,27 @@ async function placedInLedger(
   const above = await chainAbove({ ...options, point });
   const commit = above.chain === undefined && point.commit !== undefined ? { commit: point.commit.bytes } : {};
   return { ...ledgerWitness(manifest, point), ...commit, ...above };
+}
+
+/** That a commit is in the history of what is named. */
+async function proveCommit(
+  environment: ServiceEnvironment,
+  request: ProofServiceProveCommitRequest,
+  { signal }: CallContext,
+): Promise<MessageInitShape<typeof CommitProofSchema>> {
+  const named = namedField(request);
+  const wanted = commitHashField(request.commit, "commit");
+  const known = knownCheckpointField(request);
+  const minLogSize = minLogSizeField(request);
+  const database = await openDatabase(environment, request);
+  const view = await viewOf(database, { minLogSize, known, signal });
+  const { head, tag, commit } = await view.resolve(named);
+  const of = head === undefined ? tag && { tag } : { head };
+  assert(of !== undefined && commit !== undefined, "a head or tag was named, and resolved to its commit");
+  const name = "tag" in named ? `tag "${named.tag}"` : `head "${named.head}"`;
+  const path = await endedBy(signal, database.commits.path({ from: commit.hash, to: wanted, name, signal }));
+  const chain = await snapshotMessage({ database, view, of, known });
+  return { type: COMMIT_PROOF_TYPE, path: path.map(({ bytes }) => bytes), chain };
 }
 
 async function proveChunk(

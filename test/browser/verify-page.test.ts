@@ -12,6 +12,7 @@ import { pathToFileURL } from "node:url";
 import { toBinary, toJsonString, type DescMessage } from "@bufbuild/protobuf";
 import {
   ChunkProofSchema,
+  CommitProofSchema,
   ManifestProofSchema,
   RangeProofSchema,
   RefProofSchema,
@@ -34,6 +35,7 @@ const SCHEMAS: readonly DescMessage[] = [
   ChunkProofSchema,
   ManifestProofSchema,
   RefProofSchema,
+  CommitProofSchema,
 ];
 const STATE_OF_CODE: Readonly<Record<string, string>> = {
   VERIFICATION_FAILED: "failed",
@@ -347,6 +349,7 @@ async function madeProofs(): Promise<{
       head: "main",
       chunking: { sizeBytes: 9_000 },
     });
+    const { commit: first } = await db.commit("main", { author: "a", message: "first" });
     const { commit } = await db.commit("main", { author: "a", message: "m" });
     await db.tags.create("v1", commit.hash);
     const { hash } = document;
@@ -362,6 +365,7 @@ async function madeProofs(): Promise<{
       manifest: await db.proofs.manifest(hash, { head: "main" }),
       ref: await db.proofs.ref({ head: "main" }),
       noRef: await db.proofs.ref({ tag: "nothing" }),
+      commit: await db.proofs.commit({ tag: "v1" }, first.hash),
     };
     return { proofs, verifierKey, older };
   } finally {

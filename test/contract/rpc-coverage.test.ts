@@ -61,6 +61,7 @@ const CLI_USE: Readonly<Record<string, string>> = {
   "ProofService.ListLogEntries": "neleus log",
   "ProofService.ProveManifest": "neleus proof manifest",
   "ProofService.ProveRef": "neleus proof commit",
+  "ProofService.ProveCommit": "neleus proof commit --commit",
   "ProofService.ProveState": "neleus proof state",
   "ProofService.ProveRange": "neleus proof range",
   "ProofService.ProveChunk": "neleus proof chunk",

@@ -75,6 +75,10 @@ const EVERYTHING: readonly ((db: Database) => Promise<unknown>)[] = [
   (db) => all(db.tags.list()),
   (db) => all(db.logEntries.list()),
   (db) => db.proofs.ref({ head: "main" }),
+  async (db) => {
+    const [newest] = await all(db.commits.log({ head: "main" }, { limit: 1 }));
+    return db.proofs.commit({ head: "main" }, newest!.hash);
+  },
   (db) => db.logEntries.get(0),
   (db) => db.state("main").get("k"),
   (db) => all(db.commits.log({ head: "main" })),

@@ -11,7 +11,9 @@ import { ManifestService } from "#gen/neleus/v1/manifest_pb.js";
 import { ProofService } from "#gen/neleus/v1/proof_pb.js";
 import { StateService } from "#gen/neleus/v1/state_pb.js";
 import { hashBlob } from "#src/core/blob/index.js";
+import { mapRoot, type CommitHash } from "#src/core/hashes.js";
 import { emptyMap, MapKind } from "#src/core/map/index.js";
+import { commitHashOf, encodeCommit } from "#src/core/object/index.js";
 import { GrpcStatus } from "#src/service/index.js";
 import { patternBytes } from "../support/vectors.js";
 import { collect, fails, openHarness, utf8Of, type Harness } from "./harness.js";
@@ -104,6 +106,33 @@ describe("streams out", () => {
     setImmediate(() => controller.abort());
     await fails(lookup, CANCELLED);
     assert.equal((await harness.caller.unary(BlobService.method.findMissing, { hashes })).missing.length, 10_000);
+  });
+
+  test("a search through history stops where its caller left", async () => {
+    // A history with merges, which the engine does not make yet: most of it lies beside the way down.
+    const [stateRoot, manifests] = [MapKind.state, MapKind.ledger].map((kind) => mapRoot(emptyMap(kind).digest));
+    assert.ok(stateRoot && manifests);
+    const of = { stateRoot, manifests };
+    const made = async (parents: readonly CommitHash[], time: number): Promise<CommitHash> => {
+      const bytes = encodeCommit({ v: 1, parents: [...parents], ...of, author: "a", message: "m", time });
+      const hash = commitHashOf(bytes);
+      await harness.store.write({ puts: [{ space: "objects", key: hash, value: bytes }] });
+      return hash;
+    };
+    let top = await made([], 0);
+    for (let count = 1; count < 8_000; count += 16) {
+      const leaves = await Promise.all(Array.from({ length: 15 }, (_, leaf) => made([], count + leaf)));
+      top = await made([...leaves, top], count + 15);
+    }
+    const { commit } = await harness.database.commits.create({ head: "main", author: "a", message: "m" });
+    await harness.database.tags.create("merged", top);
+    const request = { tag: "merged", commit: commit.hash };
+    const controller = new AbortController();
+    const search = harness.caller.unary(ProofService.method.proveCommit, request, { signal: controller.signal });
+    setImmediate(() => controller.abort());
+    await fails(search, CANCELLED);
+    const whole = harness.caller.unary(ProofService.method.proveCommit, request);
+    await fails(whole, { code: "NOT_FOUND", status: GrpcStatus.NOT_FOUND });
   });
 
   test("a stream that never waits lets others run", async () => {

@@ -370,6 +370,59 @@ describe("ProofService.ProveChunk", () => {
   });
 });
 
+describe("ProofService.ProveCommit", () => {
+  const { proveCommit: ProveCommit } = ProofService.method;
+
+  test("leads from the checkpoint down to any commit of a head's or tag's history", async () => {
+    const harness = await openHarness();
+    const { caller, database } = harness;
+    const commits: Uint8Array[] = [];
+    for (let count = 0; count < 5; count += 1) commits.unshift(await commit(harness));
+    const hashes = commits.map(commitHashOf);
+    await caller.unary(CommitService.method.createTag, { tag: "v1", commit: hashes[2]! });
+    for (const [of, newest] of [
+      [{ head: "main" }, 0],
+      [{ tag: "v1" }, 2],
+    ] as const) {
+      for (const [index, hash] of hashes.entries()) {
+        const asked = caller.unary(ProveCommit, { ...of, commit: hash });
+        if (index < newest) {
+          const error = await fails(asked, { ...NOT_FOUND, kind: "commit", field: "commit" });
+          assert.match(error.message, /^commit [0-9a-f]{64} is not in the history of tag "v1"$/);
+          assert.match(error.hint ?? "", /neleus head list/);
+          continue;
+        }
+        const { proof } = await asked;
+        assert.equal(proof?.type, "neleus.commit-proof.v1");
+        assert.deepEqual(proof.path.map(toHex), commits.slice(newest + 1, index + 1).map(toHex));
+        assert.equal(toHex(proof.chain?.commit ?? UNKNOWN), toHex(commits[newest]!));
+        verifiedLog(database, proof.chain?.log);
+        if ("head" in of) verifiedSnapshot(database, proof.chain);
+      }
+    }
+  });
+
+  test("errors", async () => {
+    const harness = await openHarness();
+    const { caller } = harness;
+    const unborn = { ...NOT_FOUND, kind: "commit" };
+    await fails(caller.unary(ProveCommit, { head: "main", commit: UNKNOWN }), unborn);
+    const hash = commitHashOf(await commit(harness));
+    const ask = (request: object) => caller.unary(ProveCommit, { head: "main", commit: hash, ...request });
+    await ask({});
+    await fails(ask({ head: "" }), { ...INVALID, field: "head" });
+    await fails(ask({ head: "nobody" }), { ...NOT_FOUND, kind: "head" });
+    await fails(ask({ tag: "v1" }), { ...INVALID, field: "tag" });
+    await fails(ask({ head: "", tag: "nothing" }), { ...NOT_FOUND, kind: "tag" });
+    await fails(ask({ commit: UNKNOWN }), unborn);
+    await fails(ask({ commit: new Uint8Array(0) }), { ...INVALID, field: "commit" });
+    const document = manifestHashOf(await putDocument(harness, patternBytes(10), 10));
+    await fails(ask({ commit: document }), { ...INVALID, field: "commit" });
+    await fails(ask({ knownCheckpoint: "x" }), { ...INVALID, field: "known_checkpoint" });
+    await fails(ask({ minLogSize: 99n }), { code: "ROLLED_BACK", status: GrpcStatus.FAILED_PRECONDITION });
+  });
+});
+
 describe("AdminService.GetCapabilities", () => {
   test("says what is served and the limits in force", async () => {
     const { caller, database } = await openHarness();
@@ -378,7 +431,7 @@ describe("AdminService.GetCapabilities", () => {
     assert.deepEqual([answer.databaseId, answer.origin], [database.id, database.log.origin]);
     assert.equal(answer.limits?.messageBytes, BigInt(MAX_MESSAGE_BYTES));
     const values = Object.entries(answer.limits).filter(([name]) => !name.startsWith("$"));
-    assert.equal(values.length, 18);
+    assert.equal(values.length, 20);
     for (const [name, value] of values) assert.ok((value as unknown as bigint) > 0n, name);
     await fails(caller.unary(AdminService.method.getCapabilities, { database: "other" }), NOT_FOUND);
   });

@@ -9,7 +9,7 @@ import { receivedPart, verifying } from "../received.js";
 import { openNewestLeaf } from "../trust/index.js";
 import type { CommitRecord } from "../records.js";
 import { headChain, tagChain } from "./chain.js";
-import type { ProofClaim } from "./report.js";
+import type { ProofClaim, RefClaim } from "./report.js";
 
 /** A digest that the proof hangs on: whoever trusts it can trust the claim. */
 export interface Hold {
@@ -75,6 +75,11 @@ export function checkedRef(
       `That leaf is the last of ${claimed.size} in the log ${claimed.origin}, whose root the checkpoint states.`,
     ],
   };
+}
+
+/** What a chain is of, for programs. */
+export function namedRef({ head, tag }: Pick<Snapshot, "head" | "tag">): RefClaim["ref"] {
+  return tag === "" ? { kind: "head", name: head } : { kind: "tag", name: tag };
 }
 
 interface NamedRoots {

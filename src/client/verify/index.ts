@@ -18,6 +18,7 @@ export { checkProof, verifyProof, verifyProofFile } from "./proof.js";
 export type {
   Anchors,
   ChunkClaim,
+  CommitClaim,
   KeyClaim,
   ManifestClaim,
   ProofClaim,

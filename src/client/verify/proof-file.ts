@@ -1,12 +1,21 @@
 // A proof as it lies in a file: protobuf JSON, as `neleus proof` prints it, or the bytes of the message.
 import { fromUtf8 } from "../../core/bytes.js";
 import { Malformed, Unsupported, VerificationFailed } from "../../core/errors.js";
-import type { ChunkProof, ManifestProof, RangeProof, RefProof, StateProof } from "../../../gen/neleus/v1/proof_pb.js";
+import type {
+  ChunkProof,
+  CommitProof,
+  ManifestProof,
+  RangeProof,
+  RefProof,
+  StateProof,
+} from "../../../gen/neleus/v1/proof_pb.js";
 import { CHUNK_PROOF_TYPE } from "./chunk-proof.js";
+import { COMMIT_PROOF_TYPE } from "./commit-proof.js";
 import { MANIFEST_PROOF_TYPE } from "./manifest-proof.js";
 import { leadingText, readBinaryMessage } from "./proof-binary.js";
 import {
   CHUNK_PROOF,
+  COMMIT_PROOF,
   MANIFEST_PROOF,
   RANGE_PROOF,
   REF_PROOF,
@@ -20,7 +29,7 @@ import { REF_PROOF_TYPE } from "./ref-proof.js";
 import { STATE_PROOF_TYPE } from "./state-proof.js";
 
 /** Any proof that stands on its own. */
-export type Proof = StateProof | RangeProof | ChunkProof | ManifestProof | RefProof;
+export type Proof = StateProof | RangeProof | ChunkProof | ManifestProof | RefProof | CommitProof;
 
 const FORMS: ReadonlyMap<string, MessageForm> = new Map([
   [STATE_PROOF_TYPE, STATE_PROOF],
@@ -28,6 +37,7 @@ const FORMS: ReadonlyMap<string, MessageForm> = new Map([
   [CHUNK_PROOF_TYPE, CHUNK_PROOF],
   [MANIFEST_PROOF_TYPE, MANIFEST_PROOF],
   [REF_PROOF_TYPE, REF_PROOF],
+  [COMMIT_PROOF_TYPE, COMMIT_PROOF],
 ]);
 
 /**

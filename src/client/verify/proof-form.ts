@@ -148,3 +148,9 @@ export const REF_PROOF = form("RefProof", [
   field(2, "present", "bool"),
   field(3, "chain", SNAPSHOT),
 ]);
+
+export const COMMIT_PROOF = form("CommitProof", [
+  field(1, "type", "string"),
+  field(2, "path", "bytes", "repeated"),
+  field(3, "chain", SNAPSHOT),
+]);

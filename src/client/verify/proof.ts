@@ -8,6 +8,7 @@ import { forked } from "../trust/frontier.js";
 import { LogKey } from "../trust/index.js";
 import type { CheckedLog, CheckedProof, Hold } from "./checked.js";
 import { checkChunkProof } from "./chunk-proof.js";
+import { checkCommitProof } from "./commit-proof.js";
 import { checkManifestProof } from "./manifest-proof.js";
 import { parseProof, type Proof } from "./proof-file.js";
 import { checkRangeProof } from "./range-proof.js";
@@ -62,6 +63,8 @@ export function checkProof(proof: Proof): CheckedProof {
       return checkManifestProof(proof);
     case "neleus.v1.RefProof":
       return checkRefProof(proof);
+    case "neleus.v1.CommitProof":
+      return checkCommitProof(proof);
   }
 }
 
@@ -105,11 +108,16 @@ function holdAgainst(checked: CheckedProof, anchors: Anchors): Held {
   return { anchoredTo, notShown };
 }
 
+/** A path of commits holds a thousand of them. */
+const MAX_NAMED_HOLDS = 8;
+
 /** The digest of the proof that the caller trusts. @throws VerificationFailed - it is none of them */
 function holdOf(checked: CheckedProof, root: Uint8Array): Hold {
   const hold = checked.holds.find(({ digest }) => equalBytes(digest, root));
   if (hold !== undefined) return hold;
-  const found = checked.holds.map(({ what, digest }) => `${what} ${toHex(digest)}`).join(", ");
+  const named = checked.holds.slice(0, MAX_NAMED_HOLDS).map(({ what, digest }) => `${what} ${toHex(digest)}`);
+  const others = checked.holds.length - named.length;
+  const found = [...named, ...(others > 0 ? [`${others} more`] : [])].join(", ");
   throw new VerificationFailed(`the proof is not of the root given, ${toHex(root)}; it has ${found}`, {
     facts: { expected: toHex(root) },
   });

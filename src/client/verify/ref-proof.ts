@@ -5,7 +5,7 @@ import type { RefProof } from "../../../gen/neleus/v1/proof_pb.js";
 import { receivedPart } from "../received.js";
 import type { CommitRecord } from "../records.js";
 import { signatureSentences } from "./signature-sentences.js";
-import { checkedRef, type CheckedProof, type Hold } from "./checked.js";
+import { checkedRef, namedRef, type CheckedProof, type Hold } from "./checked.js";
 import { requireType } from "./state-proof.js";
 
 export const REF_PROOF_TYPE = "neleus.ref-proof.v1";
@@ -27,23 +27,23 @@ export function checkRefProof(proof: RefProof): CheckedProof {
   if (roots === undefined && chain.commit.length > 0) {
     throw new VerificationFailed(`the proof holds a commit of ${name}, which does not exist`);
   }
-  const named = { kind: chain.tag === "" ? "head" : "tag", name: chain.tag === "" ? chain.head : chain.tag } as const;
   const holds: readonly Hold[] =
     commit === undefined ? [] : [{ what: "commit hash", digest: commit.hash, leavesOpen: [placeOf(name)] }];
   return {
-    claim: { kind: "ref", ref: named, isPresent: roots !== undefined, commit },
+    claim: { kind: "ref", ref: namedRef(chain), isPresent: roots !== undefined, commit },
     shown: [
       sentence(name, roots === undefined, commit?.hash),
       ...signatureSentences("commit", commit?.signatures ?? []),
       ...shown,
     ],
-    notShown: [notShown(commit)],
+    notShown: [notShownOfCommit(commit)],
     holds,
     log,
   };
 }
 
-function notShown(commit: CommitRecord | undefined): string {
+/** What proofs of a commit do not show, whatever else they show. */
+export function notShownOfCommit(commit: CommitRecord | undefined): string {
   const isSigned = commit?.signatures.some(({ isValid }) => isValid) === true;
   return `That the commit says the truth, and ${isSigned ? "whose keys those are" : "who made it"}.`;
 }

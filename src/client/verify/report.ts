@@ -1,7 +1,7 @@
 // What checking a proof on its own comes to: the verdict and its reasons, in plain sentences.
 //
 // A proof that is wrong or does not show what it says is no report but an error: VerificationFailed, IncompleteProof.
-import type { BlobHash, ManifestHash } from "../../core/hashes.js";
+import type { BlobHash, CommitHash, ManifestHash } from "../../core/hashes.js";
 import type { ManifestKind } from "../../core/object/index.js";
 import type { CommitRecord, HashArgument } from "../records.js";
 
@@ -9,7 +9,7 @@ import type { CommitRecord, HashArgument } from "../records.js";
 export interface Anchors {
   /**
    * A root that the proof must hang on: the state root; for a chunk the ledger root or the root of the chunk list. The
-   * hash of a commit or manifest that the proof holds serves as well.
+   * hash of a commit or manifest that the proof holds serves as well, of a commit above the one that is proved too.
    */
   readonly root?: HashArgument | undefined;
   /** Verifier key of the log: the checkpoint in the proof must be signed by it. */
@@ -19,7 +19,7 @@ export interface Anchors {
 }
 
 /** What a proof is about, for programs. */
-export type ProofClaim = StateClaim | RangeClaim | ChunkClaim | ManifestClaim | RefClaim;
+export type ProofClaim = StateClaim | RangeClaim | ChunkClaim | ManifestClaim | RefClaim | CommitClaim;
 
 /** A key and what the map holds under it. */
 export interface KeyClaim {
@@ -76,6 +76,17 @@ export interface RefClaim {
   readonly isPresent: boolean;
   /** Undefined where there is no such head or tag, and of a head without a commit. */
   readonly commit: CommitRecord | undefined;
+}
+
+/** That a commit is in the history of a head or tag. */
+export interface CommitClaim {
+  readonly kind: "commit";
+  readonly ref: { readonly kind: "head" | "tag"; readonly name: string };
+  readonly commit: CommitRecord;
+  /** The one that the head or tag is at. */
+  readonly newest: CommitHash;
+  /** How far below that one it is shown to be; 0: it is that one. There may be a shorter way. */
+  readonly steps: number;
 }
 
 export interface ProofReport {

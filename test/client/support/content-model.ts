@@ -12,6 +12,7 @@ export class ContentModel {
   readonly #documents = new Map<string, { readonly bytes: Uint8Array; readonly chunkBytes: number }>();
   readonly #ledgers = new Map<string, ReadonlySet<string>>();
   readonly #heads = new Map<string, string>();
+  readonly #histories = new Map<string, readonly string[]>();
 
   addState(root: Uint8Array, content: Iterable<readonly [string, string]>): void {
     this.#states.set(toHex(root), [...content]);
@@ -30,6 +31,11 @@ export class ContentModel {
     this.#heads.set(name, toHex(commit));
   }
 
+  /** The commits of a head, newest first, each the only parent of the one before. */
+  addHistory(name: string, commits: readonly Uint8Array[]): void {
+    this.#histories.set(name, commits.map(toHex));
+  }
+
   requireTrue(proof: Proof, claim: ProofClaim, label: string): void {
     switch (claim.kind) {
       case "chunk":
@@ -42,6 +48,16 @@ export class ContentModel {
         assert.equal(claim.commit && toHex(claim.commit.hash), this.#heads.get(claim.ref.name), label);
         assert.deepEqual([claim.ref.kind, claim.isPresent], ["head", this.#heads.has(claim.ref.name)], label);
         return;
+      case "commit": {
+        const history = this.#histories.get(claim.ref.name) ?? assert.fail(`${label}: no such history`);
+        const { commit, newest, steps } = claim;
+        assert.deepEqual(
+          [claim.ref.kind, toHex(newest), toHex(commit.hash)],
+          ["head", history[0], history[steps]],
+          label,
+        );
+        return;
+      }
       case "state":
       case "range":
         this.#requireKeys((proof as StateProof | RangeProof).root, claim, label);

@@ -20,6 +20,7 @@ import {
 import fc from "fast-check";
 import {
   ChunkProofSchema,
+  CommitProofSchema,
   ManifestProofSchema,
   RangeProofSchema,
   RefProofSchema,
@@ -29,6 +30,7 @@ import { parseProof } from "#src/client/verify/index.js";
 import { readBinaryMessage } from "#src/client/verify/proof-binary.js";
 import {
   CHUNK_PROOF,
+  COMMIT_PROOF,
   MANIFEST_PROOF,
   RANGE_PROOF,
   REF_PROOF,
@@ -45,6 +47,7 @@ const FORMS: readonly (readonly [MessageForm, DescMessage])[] = [
   [CHUNK_PROOF, ChunkProofSchema],
   [MANIFEST_PROOF, ManifestProofSchema],
   [REF_PROOF, RefProofSchema],
+  [COMMIT_PROOF, CommitProofSchema],
 ];
 const SCALARS: Readonly<Record<string, ScalarType>> = {
   uint32: ScalarType.UINT32,

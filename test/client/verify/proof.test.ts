@@ -7,11 +7,13 @@ import assert from "node:assert/strict";
 import { toJson, toJsonString, type DescMessage, type JsonObject } from "@bufbuild/protobuf";
 import {
   ChunkProofSchema,
+  CommitProofSchema,
   ManifestProofSchema,
   RangeProofSchema,
   RefProofSchema,
   StateProofSchema,
   type ChunkProof,
+  type CommitProof,
   type ManifestProof,
   type RangeProof,
   type RefProof,
@@ -57,6 +59,7 @@ describe("proofs in files", () => {
   let filed: ManifestProof;
   let ref: RefProof;
   let unused: RefProof;
+  let below: CommitProof;
   const model = new ContentModel();
   const schemas: readonly DescMessage[] = [
     StateProofSchema,
@@ -64,6 +67,7 @@ describe("proofs in files", () => {
     ChunkProofSchema,
     ManifestProofSchema,
     RefProofSchema,
+    CommitProofSchema,
   ];
   const schemaOf = (proof: Proof): DescMessage => schemas.find(({ typeName }) => typeName === proof.$typeName)!;
 
@@ -103,6 +107,13 @@ describe("proofs in files", () => {
     ref = await db.proofs.ref({ head: "main" });
     unused = await db.proofs.ref({ head: "nobody" });
     model.addHead("main", commit.hash);
+    await db.heads.create("long");
+    const long: Uint8Array[] = [];
+    for (const message of ["one", "two", "three", "four"]) {
+      long.unshift((await db.commit("long", { author: "a", message })).hash);
+    }
+    model.addHistory("long", long);
+    below = await db.proofs.commit({ head: "long" }, long[2]!);
     bare = await db.proofs.state({ root: commit.stateRoot }, "k/7");
   });
   after(() => fixture.close());
@@ -235,9 +246,9 @@ describe("proofs in files", () => {
     // What proofs need not hold, or hold for other readers: the value, the slice, and what a known checkpoint made of it.
     const harmless = /^(value|slice|chain\.log\.consistency(\[\d+\])?)$/;
     // What was asked: another key of the same gap, another bound that cuts off the same keys.
-    const question = /^(key|from|to|chain\.head)$/;
+    const question = /^(key|from|to|chain\.head|path(\[\d+\])?)$/;
     let others = 0;
-    for (const proof of [state, absent, range, chunk, filed, ref, unused]) {
+    for (const proof of [state, absent, range, chunk, filed, ref, unused, below]) {
       const schema = schemaOf(proof);
       const honest = verifyProof(proof, { verifierKey });
       const counts = { refused: 0, same: 0, other: 0 };
@@ -255,7 +266,7 @@ describe("proofs in files", () => {
           model.requireTrue(message as Proof, report.claim, label);
           // Which root it is, and where that stands, is said by the last sentences.
           const isSame = asText(claimed(report)) === asText(claimed(honest));
-          const sentences = isSame || report.claim.kind !== "ref" ? -3 : -1;
+          const sentences = isSame || !["ref", "commit"].includes(report.claim.kind) ? -3 : -1;
           assert.deepEqual(report.shown.slice(sentences), honest.shown.slice(sentences), label);
           if (mutate === fieldMutants) assert.match(path, isSame ? harmless : question, label);
           counts[isSame ? "same" : "other"] += 1;

@@ -3,7 +3,7 @@
 // what is refused is an honest proof with one thing changed.
 import { createHash } from "node:crypto";
 import * as dagCbor from "@ipld/dag-cbor";
-import { create, toBinary, toJson, type DescMessage, type Message } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import {
   ChunkProofSchema,
   ManifestProofSchema,
@@ -19,8 +19,10 @@ import { encodeSlice } from "#src/core/blob/index.js";
 import { get, MapKind, scan } from "#src/core/map/index.js";
 import { ModelLog } from "../../client/support/model-log.js";
 import { sampleMap } from "../../core/map/support.js";
-import { CaseList, type Json, type Topic } from "../case.js";
+import { CaseList, type Topic } from "../case.js";
+import { commitProofs } from "./commit-proof.js";
 import { CHUNK_BYTES, hashOf, nodes, SmallDatabase, TIME } from "./small-database.js";
+import { ask, without, Written, type Anchors } from "./written-proof.js";
 
 const [FAILED, INCOMPLETE, UNSUPPORTED, INVALID] = [
   "VERIFICATION_FAILED",
@@ -28,53 +30,6 @@ const [FAILED, INCOMPLETE, UNSUPPORTED, INVALID] = [
   "UNSUPPORTED",
   "INVALID_ARGUMENT",
 ] as const;
-
-type Anchors = Readonly<Record<string, string>>;
-
-/** A copy of a message without one of its fields. */
-function without<M extends Message>(message: M, name: keyof M): M {
-  const copy = { ...message };
-  Reflect.deleteProperty(copy, name);
-  return copy;
-}
-
-/** A proof with the schema that writes it. */
-class Written<M extends Message> {
-  readonly #schema: DescMessage;
-  readonly #message: M;
-  readonly #title: string;
-  readonly #cases: CaseList;
-
-  constructor(cases: CaseList, title: string, proof: { readonly schema: DescMessage; readonly message: M }) {
-    this.#cases = cases;
-    this.#title = title;
-    this.#schema = proof.schema;
-    this.#message = proof.message;
-  }
-
-  accept(name: string, anchors: Anchors, output: { readonly verdict: string; readonly claim: Json }): void {
-    this.#cases.accept(`${this.#title}, ${name}`, ask(this.#json({}), anchors), output);
-  }
-
-  /** As the bytes of its message. */
-  acceptBinary(name: string, anchors: Anchors, output: { readonly verdict: string; readonly claim: Json }): void {
-    const binary = toHex(toBinary(this.#schema, this.#message));
-    this.#cases.accept(`${this.#title}, ${name}`, { operation: "proof.verify", input: { binary, anchors } }, output);
-  }
-
-  refuse(name: string, error: string, changed: Partial<M>, anchors: Anchors): void {
-    this.#cases.refuse(`${this.#title}, ${name}`, ask(this.#json(changed), anchors), error);
-  }
-
-  #json(changed: Partial<M>): Json {
-    const message = { ...this.#message, ...changed };
-    return toJson(this.#schema, message as never, { alwaysEmitImplicit: true });
-  }
-}
-
-function ask(proof: Json, anchors: Anchors): { operation: string; input: Record<string, Json> } {
-  return { operation: "proof.verify", input: { proof, anchors } };
-}
 
 export function proofCases(): Topic {
   const cases = new CaseList("proofs");
@@ -84,6 +39,7 @@ export function proofCases(): Topic {
   chunkProofs(cases, db);
   manifestProofs(cases, db);
   refProofs(cases, db);
+  commitProofs(cases);
   for (const [name, proof] of Object.entries({
     "an empty object": {},
     "no object": [],

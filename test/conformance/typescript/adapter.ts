@@ -5,6 +5,7 @@ import { create } from "@bufbuild/protobuf";
 import { EpochBeginningSchema, EpochEndSchema, LogProofSchema, type NodeReveal } from "#gen/neleus/v1/proof_pb.js";
 import { openStep } from "#src/client/trust/epoch-step.js";
 import { LogKey } from "#src/client/trust/index.js";
+import type { CommitRecord } from "#src/client/records.js";
 import { parseProof, verifyProof, type ProofClaim } from "#src/client/verify/index.js";
 import { decodeSlice } from "#src/core/blob/index.js";
 import { fromHex, toHex, u64be, utf8 } from "#src/core/bytes.js";
@@ -328,11 +329,17 @@ function claimToJson(claim: ProofClaim): Json {
       return { kind, manifest: toHex(claim.manifest), manifest_kind: claim.manifestKind };
     case "ref": {
       const { ref, isPresent: present, commit } = claim;
-      const signatures = (commit?.signatures ?? []).map(({ publicKey, isValid }) => ({
-        key: toHex(publicKey),
-        valid: isValid,
-      }));
+      const signatures = signaturesToJson(commit);
       return { kind, ref: ref.kind, name: ref.name, present, commit: hexOf(commit?.hash), signatures };
     }
+    case "commit": {
+      const { ref, commit, newest, steps } = claim;
+      const hashes = { commit: toHex(commit.hash), newest: toHex(newest) };
+      return { kind, ref: ref.kind, name: ref.name, ...hashes, steps, signatures: signaturesToJson(commit) };
+    }
   }
+}
+
+function signaturesToJson(commit: CommitRecord | undefined): Json {
+  return (commit?.signatures ?? []).map(({ publicKey, isValid }) => ({ key: toHex(publicKey), valid: isValid }));
 }

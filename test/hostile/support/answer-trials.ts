@@ -291,6 +291,21 @@ export function defineAnswerTrials(thoroughness: Thoroughness): void {
       }));
     }
 
+    for (const [of, steps] of [
+      [{ head: "main" }, 0],
+      [{ head: "main" }, 2],
+      [{ tag: "v1" }, 1],
+    ] as const) {
+      trial(`a proof of a commit ${steps} below ${JSON.stringify(of)}`, () => ({
+        run: async (db) => {
+          const { path, chain } = await db.proofs.commit(of, commits[steps]!);
+          return [path, chain?.commit];
+        },
+        isStateless: false,
+        harmless: NOTHING,
+      }));
+    }
+
     const receipt = ({ checkpoint }: Receipt): unknown => [checkpoint.size, checkpoint.root];
     /** The number of the leaf is the server's word, and a receipt's checkpoint is owed its proof: tried by itself. */
     const WORD = /^0\.receipt\.logIndex$/;
