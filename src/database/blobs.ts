@@ -93,7 +93,7 @@ export class DatabaseBlobs implements Blobs {
   async #putOne({ hash, bytes }: HashedContent, rows: Row[]): Promise<boolean> {
     if (bytes.length >= LARGE_BLOB_BYTES) {
       await removeIfDamaged(this.#store.files, hash);
-      if (await this.#store.files.has(hash)) return true;
+      if (await this.#store.files.ensureDurable(hash)) return true;
       await this.#putFile(hash, bytes);
       return false;
     }
@@ -137,6 +137,9 @@ export class DatabaseBlobs implements Blobs {
     const hash = blobHash(requireHashBytes(`${field}.hash`, named.hash));
     const sizeBytes = await this.#sizeOf(hash);
     if (sizeBytes === undefined) throw missingHash("blob", hash);
+    // Something is about to refer to it.
+    if (!this.#rows.has("blobs", hash) && !(await this.#store.files.ensureDurable(hash)))
+      throw missingHash("blob", hash);
     if (sizeBytes === named.sizeBytes) return { hash, sizeBytes };
     throw new InvalidArgument(`${field}.size: the blob has ${sizeBytes} bytes, not ${named.sizeBytes}`, {
       field: `${field}.size`,

@@ -176,6 +176,11 @@ export interface LargeBlobs {
    */
   open(hash: Uint8Array): Promise<LargeBlob | undefined>;
   has(hash: Uint8Array): Promise<boolean>;
+  /**
+   * True where the blob is there, and then it survives a crash: another process may have been about to flush its name, and
+   * died. To be called before anything durable refers to a blob that the caller has not itself published.
+   */
+  ensureDurable(hash: Uint8Array): Promise<boolean>;
   /** Removes a blob and its outboard. True if it was there. Durable when it resolves. */
   delete(hash: Uint8Array): Promise<boolean>;
   /** The hash of every blob, in no promised order; promises as of `Store.iterate`. */
@@ -257,13 +262,18 @@ export interface StagedBlob {
   readInto(offset: number, into: Uint8Array): Promise<void>;
   /** Appends to the outboard, which is empty after `stage`. */
   appendOutboard(bytes: Uint8Array): Promise<void>;
-  /** Makes the content so far durable and records where it ends. @throws Conflict - discarded or taken over */
+  /**
+   * Makes the content so far durable and records where it ends. A flush that failed may have lost what it was to write, and a
+   * later one that succeeds does not say otherwise: so from then on this one takes nothing more, and whoever stages the
+   * upload again goes on from its durable end.
+   * @throws Conflict - discarded or taken over @throws Unavailable - a flush failed, now or before
+   */
   sync(): Promise<void>;
   /**
    * Makes content and outboard durable and visible under `hash`, at once; the upload is then gone and this closed. If
    * the blob is already there, that one stays and these bytes are dropped. A crash at any instruction leaves the whole
    * blob, or none and the upload as last synced.
-   * @throws Conflict - discarded or taken over
+   * @throws Conflict - discarded or taken over @throws Unavailable - a flush failed, now or before
    */
   publish(hash: Uint8Array): Promise<void>;
   /** Lets go of the upload after a last `sync`, to be continued with `stage`. No effect after `publish`. */

@@ -2,11 +2,11 @@
 // bytes of the hash, with the outboard beside it under the same name and `.outboard`.
 import type { FileHandle } from "node:fs/promises";
 import { open } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { toHex } from "../../core/bytes.js";
 import { Corrupt, Unavailable, assert } from "../../core/errors.js";
 import type { LargeBlob } from "../contract.js";
-import { onFile, onFileIfThere } from "./file-system.js";
+import { flushDirectory, onFile, onFileIfThere } from "./file-system.js";
 
 export const OUTBOARD_SUFFIX = ".outboard";
 
@@ -23,6 +23,12 @@ export function blobPaths(root: string, hash: Uint8Array): BlobPaths {
   const directory = join(root, name.slice(0, 2), name.slice(2, 4));
   const content = join(directory, name);
   return { directory, content, outboard: content + OUTBOARD_SUFFIX };
+}
+
+/** Flushes the folder of a blob, and those that name it, so that the blob is found after a crash. */
+export async function flushBlobFolders(directory: string): Promise<void> {
+  const first = dirname(directory);
+  await Promise.all([directory, first, dirname(first)].map(flushDirectory));
 }
 
 /** An open file, and what it is called in errors. */

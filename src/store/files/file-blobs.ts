@@ -10,7 +10,7 @@ import { Conflict, Corrupt, Unavailable, assert } from "../../core/errors.js";
 import { UPLOAD_EXPIRY_MS } from "../../core/limits.js";
 import { MAX_UPLOAD_METADATA_BYTES } from "../contract.js";
 import type { CleanUpResult, LargeBlob, LargeBlobs, StageOptions, StagedBlob, UploadState } from "../contract.js";
-import { BlobFile, OUTBOARD_SUFFIX, blobPaths } from "./blob-file.js";
+import { BlobFile, OUTBOARD_SUFFIX, blobPaths, flushBlobFolders } from "./blob-file.js";
 import { LEFTOVER_AGE_MS, flushDirectory, makeDirectory, onFile, onFileIfThere, systemCode } from "./file-system.js";
 import { StagedFile } from "./staged-file.js";
 import type { StagingPlace } from "./staged-file.js";
@@ -19,6 +19,8 @@ import { readRecord } from "./upload-record.js";
 
 const UPLOAD_SUFFIX = ".wal";
 const DISCARDED_PREFIX = ".discarded-";
+/** Names of blobs kept in memory: some 100 bytes each. */
+const MOST_KNOWN_DURABLE = 4_096;
 
 export class FileBlobs implements LargeBlobs {
   readonly #blobs: string;
@@ -27,6 +29,8 @@ export class FileBlobs implements LargeBlobs {
   readonly #writing = new Set<string>();
   /** The last change of each blob's files that is in progress, by hash in hex. */
   readonly #changing = new Map<string, Promise<unknown>>();
+  /** Blobs whose names are known to be flushed, in hex; forgotten all at once when they are many. */
+  readonly #durable = new Set<string>();
   #closed = false;
 
   /** Works in two existing directories. */
@@ -46,9 +50,20 @@ export class FileBlobs implements LargeBlobs {
     return (await onFileIfThere({ doing: "look at", path: content }, () => stat(content))) !== undefined;
   }
 
+  async ensureDurable(hash: Uint8Array): Promise<boolean> {
+    if (!(await this.has(hash))) return false;
+    const name = toHex(hash);
+    if (this.#durable.has(name)) return true;
+    await flushBlobFolders(blobPaths(this.#blobs, hash).directory);
+    if (this.#durable.size >= MOST_KNOWN_DURABLE) this.#durable.clear();
+    this.#durable.add(name);
+    return true;
+  }
+
   async delete(hash: Uint8Array): Promise<boolean> {
     this.#assertOpen();
     const paths = blobPaths(this.#blobs, hash);
+    this.#durable.delete(toHex(hash));
     return this.#exclusively(hash, async () => {
       const found = await removeFile(paths.content);
       const outboard = await removeFile(paths.outboard);

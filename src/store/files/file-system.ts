@@ -30,6 +30,9 @@ export interface FileAction {
   readonly path: string;
 }
 
+/** What loses no write where it fails. */
+const READING: ReadonlySet<string> = new Set(["read", "open", "list", "look at", "measure"]);
+
 /** The typed error for a failed system call. Errors of ours, and bugs, pass through unchanged. */
 export function fileError(error: unknown, action: FileAction): unknown {
   const code = systemCode(error);
@@ -53,7 +56,10 @@ export function fileError(error: unknown, action: FileAction): unknown {
         cause: error,
       });
     case "EIO":
-      return new Corrupt(message, details("check the device, then restore from a backup"), { cause: error });
+      // What cannot be read may be lost; what could not be written was not acknowledged, and is the caller's to try again.
+      return READING.has(action.doing)
+        ? new Corrupt(message, details("check the device, then restore from a backup"), { cause: error })
+        : new Unavailable(message, details("check the device; nothing was acknowledged"), { cause: error });
     case "ENOTDIR":
     case "ENAMETOOLONG":
     case "ELOOP":
@@ -177,7 +183,7 @@ async function writeTemporary(path: string, bytes: Uint8Array, flush: Flush): Pr
   await onFile({ doing: "write", path: temporary }, async () => {
     const handle = await fs.open(temporary, "wx", FILE_MODE);
     try {
-      await handle.writeFile(bytes);
+      await writeWhole(handle, bytes);
       await flush(handle);
     } catch (error) {
       await fs.rm(temporary, { force: true });
@@ -187,6 +193,12 @@ async function writeTemporary(path: string, bytes: Uint8Array, flush: Flush): Pr
     }
   });
   return temporary;
+}
+
+async function writeWhole(handle: fs.FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let written = 0; written < bytes.length;) {
+    written += (await handle.write(bytes, written, bytes.length - written, written)).bytesWritten;
+  }
 }
 
 async function replace(path: string, bytes: Uint8Array, flush: Flush): Promise<void> {

@@ -7,7 +7,7 @@ import { dirname } from "node:path";
 import { rm, stat } from "node:fs/promises";
 import { Conflict, NeleusError, Unavailable, assert } from "../../core/errors.js";
 import type { StagedBlob } from "../contract.js";
-import { checkRange, fillFrom, readExactly } from "./blob-file.js";
+import { checkRange, fillFrom, flushBlobFolders, readExactly } from "./blob-file.js";
 import type { BlobPaths } from "./blob-file.js";
 import { flushDirectory, makeDirectory, onFile, onFileIfThere, renameOver } from "./file-system.js";
 import { closeParts } from "./upload-parts.js";
@@ -37,6 +37,8 @@ export class StagedFile implements StagedBlob {
   #sizeBytes: number;
   #outboardSizeBytes = 0;
   #nameIsDurable = false;
+  /** Why nothing more is taken: a flush failed. */
+  #failure: NeleusError | undefined;
   #ended = false;
 
   constructor(place: StagingPlace, parts: UploadParts) {
@@ -87,7 +89,7 @@ export class StagedFile implements StagedBlob {
   async sync(): Promise<void> {
     this.#assertWriting();
     await this.#assertOwner();
-    await flushPart(this.#content);
+    await this.#flush([this.#content]);
     await this.#saveRecord({ ...this.#record, sizeBytes: this.#sizeBytes, touchedMs: Date.now() });
   }
 
@@ -99,7 +101,7 @@ export class StagedFile implements StagedBlob {
     const parents = await makeFolders(paths.directory);
     // All flushes at once: the file system writes its journal once for them. The folders' too, always: whoever made
     // them may not have come to it yet.
-    await Promise.all([flushPart(this.#content), flushPart(this.#outboard), ...parents.map(flushDirectory)]);
+    await Promise.all([this.#flush([this.#content, this.#outboard]), ...parents.map(flushDirectory)]);
     await this.#place.exclusively(hash, () => this.#moveIntoPlace(paths));
     await this.#end();
     // The blob is there; what is left of the upload in case of a failure goes when it expires.
@@ -109,9 +111,11 @@ export class StagedFile implements StagedBlob {
   async close(): Promise<void> {
     if (this.#ended) return;
     try {
+      // The record stays as it is: what it says to be durable is.
+      if (this.#failure !== undefined) return;
       await this.#assertOwner();
       await this.#cutTail();
-      await Promise.all([flushPart(this.#content), flushPart(this.#outboard)]);
+      await this.#flush([this.#content, this.#outboard]);
       const sizeBytes = this.#sizeBytes;
       await this.#saveRecord({ ...this.#record, sizeBytes, released: true, touchedMs: Date.now() });
     } catch (error) {
@@ -131,6 +135,16 @@ export class StagedFile implements StagedBlob {
 
   #assertWriting(): void {
     if (this.#ended) throw new Unavailable(`upload ${this.#place.uploadId} is no longer being written`);
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  async #flush(parts: readonly UploadPart[]): Promise<void> {
+    try {
+      await Promise.all(parts.map(flushPart));
+    } catch (error) {
+      if (error instanceof NeleusError) this.#failure = error;
+      throw error;
+    }
   }
 
   async #isOwner(): Promise<boolean> {
@@ -169,7 +183,11 @@ export class StagedFile implements StagedBlob {
 
   /** The outboard first, so that no blob is ever seen without one. */
   async #moveIntoPlace(paths: BlobPaths): Promise<void> {
-    if ((await isFile(paths.content)) && (await isFile(paths.outboard))) return;
+    if ((await isFile(paths.content)) && (await isFile(paths.outboard))) {
+      // Whoever put it there may not have come to flush its name.
+      await flushBlobFolders(paths.directory);
+      return;
+    }
     try {
       await renameOver(this.#outboard.path, paths.outboard);
       await renameOver(this.#content.path, paths.content);

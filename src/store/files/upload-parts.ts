@@ -6,11 +6,11 @@
 // whose writer let go of it is taken over as it is, and the exclusive creation of a claim decides who takes it.
 // Files of earlier writers go when the upload ends, with its directory.
 import { randomBytes } from "node:crypto";
-import { constants, copyFile, open } from "node:fs/promises";
+import { constants, copyFile, open, stat } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { Corrupt } from "../../core/errors.js";
-import { FILE_MODE, onFile, systemCode } from "./file-system.js";
+import { FILE_MODE, onFile, onFileIfThere, systemCode } from "./file-system.js";
 import { readRecord, writeRecord, writeRecordUnflushed } from "./upload-record.js";
 import type { UploadRecord } from "./upload-record.js";
 
@@ -43,10 +43,12 @@ export async function takeUpload(directory: string, metadata: Uint8Array): Promi
     return openParts(directory, fresh, writeRecordUnflushed);
   }
   const next = { ...found, generation: found.generation + 1, released: false, touchedMs: now };
-  if (found.released && (await claim(directory, found.generation))) return openParts(directory, next, writeRecord);
+  if (found.released && (await claim(directory, found.generation)) && (await isThere(join(directory, found.content)))) {
+    return openParts(directory, next, writeRecord);
+  }
   const content = contentName(next.generation);
-  await copyDurablePart(join(directory, found.content), join(directory, content), found.sizeBytes);
-  return openParts(directory, { ...next, content }, writeRecord);
+  const hasCopy = await copyDurablePart(join(directory, found.content), join(directory, content), found.sizeBytes);
+  return openParts(directory, { ...next, content, sizeBytes: hasCopy ? found.sizeBytes : 0 }, writeRecord);
 }
 
 export async function closeParts(parts: Pick<UploadParts, "content" | "outboard">): Promise<void> {
@@ -56,6 +58,10 @@ export async function closeParts(parts: Pick<UploadParts, "content" | "outboard"
 
 function contentName(generation: number): string {
   return `content-${generation}-${randomBytes(8).toString("hex")}`;
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return (await onFileIfThere({ doing: "look at", path }, () => stat(path))) !== undefined;
 }
 
 /** True for the one caller that may take over the file that the writer of this generation released. */
@@ -71,9 +77,12 @@ async function claim(directory: string, generation: number): Promise<boolean> {
   }
 }
 
-/** A flushed copy of the first bytes of a file; shares its blocks where the file system can. */
-async function copyDurablePart(from: string, to: string, sizeBytes: number): Promise<void> {
-  await onFile({ doing: "copy", path: from }, async () => {
+/**
+ * A flushed copy of the first bytes of a file; shares its blocks where the file system can. False where there is no such file:
+ * it became a blob, and whoever wrote it died before the record went. Then the upload begins anew.
+ */
+async function copyDurablePart(from: string, to: string, sizeBytes: number): Promise<boolean> {
+  const copied = await onFileIfThere({ doing: "copy", path: from }, async () => {
     await copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
     const handle = await open(to, "r+");
     try {
@@ -82,7 +91,9 @@ async function copyDurablePart(from: string, to: string, sizeBytes: number): Pro
     } finally {
       await handle.close();
     }
+    return true;
   });
+  return copied ?? false;
 }
 
 type WriteRecord = (directory: string, record: UploadRecord) => Promise<void>;

@@ -25,19 +25,24 @@ interface Ticket {
  */
 export type RunTransaction = (takeAndApply: () => void) => Promise<void>;
 
+/** Called within the transaction, before any of these batches is applied; if it throws, none is. */
+export type PrepareGroup = (batches: readonly WriteBatch[]) => void;
+
 /** Applies one batch within the transaction. Returns why it was refused, having written nothing; throws on failure. */
 export type ApplyBatch = (batch: WriteBatch) => Error | undefined;
 
 export class GroupCommit {
   readonly #run: RunTransaction;
+  readonly #prepare: PrepareGroup;
   readonly #apply: ApplyBatch;
   readonly #waiting: Ticket[] = [];
   #running = false;
   #loop: Promise<void> = Promise.resolve();
   #refusal: Error | undefined;
 
-  constructor(functions: { run: RunTransaction; apply: ApplyBatch }) {
+  constructor(functions: { run: RunTransaction; prepare?: PrepareGroup; apply: ApplyBatch }) {
     this.#run = functions.run;
+    this.#prepare = functions.prepare ?? (() => undefined);
     this.#apply = functions.apply;
   }
 
@@ -74,6 +79,7 @@ export class GroupCommit {
         await this.#run(() => {
           // Taken only here, where the write lock is held: batches that came while waiting for it ride along.
           group = this.#takeGroup();
+          this.#prepare(group.map((ticket) => ticket.batch));
           refusals = group.map((ticket) => this.#apply(ticket.batch));
           const meanwhile = group.map(({ batch }, index) =>
             refusals[index] === undefined ? batch.meanwhile : undefined,

@@ -28,9 +28,21 @@ export async function causeOfCommit(error: unknown): Promise<unknown> {
   }
 }
 
-/** True for the error after which LMDB refuses every further transaction until the database is opened again. */
-export function isFatal(error: unknown): boolean {
-  return numericCode(error) === MDB_PANIC;
+/** True where LMDB could not write or flush: what failed was a call of the system, or LMDB gave up because one had before. */
+export function isOfSystem(error: unknown): boolean {
+  if (error instanceof NeleusError) return false;
+  const code = numericCode(error);
+  return code !== undefined && (code > 0 || code === MDB_PANIC);
+}
+
+/** What every write is refused with after one has failed in LMDB. */
+export function noMoreWrites(cause: unknown, path: string): Unavailable {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new Unavailable(
+    `this process writes no more to ${path}: an earlier write failed (${why})`,
+    { hint: "check the device, then start the process again", facts: { path, reason: "earlier-write-failed" } },
+    { cause },
+  );
 }
 
 /** The typed error for a failure of LMDB in the database at `path`. Errors of ours, and bugs, pass through unchanged. */
@@ -38,7 +50,7 @@ export function lmdbError(error: unknown, action: { readonly doing: string; read
   if (error instanceof NeleusError) return error;
   const code = numericCode(error);
   if (code === undefined) return error;
-  if (code > 0) return fileError(withSystemCode(error, systemCodeOf(code, action.doing)), action);
+  if (code > 0) return systemError(error, { code: systemCodeOf(code), ...action });
   const what = error instanceof Error ? error.message : String(code);
   const message = `could not ${action.doing} ${action.path}: ${what}`;
   const facts = { path: action.path, lmdb_code: String(code) };
@@ -72,9 +84,21 @@ function numericCode(error: unknown): number | undefined {
   return typeof error.code === "number" ? error.code : undefined;
 }
 
-function systemCodeOf(errno: number, doing: string): string {
-  // LMDB reports a write that the system cut short as EIO: nearly always the disk is full.
-  if (errno === constants.errno.EIO && doing === WRITING) return "ENOSPC";
+/** LMDB reports a write that the system cut short, as it does where a disk fills up, as EIO too. */
+function systemError(
+  error: unknown,
+  failure: { readonly code: string; readonly doing: string; readonly path: string },
+): unknown {
+  const { code, doing, path } = failure;
+  if (code !== "EIO" || doing !== WRITING) return fileError(withSystemCode(error, code), failure);
+  return new Unavailable(
+    `could not ${doing} ${path}: the device reports an input/output error, or is full (EIO)`,
+    { hint: `free space where ${path} lies and check the device, then retry`, facts: { path, system_code: code } },
+    { cause: error },
+  );
+}
+
+function systemCodeOf(errno: number): string {
   return Object.entries(constants.errno).find(([, value]) => value === errno)?.[0] ?? `errno ${errno}`;
 }
 

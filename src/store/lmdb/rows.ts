@@ -22,8 +22,9 @@ import { SPACES } from "../contract.js";
 import type { LogRange, LogRow, Row, RowName, Space, SyncReader, WriteBatch } from "../contract.js";
 import { FILE_MODE } from "../files/file-system.js";
 import { checkHeader, findDamage } from "./data-file.js";
+import { DataFileGrowth } from "./growth.js";
 import { GroupCommit } from "./group-commit.js";
-import { WRITING, causeOfCommit, isFatal, lmdbError } from "./lmdb-errors.js";
+import { WRITING, causeOfCommit, isOfSystem, lmdbError, noMoreWrites } from "./lmdb-errors.js";
 
 /** Rows read in one event turn: others are served between two pages of a long read. */
 const PAGE_ROWS = 256;
@@ -57,6 +58,9 @@ export class LmdbRows implements SyncReader {
   readonly #root: RootDatabase<Uint8Array, Uint8Array>;
   readonly #spaces: Readonly<Record<Space, Rows>>;
   readonly #commit: GroupCommit;
+  readonly #growth: DataFileGrowth;
+  /** Why this process writes no more. */
+  #failure: Unavailable | undefined;
   #closed = false;
 
   /**
@@ -101,8 +105,10 @@ export class LmdbRows implements SyncReader {
     const spaces: Partial<Record<Space, Rows>> = {};
     for (const space of SPACES) spaces[space] = root.openDB<Uint8Array, Uint8Array>({ ...BINARY, name: space });
     this.#spaces = spaces as Record<Space, Rows>;
+    this.#growth = new DataFileGrowth(join(path, DATA_FILE));
     this.#commit = new GroupCommit({
       run: (takeAndApply) => this.#runTransaction(takeAndApply),
+      prepare: (batches) => this.#growth.reserve(batches, this.#root.getStats() as Statistics),
       apply: (batch) => this.#apply(batch),
     });
   }
@@ -182,6 +188,7 @@ export class LmdbRows implements SyncReader {
     this.#closed = true;
     await this.#commit.close();
     await this.#root.close();
+    this.#growth.close();
   }
 
   #assertOpen(): void {
@@ -192,6 +199,8 @@ export class LmdbRows implements SyncReader {
     try {
       return run();
     } catch (error) {
+      // After some failures LMDB does not even read.
+      if (this.#failure !== undefined && isOfSystem(error)) throw this.#failure;
       throw lmdbError(error, { doing, path: this.#path });
     }
   }
@@ -238,8 +247,12 @@ export class LmdbRows implements SyncReader {
     } catch (thrown) {
       const cause = await causeOfCommit(thrown);
       const error = lmdbError(cause, { doing: WRITING, path: this.#path });
-      // The binding would wait for ever on the next transaction.
-      if (isFatal(cause) && error instanceof Error) this.#commit.fail(error);
+      // A flush that failed may have lost pages, and a later one that succeeds would not say so; after a failed write of a
+      // meta page the binding would wait for ever; after a failed write of another its heap may be damaged (growth.ts).
+      if (isOfSystem(cause)) {
+        this.#failure ??= noMoreWrites(error, this.#path);
+        this.#commit.fail(this.#failure);
+      }
       throw error;
     }
   }

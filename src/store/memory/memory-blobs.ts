@@ -37,6 +37,10 @@ export class MemoryBlobs implements LargeBlobs {
     return this.#blobs.has(this.#name(hash));
   }
 
+  ensureDurable(hash: Uint8Array): Promise<boolean> {
+    return this.has(hash);
+  }
+
   async delete(hash: Uint8Array): Promise<boolean> {
     return this.#blobs.delete(this.#name(hash));
   }
