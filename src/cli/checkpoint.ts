@@ -1,20 +1,19 @@
 // neleus checkpoint and cosign: how far the log is, and who else has seen it.
 import type { Command } from "commander";
-import type { WitnessPolicy } from "../client/trust/index.js";
 import { toHex } from "../core/bytes.js";
 import { InvalidArgument } from "../core/errors.js";
-import { collect, freshOption, leaf, listOption, textOption, withFreshness } from "./command.js";
+import { collect, freshOption, leaf, listOption, withFreshness } from "./command.js";
 import { formatTime } from "./commit.js";
-import { parseCount, readInput } from "./encoding.js";
+import { readInput } from "./encoding.js";
 import type { Session } from "./session.js";
+import { witnessesMember, witnessPolicy, withWitnesses } from "./witnesses.js";
 
 type Options = Readonly<Record<string, unknown>>;
 
 export function registerCheckpoint(program: Command): void {
-  withFreshness(leaf(program, "checkpoint", "the newest checkpoint of the log, verified", showCheckpoint))
-    .option("--witness <key>", "a witness that must have cosigned the log (repeatable)", collect, [])
-    .option("--required <n>", "how many of the witnesses must have (default: all)")
-    .option("--max-witness-age <ms>", "greatest age of their cosignatures, in milliseconds");
+  withWitnesses(
+    withFreshness(leaf(program, "checkpoint", "the newest checkpoint of the log, verified", showCheckpoint)),
+  );
   leaf(program, "cosign <file>", "hand in what witnesses have put under a checkpoint (- for stdin)", cosign).option(
     "--witness <key>",
     "verifier key of a witness whose line is meant (repeatable)",
@@ -33,30 +32,12 @@ async function showCheckpoint(session: Session, _args: readonly string[], option
       ? { ...(await client.checkpoint(call)), witnesses: undefined }
       : await client.witnessed(policy, call);
   const { note, origin, size, root } = checkpoint;
-  const cosigned = witnesses?.map(({ witness, ...seen }) => ({ key: witness, size: seen.size, time: seen.timeMs }));
-  await output.result(
-    { note, origin, size, root, time: logTimeMs, ...(cosigned === undefined ? {} : { witnesses: cosigned }) },
-    () => (output.json ? "" : note),
-  );
+  const cosigned = witnessesMember(witnesses);
+  await output.result({ note, origin, size, root, time: logTimeMs, ...cosigned }, () => (output.json ? "" : note));
   output.notice(`newest leaf written ${formatTime(logTimeMs)}, log root ${toHex(root)}`);
-  for (const { key, size: leaves, time } of cosigned ?? []) {
+  for (const { key, size: leaves, time } of cosigned.witnesses ?? []) {
     output.notice(`cosigned by ${key}: ${leaves} leaves, ${formatTime(time)}`);
   }
-}
-
-/** Undefined where no witness is named. @throws InvalidArgument */
-function witnessPolicy(options: Options): WitnessPolicy | undefined {
-  const keys = listOption(options, "witness");
-  const [required, age] = [textOption(options, "required"), textOption(options, "maxWitnessAge")];
-  if (keys.length === 0 && (required !== undefined || age !== undefined)) {
-    throw new InvalidArgument("whose cosignatures? give the key of each --witness", { field: "witness" });
-  }
-  if (keys.length === 0) return undefined;
-  return {
-    keys,
-    required: required === undefined ? undefined : parseCount(required, "required", 1),
-    maxAgeMs: age === undefined ? undefined : parseCount(age, "max-witness-age", 1),
-  };
 }
 
 async function cosign(session: Session, args: readonly string[], options: Options): Promise<void> {

@@ -25,6 +25,9 @@ const OPTION_OF: Readonly<Record<string, string>> = {
   max_bytes: "max-bytes",
   manifests: "manifest",
   signatures: "signature",
+  withCosignatures: "with-cosignatures",
+  with_cosignatures: "with-cosignatures",
+  witnesses: "witness",
 };
 
 /** The error with its field as the user knows it, in the text too. Other errors come back unchanged. */

@@ -9,7 +9,7 @@ import {
   RefProofSchema,
   StateProofSchema,
 } from "../../gen/neleus/v1/proof_pb.js";
-import type { ProofPlace } from "../client/sections.js";
+import type { ProofOptions, ProofPlace } from "../client/sections.js";
 import {
   isEvidence,
   parseProof,
@@ -23,13 +23,19 @@ import { freshOption, group, leaf, requiredOption, textOption, withFreshness } f
 import { decodeText, parseHash, parseKey, readInput } from "./encoding.js";
 import { headOrTag } from "./place.js";
 import type { Session } from "./session.js";
+import { witnessesMember, witnessPolicy, withWitnesses } from "./witnesses.js";
 
 type Options = Readonly<Record<string, unknown>>;
 
 export function registerProof(program: Command): void {
   const proof = group(program, "proof", "self-contained proofs, as JSON; of a tag: tag:NAME for the head");
+  const proofs = (command: Command): Command =>
+    withFreshness(command).option(
+      "--with-cosignatures",
+      "with what witnesses have cosigned of the log, for verify --witness",
+    );
   const places = (command: Command): Command =>
-    withFreshness(command).option("--committed", "of the head's commit instead of its staged state");
+    proofs(command).option("--committed", "of the head's commit instead of its staged state");
   places(leaf(proof, "state <head> <key>", "that a key is present with a value, or absent", proveState));
   places(leaf(proof, "range <head>", "every key of a range, and that there are no others", proveRange))
     .option("--prefix <key>", "only keys that start so")
@@ -43,13 +49,15 @@ export function registerProof(program: Command): void {
     "--head <head>",
     "whose ledger",
   );
-  withFreshness(
+  proofs(
     leaf(proof, "commit <head>", "the newest commit of a head, or that there is no such head", proveCommit),
   ).option(
     "--commit <hash>",
     "instead that this commit is in the head's history: the newest, or one that it descends from",
   );
-  leaf(program, "verify <file>", "check a proof, or evidence that was kept (- for stdin), with no server", verify)
+  withWitnesses(
+    leaf(program, "verify <file>", "check a proof, or evidence that was kept (- for stdin), with no server", verify),
+  )
     .option("--root <hex>", "the root that you trust")
     .option("--checkpoint <file>", "a checkpoint that you have seen: the proof's must be it or extend it");
 }
@@ -60,6 +68,12 @@ function place(name: string, options: Options): ProofPlace {
   return "tag" in named || options["committed"] === true ? named : { staged: named.head };
 }
 
+/** What every proof is asked with. */
+function callOptions(session: Session, options: Options): ProofOptions {
+  const withCosignatures = options["withCosignatures"] === true;
+  return { signal: session.signal, withCosignatures, ...freshOption(options) };
+}
+
 /** A proof is a file for programs: canonical protobuf JSON, with --json on one line. */
 async function printProof(session: Session, json: unknown): Promise<void> {
   await session.output.write(`${session.output.json ? JSON.stringify(json) : JSON.stringify(json, undefined, 2)}\n`);
@@ -68,12 +82,7 @@ async function printProof(session: Session, json: unknown): Promise<void> {
 async function proveState(session: Session, args: readonly string[], options: Options): Promise<void> {
   const [head = "", keyText = ""] = args;
   const key = parseKey(keyText, session.keyEncoding);
-  const proof = await (
-    await session.client()
-  ).proofs.state(place(head, options), key, {
-    signal: session.signal,
-    ...freshOption(options),
-  });
+  const proof = await (await session.client()).proofs.state(place(head, options), key, callOptions(session, options));
   await printProof(session, toJson(StateProofSchema, proof, { alwaysEmitImplicit: true }));
 }
 
@@ -86,7 +95,7 @@ async function proveRange(session: Session, args: readonly string[], options: Op
   );
   const proof = await (
     await session.client()
-  ).proofs.range(place(args[0] ?? "", options), bounds, { signal: session.signal, ...freshOption(options) });
+  ).proofs.range(place(args[0] ?? "", options), bounds, callOptions(session, options));
   await printProof(session, toJson(RangeProofSchema, proof, { alwaysEmitImplicit: true }));
 }
 
@@ -101,7 +110,7 @@ async function proveChunk(session: Session, args: readonly string[], options: Op
       index: parseIndex(indexText),
       ...(head === undefined ? {} : { place: place(head, options) }),
     },
-    { signal: session.signal, ...freshOption(options) },
+    callOptions(session, options),
   );
   await printProof(session, toJson(ChunkProofSchema, proof, { alwaysEmitImplicit: true }));
 }
@@ -109,13 +118,13 @@ async function proveChunk(session: Session, args: readonly string[], options: Op
 async function proveManifest(session: Session, args: readonly string[], options: Options): Promise<void> {
   const manifest = parseHash(args[0] ?? "", "manifest");
   const where = place(requiredOption(options, "head"), options);
-  const call = { signal: session.signal, ...freshOption(options) };
+  const call = callOptions(session, options);
   const proof = await (await session.client()).proofs.manifest(manifest, where, call);
   await printProof(session, toJson(ManifestProofSchema, proof, { alwaysEmitImplicit: true }));
 }
 
 async function proveCommit(session: Session, args: readonly string[], options: Options): Promise<void> {
-  const call = { signal: session.signal, ...freshOption(options) };
+  const call = callOptions(session, options);
   const of = headOrTag(args[0] ?? "");
   const text = textOption(options, "commit");
   const commit = text === undefined ? undefined : parseHash(text, "commit");
@@ -138,6 +147,7 @@ async function verify(session: Session, args: readonly string[], options: Option
   const rootText = textOption(options, "root");
   // Wrong use is told before the file is looked at.
   const root = rootText === undefined ? undefined : parseHash(rootText, "root");
+  const witnesses = witnessPolicy(options);
   const checkpointFile = textOption(options, "checkpoint");
   const verifierKey = session.globals.key;
   const { signal } = session;
@@ -151,10 +161,13 @@ async function verify(session: Session, args: readonly string[], options: Option
   };
   if (isEvidence(file)) {
     if (root !== undefined) throw new InvalidArgument("evidence hangs on no root: give --key", { field: "root" });
+    if (witnesses !== undefined) {
+      throw new InvalidArgument("evidence holds nothing that witnesses cosigned", { field: "witness" });
+    }
     await printEvidence(session, verifyEvidence(file, anchors));
     return;
   }
-  const report = verifyProof(parseProof(file), { ...anchors, ...(root === undefined ? {} : { root }) });
+  const report = verifyProof(parseProof(file), { ...anchors, witnesses, root });
   await printReport(session, report, report.claim.kind);
   if (report.verdict === "not anchored") {
     throw new NotAnchored("the proof is consistent, but nothing says that its root is the right one", {
@@ -178,13 +191,15 @@ async function printEvidence(session: Session, report: EvidenceReport): Promise<
   }
 }
 
-type Report = Pick<ProofReport, "shown" | "anchoredTo" | "notShown"> & { readonly verdict: string };
+type Report = Pick<ProofReport, "shown" | "anchoredTo" | "notShown"> & {
+  readonly verdict: string;
+  readonly witnesses?: ProofReport["witnesses"];
+};
 
 async function printReport(session: Session, report: Report, kind: string): Promise<void> {
   const { verdict, shown, anchoredTo, notShown } = report;
-  await session.output.result({ verdict, kind, shown, anchored_to: anchoredTo, not_shown: notShown }, () =>
-    reportText(report),
-  );
+  const result = { verdict, kind, shown, anchored_to: anchoredTo, not_shown: notShown };
+  await session.output.result({ ...result, ...witnessesMember(report.witnesses) }, () => reportText(report));
 }
 
 function reportText(report: Report): string {

@@ -34,7 +34,7 @@ import { createCommit, createSignedCommit } from "./create-commit.js";
 import { getManifest, listChunks } from "./documents.js";
 import { VerifiedHeadState } from "./head-state.js";
 import { VerifiedHeads } from "./heads.js";
-import type { Freshness } from "./freshness.js";
+import { DEFAULT_CLOCK_TOLERANCE_MS, type Freshness } from "./freshness.js";
 import { FollowedLog } from "./log.js";
 import { VerifiedLogEntries } from "./log-entries.js";
 import type { DatabaseOptions } from "./options.js";
@@ -83,7 +83,6 @@ import { LogKey, LogTrust, presentedKey, RememberedTrust, Witnesses } from "./tr
 import type { SignatureCheckMaker, TrustPlace, TrustRecord, WitnessPolicy } from "./trust/index.js";
 
 const DEFAULT_DATABASE = "default";
-const DEFAULT_CLOCK_TOLERANCE_MS = 10_000;
 
 /** What a platform can do faster than portable code. */
 export interface Platform {

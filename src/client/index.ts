@@ -80,6 +80,7 @@ export type {
   LogEntryRange,
   PreparedCommit,
   PrepareOptions,
+  ProofOptions,
   ProofPlace,
   Proofs,
   PutDocumentOptions,

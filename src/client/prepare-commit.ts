@@ -19,7 +19,7 @@ import { commitFields, distinctHashes, inGroups, readingOptions, type CommitCont
 import { callOptions } from "./connection.js";
 import { getManifest } from "./documents.js";
 import { receivedCommit } from "./object.js";
-import { receivedPart, revealBatches, verifying } from "./received.js";
+import { receivedPart, requireNoCosignatures, revealBatches, verifying } from "./received.js";
 import type { CommitRequest } from "./records.js";
 import type { PreparedCommit, PrepareOptions } from "./sections.js";
 import type { CallOptions } from "./transport.js";
@@ -44,6 +44,7 @@ export async function prepareCommit(
   const message = receivedPart(answer.snapshot, "snapshot");
   if (message.head !== head || message.tag !== "")
     throw new VerificationFailed(`the answer is not about head "${head}", which was asked for`);
+  requireNoCosignatures(message.cosigned);
   const chain = headChain(seen.refsRoot, message);
   if (chain === undefined) {
     throw new NotFound(`head "${head}" does not exist, by proof`, { facts: { kind: "head", head } });

@@ -17,10 +17,11 @@ import { checkArgument, countArgument, hashBytes, keyBounds, keyBytes } from "./
 import type { Connection } from "./connection.js";
 import { gatheredRange } from "./gathered-range.js";
 import type { FollowedLog, KnownLog } from "./log.js";
-import { receivedPart } from "./received.js";
+import { receivedPart, requireNoCosignatures } from "./received.js";
 import type { CommitRecord, HashArgument, Key } from "./records.js";
-import type { Commits, ProofPlace, Proofs } from "./sections.js";
-import type { CallOptions, FreshOptions } from "./transport.js";
+import type { Commits, ProofOptions, ProofPlace, Proofs } from "./sections.js";
+import type { CallOptions } from "./transport.js";
+import { openCosigned } from "./trust/index.js";
 import { checkProof, type Proof, type ProofClaim } from "./verify/index.js";
 import { RANGE_PROOF_TYPE } from "./verify/range-proof.js";
 import { requireType, stateChain } from "./verify/state-proof.js";
@@ -67,6 +68,19 @@ function namedPlace(at: "head" | "staged" | "tag", name: string): Place {
   return { at: { case: at, value: name }, named: { kind, name, staged: at === "staged" }, trusted: undefined };
 }
 
+/** @throws InvalidArgument - cosignatures are asked for, and the proof ends below the log */
+function cosignaturesOf(place: Place | undefined, { withCosignatures = false }: ProofOptions): boolean {
+  if (!withCosignatures || place?.named !== undefined) return withCosignatures;
+  throw new InvalidArgument("withCosignatures: the proof ends below the log, which is what witnesses cosign", {
+    field: "withCosignatures",
+    hint: "prove it of a head or tag",
+  });
+}
+
+function cosignaturesAsked({ withCosignatures = false }: ProofOptions): { readonly withCosignatures: boolean } {
+  return { withCosignatures };
+}
+
 type NamedRef = { readonly head: string } | { readonly tag: string };
 
 /** @throws InvalidArgument - no name */
@@ -83,12 +97,14 @@ export class VerifiedProofs implements Proofs {
     this.#context = context;
   }
 
-  async state(where: ProofPlace, key: Key, options: FreshOptions = {}): Promise<StateProof> {
+  async state(where: ProofPlace, key: Key, options: ProofOptions = {}): Promise<StateProof> {
     const { connection } = this.#context;
     const place = placeOf(where);
     const bytes = keyBytes(key);
+    const withCosignatures = cosignaturesOf(place, options);
     const proof = await this.#verified(place, options, async ({ knownCheckpoint, ...least }) => {
-      const message = { database: connection.database, at: { at: place.at, ...least }, key: bytes, knownCheckpoint };
+      const at = { at: place.at, ...least };
+      const message = { database: connection.database, at, key: bytes, knownCheckpoint, withCosignatures };
       return receivedPart((await connection.unary(ProofService.method.proveState, message, options)).proof, "proof");
     });
     requireClaim(claimOf(proof), (claim) => claim.kind === "state" && equalBytes(claim.key, bytes));
@@ -100,7 +116,7 @@ export class VerifiedProofs implements Proofs {
   async range(
     where: ProofPlace,
     range: { readonly prefix?: Key | undefined; readonly from?: Key | undefined; readonly to?: Key | undefined } = {},
-    options: FreshOptions = {},
+    options: ProofOptions = {},
   ): Promise<RangeProof> {
     const { connection } = this.#context;
     const place = placeOf(where);
@@ -108,11 +124,12 @@ export class VerifiedProofs implements Proofs {
     if (bounds === undefined)
       throw new InvalidArgument("to: is not above from, so the range is empty", { field: "to" });
     const { from, to } = bounds;
-    const request = { database: connection.database, from, ...(to === undefined ? {} : { to }) };
+    const withCosignatures = cosignaturesOf(place, options);
+    const request = { database: connection.database, from, withCosignatures, ...(to === undefined ? {} : { to }) };
     const expected = await this.#expectedState(place, options);
     const requireHeader = (header: RangeProof, root: MapRoot): void => {
       requireType(header.type, RANGE_PROOF_TYPE);
-      this.#requireChain(place, header);
+      this.#requireChain(place, header, options);
       if (expected !== undefined) requireSameState(root, expected);
       stateChain(root, header);
     };
@@ -125,13 +142,14 @@ export class VerifiedProofs implements Proofs {
 
   async chunk(
     chunk: { readonly manifest: HashArgument; readonly index: number; readonly place?: ProofPlace | undefined },
-    options: FreshOptions = {},
+    options: ProofOptions = {},
   ): Promise<ChunkProof> {
     const { connection } = this.#context;
     const place = chunk.place === undefined ? undefined : ledgerPlace(chunk.place);
     const manifest = manifestHash(hashBytes(chunk.manifest, "manifest"));
     const index = countArgument(chunk.index, "index");
-    const request = { database: connection.database, manifest, index: BigInt(index) };
+    const withCosignatures = cosignaturesOf(place, options);
+    const request = { database: connection.database, manifest, index: BigInt(index), withCosignatures };
     const proof = await this.#verified(place, options, async ({ knownCheckpoint, ...least }) => {
       const at = place === undefined ? {} : { at: { at: place.at, ...least } };
       const message = { ...request, ...at, knownCheckpoint };
@@ -145,11 +163,12 @@ export class VerifiedProofs implements Proofs {
     return proof;
   }
 
-  async manifest(manifest: HashArgument, where: ProofPlace, options: FreshOptions = {}): Promise<ManifestProof> {
+  async manifest(manifest: HashArgument, where: ProofPlace, options: ProofOptions = {}): Promise<ManifestProof> {
     const { connection } = this.#context;
     const place = ledgerPlace(where);
     const hash = manifestHash(hashBytes(manifest, "manifest"));
-    const request = { database: connection.database, manifest: hash };
+    const withCosignatures = cosignaturesOf(place, options);
+    const request = { database: connection.database, manifest: hash, withCosignatures };
     const proof = await this.#verified(place, options, async ({ knownCheckpoint, ...least }) => {
       const message = { ...request, at: { at: place.at, ...least }, knownCheckpoint };
       return receivedPart((await connection.unary(ProofService.method.proveManifest, message, options)).proof, "proof");
@@ -159,62 +178,72 @@ export class VerifiedProofs implements Proofs {
     return proof;
   }
 
-  async ref(of: NamedRef, options: FreshOptions = {}): Promise<RefProof> {
-    const { connection, log } = this.#context;
+  async ref(of: NamedRef, options: ProofOptions = {}): Promise<RefProof> {
+    const { connection } = this.#context;
     const { kind, name } = checkedRefName(of);
-    const request = { database: connection.database, [kind]: name };
-    const { answer } = await log.read(
-      async (known) => {
-        const message = { ...request, ...known };
-        return receivedPart((await connection.unary(ProofService.method.proveRef, message, options)).proof, "proof");
-      },
-      ({ chain }) => chain?.log,
-      options,
-    );
-    requireClaim(
-      claimOf(answer),
-      (claim) => claim.kind === "ref" && claim.ref.kind === kind && claim.ref.name === name,
-    );
-    return answer;
+    const request = { database: connection.database, [kind]: name, ...cosignaturesAsked(options) };
+    const proof = await this.#ofName(options, async (known) => {
+      const message = { ...request, ...known };
+      return receivedPart((await connection.unary(ProofService.method.proveRef, message, options)).proof, "proof");
+    });
+    requireClaim(claimOf(proof), (claim) => claim.kind === "ref" && claim.ref.kind === kind && claim.ref.name === name);
+    return proof;
   }
 
-  async commit(of: NamedRef, commit: HashArgument, options: FreshOptions = {}): Promise<CommitProof> {
-    const { connection, log } = this.#context;
+  async commit(of: NamedRef, commit: HashArgument, options: ProofOptions = {}): Promise<CommitProof> {
+    const { connection } = this.#context;
     const { kind, name } = checkedRefName(of);
     const wanted = commitHash(hashBytes(commit, "commit"));
-    const request = { database: connection.database, [kind]: name, commit: wanted };
-    const { answer } = await log.read(
-      async (known) => {
-        const message = { ...request, ...known };
-        return receivedPart((await connection.unary(ProofService.method.proveCommit, message, options)).proof, "proof");
-      },
-      ({ chain }) => chain?.log,
-      options,
-    );
+    const request = { database: connection.database, [kind]: name, commit: wanted, ...cosignaturesAsked(options) };
+    const proof = await this.#ofName(options, async (known) => {
+      const message = { ...request, ...known };
+      return receivedPart((await connection.unary(ProofService.method.proveCommit, message, options)).proof, "proof");
+    });
     requireClaim(
-      claimOf(answer),
+      claimOf(proof),
       (claim) =>
         claim.kind === "commit" &&
         claim.ref.kind === kind &&
         claim.ref.name === name &&
         equalBytes(claim.commit.hash, wanted),
     );
+    return proof;
+  }
+
+  /** Fetches a proof that is of a head or tag itself. */
+  async #ofName<P extends { readonly chain?: Snapshot | undefined }>(
+    options: ProofOptions,
+    request: (known: KnownLog) => Promise<P>,
+  ): Promise<P> {
+    const { answer } = await this.#context.log.read(request, ({ chain }) => chain?.log, options);
+    this.#requireCosigned(receivedPart(answer.chain, "chain"), options);
     return answer;
+  }
+
+  /** What witnesses have cosigned is there only where it was asked for, and the log's key has signed it too. */
+  #requireCosigned({ cosigned, log }: Snapshot, { withCosignatures = false }: ProofOptions): void {
+    if (!withCosignatures) {
+      requireNoCosignatures(cosigned);
+      return;
+    }
+    const { trust } = this.#context.log;
+    const { checkpoint } = receivedPart(log, "log proof");
+    openCosigned(cosigned, trust.openSeen(checkpoint), (note) => trust.openSeen(note));
   }
 
   /** Fetches a proof; where it must hold a chain, that is held against the pinned key and all that was seen before. */
   async #verified<P extends Proof & { readonly chain?: Snapshot | undefined; readonly staged: boolean }>(
     place: Place | undefined,
-    options: FreshOptions,
+    options: ProofOptions,
     request: (known: KnownLog) => Promise<P>,
   ): Promise<P> {
     if (place?.named === undefined) {
       const proof = await request({ knownCheckpoint: "" });
-      this.#requireChain(place, proof);
+      this.#requireChain(place, proof, options);
       return proof;
     }
     const { answer } = await this.#context.log.read(request, ({ chain }) => chain?.log, options);
-    this.#requireChain(place, answer);
+    this.#requireChain(place, answer, options);
     return answer;
   }
 
@@ -222,6 +251,7 @@ export class VerifiedProofs implements Proofs {
   #requireChain(
     place: Place | undefined,
     { chain, staged }: { readonly chain?: Snapshot | undefined; readonly staged: boolean },
+    options: ProofOptions,
   ): void {
     if (place?.named === undefined) {
       if (chain === undefined) return;
@@ -230,6 +260,7 @@ export class VerifiedProofs implements Proofs {
     const { named } = place;
     const log = receivedPart(chain?.log, "log proof");
     this.#context.log.trust.openSeen(log.checkpoint);
+    if (chain !== undefined) this.#requireCosigned(chain, options);
     const { kind, name } = named;
     const isAsked = chain?.[kind] === name && chain[kind === "head" ? "tag" : "head"] === "" && staged === named.staged;
     if (isAsked) return;

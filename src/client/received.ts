@@ -53,6 +53,11 @@ export function requireNoValues(values: readonly unknown[]): void {
   if (values.length > 0) throw new VerificationFailed("the answer holds values that were not asked for");
 }
 
+/** @throws VerificationFailed - there are cosignatures, and none were asked for */
+export function requireNoCosignatures(cosigned: readonly unknown[]): void {
+  if (cosigned.length > 0) throw new VerificationFailed("the answer holds cosignatures that were not asked for");
+}
+
 /**
  * The answer of a read over a whole witness: `verifyWitness` for messages.
  * @throws VerificationFailed, IncompleteProof - see core/map

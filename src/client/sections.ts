@@ -279,18 +279,27 @@ export type ProofPlace =
   | { readonly commit: HashArgument }
   | { readonly root: HashArgument };
 
+/** Settings of one proof. */
+export interface ProofOptions extends FreshOptions {
+  /**
+   * True for a proof that holds what witnesses have cosigned of the log, for readers who require some: at most 16 checkpoints, about
+   * 2 KB each. Of a head or tag only: what is proved of a commit or root ends below the log.
+   */
+  readonly withCosignatures?: boolean | undefined;
+}
+
 /** Self-contained proofs, to be handed to others. Each is verified before it is returned. */
 export interface Proofs {
-  state(place: ProofPlace, key: Key, options?: FreshOptions): Promise<StateProof>;
+  state(place: ProofPlace, key: Key, options?: ProofOptions): Promise<StateProof>;
   range(
     place: ProofPlace,
     range?: { readonly prefix?: Key | undefined; readonly from?: Key | undefined; readonly to?: Key | undefined },
-    options?: FreshOptions,
+    options?: ProofOptions,
   ): Promise<RangeProof>;
   /** That a manifest is in the ledger of a place, which is not a bare root. */
-  manifest(manifest: HashArgument, place: ProofPlace, options?: FreshOptions): Promise<ManifestProof>;
+  manifest(manifest: HashArgument, place: ProofPlace, options?: ProofOptions): Promise<ManifestProof>;
   /** Where a head or tag is, or that there is none of that name. */
-  ref(of: { readonly head: string } | { readonly tag: string }, options?: FreshOptions): Promise<RefProof>;
+  ref(of: { readonly head: string } | { readonly tag: string }, options?: ProofOptions): Promise<RefProof>;
   /**
    * That a commit is in the history of a head or tag: the one that this is at, or one that it descends from by any parents.
    * @throws NotFound - no such commit, head or tag, or it is not in that history
@@ -299,11 +308,11 @@ export interface Proofs {
   commit(
     of: { readonly head: string } | { readonly tag: string },
     commit: HashArgument,
-    options?: FreshOptions,
+    options?: ProofOptions,
   ): Promise<CommitProof>;
   /** Without a place the proof ends at the document's manifest. */
   chunk(
     chunk: { readonly manifest: HashArgument; readonly index: number; readonly place?: ProofPlace | undefined },
-    options?: FreshOptions,
+    options?: ProofOptions,
   ): Promise<ChunkProof>;
 }

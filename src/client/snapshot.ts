@@ -15,7 +15,7 @@ import type { Connection } from "./connection.js";
 import type { SeenLog, Snapshot, SnapshotOptions, StagedView, TagSnapshot } from "./contract.js";
 import { provedHeadKeys } from "./head-keys.js";
 import type { FollowedLog } from "./log.js";
-import { receivedPart } from "./received.js";
+import { receivedPart, requireNoCosignatures } from "./received.js";
 import type { CommitRecord, SignedCheckpoint } from "./records.js";
 import { VerifiedStateView } from "./state-view.js";
 import { headChain, tagChain, type HeadChain, type TagChain } from "./verify/chain.js";
@@ -159,6 +159,7 @@ async function fetchSnapshot(
     const asked = name.tag === "" ? `head "${name.head}"` : `tag "${name.tag}"`;
     throw new VerificationFailed(`the answer is not about ${asked}, which was asked for`);
   }
+  requireNoCosignatures(message.cosigned);
   if (!name.withHeadKeys && answer.headKeys.length > 0) {
     throw new VerificationFailed("the answer holds keys of a head that were not asked for");
   }

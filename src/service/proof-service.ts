@@ -56,6 +56,7 @@ import {
 } from "./request.js";
 import { readWithWitness } from "./reveal-message.js";
 import {
+  cosignedMessages,
   headKeysWitness,
   knownCheckpointField,
   logProofMessage,
@@ -97,11 +98,8 @@ export function proofService(environment: ServiceEnvironment): ServiceImplementa
       const minLogSize = minLogSizeField(request);
       const database = await openDatabase(environment, request);
       const view = await viewOf(database, { minLogSize, known, signal });
-      const cosigned = request.withCosignatures ? await view.cosigned() : [];
-      return {
-        log: await logProofMessage(database, view, known),
-        cosigned: cosigned.map(({ note, consistency }) => ({ note, consistency: [...consistency] })),
-      };
+      const cosigned = request.withCosignatures ? await cosignedMessages(view) : [];
+      return { log: await logProofMessage(database, view, known), cosigned };
     },
 
     async submitCosignature(request) {
@@ -166,7 +164,8 @@ export function proofService(environment: ServiceEnvironment): ServiceImplementa
       const database = await openDatabase(environment, request);
       const view = await viewOf(database, { minLogSize, known, signal });
       const of = await findNamedOrUnused(view, named);
-      const chain = await snapshotMessage({ database, view, of, known });
+      const { withCosignatures } = request;
+      const chain = await snapshotMessage({ database, view, of, known, withCosignatures });
       return { proof: { type: REF_PROOF_TYPE, present: !("unused" in of), chain } };
     },
 
@@ -216,14 +215,33 @@ interface ChainOptions {
   readonly point: ReadPoint;
   readonly at: CheckedSelector;
   readonly known: KnownCheckpoint | undefined;
+  readonly withCosignatures: boolean;
+}
+
+/**
+ * What the request asks of cosignatures, which are of a log.
+ * @throws InvalidArgument - its proof ends below the log
+ */
+function withCosignaturesField(
+  { withCosignatures }: { readonly withCosignatures: boolean },
+  at: CheckedSelector | undefined,
+): boolean {
+  const isBelow = at === undefined || "commit" in at.selector || "root" in at.selector;
+  if (!withCosignatures || !isBelow) return withCosignatures;
+  throw invalid(
+    "with_cosignatures",
+    "the proof ends below the log, which is what witnesses sign",
+    "name a head or tag",
+  );
 }
 
 async function chainAbove(options: ChainOptions): Promise<Above> {
-  const { database, view, point, at, known } = options;
+  const { database, view, point, at, known, withCosignatures } = options;
   const { head, tag } = point;
   const of = head === undefined ? tag && { tag } : { head };
   if (of === undefined) return { staged: false };
-  return { chain: await snapshotMessage({ database, view, of, known }), staged: "staged" in at.selector };
+  const chain = await snapshotMessage({ database, view, of, known, withCosignatures });
+  return { chain, staged: "staged" in at.selector };
 }
 
 async function proveState(
@@ -232,6 +250,7 @@ async function proveState(
   { signal }: CallContext,
 ): Promise<MessageInitShape<typeof StateProofSchema>> {
   const at = selectorField(request.at, "at");
+  const withCosignatures = withCosignaturesField(request, at);
   const key = keyField(request.key, "key");
   const known = knownCheckpointField(request);
   const database = await openDatabase(environment, request);
@@ -246,7 +265,7 @@ async function proveState(
     present: cell !== undefined,
     ...(value === undefined ? {} : { value }),
     nodes,
-    ...(await chainAbove({ database, view, point, at, known })),
+    ...(await chainAbove({ database, view, point, at, known, withCosignatures })),
   };
 }
 
@@ -256,6 +275,7 @@ async function* proveRange(
   context: CallContext,
 ): AsyncGenerator<MessageInitShape<typeof ProofServiceProveRangeResponseSchema>, void, undefined> {
   const at = selectorField(request.at, "at");
+  const withCosignatures = withCosignaturesField(request, at);
   const range = rangeField(request);
   const known = knownCheckpointField(request);
   const database = await openDatabase(environment, request);
@@ -263,7 +283,7 @@ async function* proveRange(
   const point = await resolveAt(view, at);
   const lease = point.hold();
   try {
-    const above = await chainAbove({ database, view, point, at, known });
+    const above = await chainAbove({ database, view, point, at, known, withCosignatures });
     const { from, to } = range;
     const bounds = to === undefined ? { from } : { from, to };
     yield { proof: { type: RANGE_PROOF_TYPE, root: point.state.root, ...bounds, ...above } };
@@ -283,11 +303,12 @@ async function proveManifest(
 ): Promise<MessageInitShape<typeof ManifestProofSchema>> {
   const hash = manifestHashField(request.manifest, "manifest");
   const at = ledgerSelectorField(request.at);
+  const withCosignatures = withCosignaturesField(request, at);
   const known = knownCheckpointField(request);
   const database = await openDatabase(environment, request);
   const view = await viewOf(database, { ...at, known, signal });
   const manifest = await forField("manifest", database.manifests.get(hash));
-  const placed = await placedInLedger({ database, view, at, known }, manifest);
+  const placed = await placedInLedger({ database, view, at, known, withCosignatures }, manifest);
   return { type: MANIFEST_PROOF_TYPE, manifest: manifest.bytes, ...placed };
 }
 
@@ -329,7 +350,8 @@ async function proveCommit(
   assert(of !== undefined && commit !== undefined, "a head or tag was named, and resolved to its commit");
   const name = "tag" in named ? `tag "${named.tag}"` : `head "${named.head}"`;
   const path = await endedBy(signal, database.commits.path({ from: commit.hash, to: wanted, name, signal }));
-  const chain = await snapshotMessage({ database, view, of, known });
+  const { withCosignatures } = request;
+  const chain = await snapshotMessage({ database, view, of, known, withCosignatures });
   return { type: COMMIT_PROOF_TYPE, path: path.map(({ bytes }) => bytes), chain };
 }
 
@@ -341,6 +363,7 @@ async function proveChunk(
   const hash = manifestHashField(request.manifest, "manifest");
   const index = integerField(request.index, "index");
   const at = request.at === undefined ? undefined : ledgerSelectorField(request.at);
+  const withCosignatures = withCosignaturesField(request, at);
   const known = knownCheckpointField(request);
   const database = await openDatabase(environment, request);
   const view = await viewOf(database, { minLogSize: at?.minLogSize, known, signal });
@@ -348,7 +371,7 @@ async function proveChunk(
   const chunk = await chunkWitness(database, document, index);
   const proof = { type: CHUNK_PROOF_TYPE, manifest: document.manifest.bytes, index: BigInt(index), ...chunk };
   if (at === undefined) return proof;
-  return { ...proof, ...(await placedInLedger({ database, view, at, known }, document.manifest)) };
+  return { ...proof, ...(await placedInLedger({ database, view, at, known, withCosignatures }, document.manifest)) };
 }
 
 /** That the chunk stands in the list, and its bytes as a slice of the document's blob. */

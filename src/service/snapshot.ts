@@ -1,6 +1,6 @@
 // The upper chain of an answer: checkpoint, newest log leaf, refs, commit. All of it from one View, so it is one instant.
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { LogProofSchema, SnapshotSchema } from "../../gen/neleus/v1/proof_pb.js";
+import type { CosignedCheckpointSchema, LogProofSchema, SnapshotSchema } from "../../gen/neleus/v1/proof_pb.js";
 import { equalBytes } from "../core/bytes.js";
 import { parseCheckpointUnverified } from "../core/log/index.js";
 import type { Checkpoint } from "../core/log/index.js";
@@ -60,21 +60,30 @@ export interface SnapshotOptions {
   /** As the view has it. */
   readonly of: { readonly head: Head } | { readonly tag: Tag } | Unused;
   readonly known: KnownCheckpoint | undefined;
+  /** Absent: without them. */
+  readonly withCosignatures?: boolean | undefined;
+}
+
+/** What witnesses have cosigned of the log of a view. @throws RolledBack */
+export async function cosignedMessages(view: View): Promise<MessageInitShape<typeof CosignedCheckpointSchema>[]> {
+  const cosigned = await view.cosigned();
+  return cosigned.map(({ note, consistency }) => ({ note, consistency: [...consistency] }));
 }
 
 /** The chain above one head or tag, or that there is none. Errors as of `View.logProof` and `Commits.get`. */
 export async function snapshotMessage(options: SnapshotOptions): Promise<MessageInitShape<typeof SnapshotSchema>> {
-  const { database, view, of, known } = options;
+  const { database, view, of, known, withCosignatures = false } = options;
   const log = await logProofMessage(database, view, known);
+  const cosigned = withCosignatures ? await cosignedMessages(view) : [];
   const commitBytes = async (hash: Uint8Array): Promise<Uint8Array> => (await database.commits.get(hash)).bytes;
-  if ("unused" in of) return { ...of.unused, log, refs: refsOf(view, of.unused) };
+  if ("unused" in of) return { ...of.unused, log, cosigned, refs: refsOf(view, of.unused) };
   if ("tag" in of) {
     const { name: tag, commit } = of.tag;
-    return { tag, log, refs: refsOf(view, { tag }), commit: await commitBytes(commit) };
+    return { tag, log, cosigned, refs: refsOf(view, { tag }), commit: await commitBytes(commit) };
   }
   const { name: head, commit } = of.head;
   const bytes = commit === undefined ? new Uint8Array(0) : await commitBytes(commit);
-  return { head, log, refs: refsOf(view, { head }), commit: bytes };
+  return { head, log, cosigned, refs: refsOf(view, { head }), commit: bytes };
 }
 
 /** The witness of all keys that may move a head. */

@@ -34,6 +34,27 @@ test("checkpoints are cosigned, and that is asked for", { timeout: 120_000 }, as
   const after = json(await neleus(cwd, [...required, "--max-witness-age", "3600000"]));
   assert.deepEqual(after["witnesses"], [{ key, size: 1, time: seconds * 1000 }]);
   assert.equal(after["size"], 2);
+  // A proof says it by itself, to somebody who has no database at hand.
+  const { key: logKey } = json(await neleus(cwd, ["db", "info", "--json"])) as { key: string };
+  const proof = await neleus(cwd, ["proof", "state", "main", "k", "--with-cosignatures"]);
+  await writeFile(join(cwd, "proof.json"), proof.stdout);
+  await writeFile(join(cwd, "plain.json"), (await neleus(cwd, ["proof", "state", "main", "k"])).stdout);
+  const verify = (file: string, ...args: readonly string[]) =>
+    neleus(cwd, ["verify", file, "--key", logKey, "--json", ...args]);
+  const report = json(await verify("proof.json", "--witness", key, "--required", "1", "--max-witness-age", "3600000"));
+  assert.deepEqual([report["verdict"], report["witnesses"]], ["shown", after["witnesses"]]);
+  assert.match(JSON.stringify(report["not_shown"]), /more than the first 1 leaves: the proof hangs on the last of 2/);
+  const cases: readonly (readonly [number, string, readonly string[]])[] = [
+    [2, "plain.json", ["--witness", key]],
+    [2, "proof.json", ["--witness", key, "--max-witness-age", "1"]],
+    [64, "proof.json", ["--required", "1"]],
+    [64, "proof.json", ["--witness", key, "--required", "2"]],
+    [64, "proof.json", ["--witness", "none"]],
+    [0, "proof.json", []],
+  ];
+  for (const [code, file, args] of cases) assert.equal((await verify(file, ...args)).code, code, args.join(" "));
+  const unkeyed = await neleus(cwd, ["verify", "proof.json", "--witness", key, "--json"]);
+  assert.deepEqual([unkeyed.code, errorOf(unkeyed).field], [64, "witness"]);
   const shown = await neleus(cwd, ["checkpoint", "--witness", key]);
   assert.match(shown.stderr, /cosigned by witness\.example\/w\+/);
 });

@@ -469,6 +469,72 @@ describe("ProofService.SubmitCosignature", () => {
     assert.ok(fromRoot && toRoot);
     verifyConsistency({ ...sizes, fromRoot, toRoot, proof: cosigned?.consistency ?? [] });
   });
+
+  test("is in proofs of heads and tags, where it is asked for", async () => {
+    const harness = await openHarness();
+    const { caller, database } = harness;
+    await set(harness, { a: "1" });
+    const hash = commitHashOf(await commit(harness));
+    const manifest = manifestHashOf(await putDocument(harness, patternBytes(10), 10, "main"));
+    await caller.unary(CommitService.method.createTag, { tag: "v1", commit: hash });
+    const signer = signerFromSeed(new Uint8Array(32).fill(1));
+    const key = formatWitnessKey(witnessKey("witness.example", signer.publicKey));
+    const early = parseNote(await database.log.checkpoint());
+    const checkpoint = formatNote(cosign(early, { name: "witness.example", signer, seconds: 1_763_800_000 }));
+    await database.log.cosign(checkpoint, [key]);
+    await set(harness, { a: "2" });
+    const { proveRef, proveCommit, proveManifest } = ProofService.method;
+    const chains = async (at: object, withCosignatures: boolean) => {
+      const asked = { at, withCosignatures };
+      const ranges = await collect(caller.serverStream(ProveRange, asked));
+      return [
+        (await caller.unary(ProveState, { ...asked, key: utf8Of("a") })).proof?.chain,
+        ...ranges.slice(0, 1).map(({ proof }) => proof?.chain),
+      ];
+    };
+    const ledgers = async (at: object, withCosignatures: boolean) => [
+      (await caller.unary(proveManifest, { at, manifest, withCosignatures })).proof?.chain,
+      (await caller.unary(ProveChunk, { at, manifest, withCosignatures })).proof?.chain,
+    ];
+    const named = async (of: object, withCosignatures: boolean) => [
+      (await caller.unary(proveRef, { ...of, withCosignatures })).proof?.chain,
+      (await caller.unary(proveCommit, { ...of, commit: hash, withCosignatures })).proof?.chain,
+    ];
+    const TAG = { at: { case: "tag", value: "v1" } } as const;
+    for (const isAsked of [true, false]) {
+      const all = await Promise.all([
+        chains(STAGED, isAsked),
+        chains(HEAD, isAsked),
+        chains(TAG, isAsked),
+        ledgers(STAGED, isAsked),
+        named({ head: "main" }, isAsked),
+        named({ tag: "v1" }, isAsked),
+      ]);
+      for (const chain of all.flat()) {
+        assert.deepEqual(
+          chain?.cosigned.map(({ note }) => note),
+          isAsked ? [checkpoint] : [],
+        );
+        assert.equal((chain.cosigned[0]?.consistency.length ?? 0) > 0, isAsked);
+      }
+    }
+    const nobody = (await caller.unary(proveRef, { head: "nobody", withCosignatures: true })).proof;
+    assert.equal(nobody?.chain?.cosigned.length, 1);
+    const { snapshot } = await caller.unary(GetSnapshot, { head: "main" });
+    assert.deepEqual(snapshot?.cosigned, []);
+    for (const at of [{ at: { case: "commit", value: hash } }, { at: { case: "root", value: UNKNOWN } }] as const) {
+      const refused = { ...INVALID, field: "with_cosignatures" };
+      await fails(caller.unary(ProveState, { at, key: utf8Of("a"), withCosignatures: true }), refused);
+      await fails(collect(caller.serverStream(ProveRange, { at, withCosignatures: true })), refused);
+    }
+    const below = { at: { at: { case: "commit", value: hash } }, manifest, withCosignatures: true } as const;
+    await fails(caller.unary(proveManifest, below), { ...INVALID, field: "with_cosignatures" });
+    await fails(caller.unary(ProveChunk, below), { ...INVALID, field: "with_cosignatures" });
+    await fails(caller.unary(ProveChunk, { manifest, withCosignatures: true }), {
+      ...INVALID,
+      field: "with_cosignatures",
+    });
+  });
 });
 
 describe("ProofService.ProveEpoch and AdminService.RotateKey", () => {

@@ -6,5 +6,5 @@ export { LogTrust, requireExtension, requireNotBehind, type ProvedCheckpoint } f
 export { RememberedTrust } from "./remembered-trust.js";
 export type { TrustPlace, TrustRecord, TrustStore } from "./trust-store.js";
 export { openLeaf, openNewestLeaf, type OpenedLeaf } from "./newest-leaf.js";
-export { Witnesses } from "./witnesses.js";
+export { openCosigned, Witnesses } from "./witnesses.js";
 export type { CosignedClaim, Witnessed, WitnessPolicy } from "./witnesses.js";

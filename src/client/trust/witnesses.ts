@@ -12,6 +12,7 @@ import {
   parseNote,
   parseWitnessKey,
   verifyConsistency,
+  type Checkpoint,
   type WitnessKey,
 } from "../../core/log/index.js";
 import { publicKeyFault } from "../../core/signature/index.js";
@@ -45,6 +46,9 @@ export interface CosignedClaim {
   readonly consistency: readonly Uint8Array[];
 }
 
+/** A checkpoint, and the note that it is in. */
+type NotedCheckpoint = Checkpoint & { readonly note: string };
+
 /** Of what log, and now. */
 interface WitnessedLog {
   readonly key: LogKey;
@@ -77,12 +81,22 @@ export class Witnesses {
     this.#maxAgeMs = maxAgeMs;
   }
 
+  /** How many of them must have cosigned. */
+  get required(): number {
+    return this.#required;
+  }
+
+  /** Those that count at an instant: not too old. */
+  recent(witnessed: readonly Witnessed[], nowMs: number): readonly Witnessed[] {
+    return witnessed.filter(({ timeMs }) => timeMs + this.#maxAgeMs >= nowMs);
+  }
+
   /**
    * Until when enough of them are recent enough: milliseconds since 1970, or Infinity.
    * @throws IncompleteProof - too few have cosigned, or too long ago
    */
   requireEnough(witnessed: readonly Witnessed[], nowMs: number): number {
-    const recent = witnessed.filter(({ timeMs }) => timeMs + this.#maxAgeMs >= nowMs);
+    const recent = this.recent(witnessed, nowMs);
     const times = recent.map(({ timeMs }) => timeMs).sort((a, b) => b - a);
     const last = times[this.#required - 1];
     if (last !== undefined) return last + this.#maxAgeMs;
@@ -101,21 +115,18 @@ export class Witnesses {
    * @throws VerificationFailed - what is said to be cosigned is not of this log, or a line of one of them is invalid
    */
   read(claims: readonly CosignedClaim[], log: WitnessedLog): readonly Witnessed[] {
-    if (claims.length > MAX_WITNESSES) {
-      throw new VerificationFailed(`${claims.length} cosigned checkpoints, and ${MAX_WITNESSES} is the most`);
-    }
     const found = new Map<string, Witnessed>();
-    const parts = claims.map((claim) => ({ claim, size: requirePart(claim, log).size }));
+    const parts = openCosigned(claims, log.checkpoint, (note) => log.key.open(note));
     // The largest first: then a line of each witness is verified once, however often a server repeats it.
-    for (const { claim, size } of parts.sort((a, b) => b.size - a.size)) {
-      const note = parseNote(claim.note);
+    for (const { note: evidence, size } of [...parts].sort((a, b) => b.size - a.size)) {
+      const note = parseNote(evidence);
       for (const witness of this.#keys) {
         const text = formatWitnessKey(witness);
         if (found.has(text)) continue;
         const cosignature = findCosignature(note, witness);
         if (cosignature === "absent") continue;
         if (cosignature === "invalid") {
-          throw new VerificationFailed(`the cosignature of ${witness.name} is invalid`, { evidence: claim.note });
+          throw new VerificationFailed(`the cosignature of ${witness.name} is invalid`, { evidence });
         }
         const { timeMs } = cosignature;
         // A time to come would be recent for as long as somebody likes.
@@ -127,19 +138,32 @@ export class Witnesses {
   }
 }
 
-/** A cosigned checkpoint is the log's, and the newest one extends it. @throws VerificationFailed */
-function requirePart({ note, consistency }: CosignedClaim, { key, checkpoint }: WitnessedLog): SignedCheckpoint {
-  const part = key.open(note);
-  if (part.size === 0 || part.size > checkpoint.size) {
-    throw new VerificationFailed(`witnesses cosigned ${part.size} leaves, and the log has ${checkpoint.size}`, {
-      evidence: { older: checkpoint.note, newer: note },
-    });
+/**
+ * The checkpoints that are said to be cosigned: of the log of a newer one, which goes on from each. `open` reads a note, and
+ * verifies of it what the caller has a key for.
+ * @throws VerificationFailed - too many, of no leaves, of more than the newer one has, or of another history; or as `open`
+ */
+export function openCosigned<C extends NotedCheckpoint>(
+  claims: readonly CosignedClaim[],
+  newest: NotedCheckpoint,
+  open: (note: string) => C,
+): readonly C[] {
+  if (claims.length > MAX_WITNESSES) {
+    throw new VerificationFailed(`${claims.length} cosigned checkpoints, and ${MAX_WITNESSES} is the most`);
   }
-  const sizes = { from: part.size, to: checkpoint.size };
-  verifying("the consistency of what witnesses cosigned", () =>
-    verifyConsistency({ ...sizes, fromRoot: part.root, toRoot: checkpoint.root, proof: consistency }),
-  );
-  return part;
+  return claims.map(({ note, consistency }) => {
+    const part = open(note);
+    if (part.size === 0 || part.size > newest.size) {
+      throw new VerificationFailed(`witnesses cosigned ${part.size} leaves, and the log has ${newest.size}`, {
+        evidence: { older: newest.note, newer: note },
+      });
+    }
+    const sizes = { from: part.size, to: newest.size };
+    verifying("the consistency of what witnesses cosigned", () =>
+      verifyConsistency({ ...sizes, fromRoot: part.root, toRoot: newest.root, proof: consistency }),
+    );
+    return part;
+  });
 }
 
 function parsedKey(text: string, index: number): WitnessKey {

@@ -6,7 +6,7 @@ import { parseCheckpointUnverified, type Checkpoint } from "../../core/log/index
 import { nameProblem } from "../../core/object/index.js";
 import type { LogProof, Snapshot } from "../../../gen/neleus/v1/proof_pb.js";
 import { receivedPart, verifying } from "../received.js";
-import { openNewestLeaf } from "../trust/index.js";
+import { openCosigned, openNewestLeaf, type CosignedClaim } from "../trust/index.js";
 import type { CommitRecord } from "../records.js";
 import { headChain, tagChain } from "./chain.js";
 import type { ProofClaim, RefClaim } from "./report.js";
@@ -25,6 +25,8 @@ export interface CheckedLog {
   readonly proof: LogProof;
   readonly claimed: Checkpoint;
   readonly timeMs: number;
+  /** What is said to be cosigned: of this log, and signed by nobody yet. */
+  readonly cosigned: readonly CosignedClaim[];
 }
 
 export interface CheckedProof {
@@ -65,9 +67,10 @@ export function checkedRef(
   const proof = receivedPart(snapshot.log, "log proof");
   const claimed = verifying("the checkpoint", () => parseCheckpointUnverified(proof.checkpoint));
   const { timeMs, refsRoot } = openNewestLeaf(claimed, proof);
+  openCosigned(snapshot.cosigned, { ...claimed, note: proof.checkpoint }, (note) => openUnsigned(note, claimed));
   const { name, roots } = snapshot.tag === "" ? headRoots(refsRoot, snapshot) : tagRoots(refsRoot, snapshot);
   return {
-    log: { proof, claimed, timeMs },
+    log: { proof, claimed, timeMs, cosigned: snapshot.cosigned },
     name,
     roots,
     shown: [
@@ -75,6 +78,13 @@ export function checkedRef(
       `That leaf is the last of ${claimed.size} in the log ${claimed.origin}, whose root the checkpoint states.`,
     ],
   };
+}
+
+/** @throws VerificationFailed - no checkpoint, or of another log */
+function openUnsigned(note: string, { origin }: Checkpoint): Checkpoint & { readonly note: string } {
+  const claimed = verifying("a cosigned checkpoint", () => parseCheckpointUnverified(note));
+  if (claimed.origin === origin) return { ...claimed, note };
+  throw new VerificationFailed(`the proof is from the log ${origin}, and what was cosigned from ${claimed.origin}`);
 }
 
 /** What a chain is of, for programs. */

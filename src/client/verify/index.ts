@@ -15,6 +15,7 @@ export { isEvidence } from "./evidence-file.js";
 export { verifyEvidence, type EvidenceReport } from "./evidence.js";
 export { parseProof, type Proof } from "./proof-file.js";
 export { checkProof, verifyProof, verifyProofFile } from "./proof.js";
+export type { Witnessed, WitnessPolicy } from "../trust/index.js";
 export type {
   Anchors,
   ChunkClaim,

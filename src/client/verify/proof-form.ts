@@ -83,12 +83,18 @@ const LOG_PROOF = form("LogProof", [
   field(4, "inclusion", "bytes", "repeated"),
 ]);
 
+const COSIGNED_CHECKPOINT = form("CosignedCheckpoint", [
+  field(1, "note", "string"),
+  field(2, "consistency", "bytes", "repeated"),
+]);
+
 const SNAPSHOT = form("Snapshot", [
   field(1, "head", "string"),
   field(2, "log", LOG_PROOF),
   field(3, "refs", NODE_REVEAL, "repeated"),
   field(4, "commit", "bytes"),
   field(5, "tag", "string"),
+  field(6, "cosigned", COSIGNED_CHECKPOINT, "repeated"),
 ]);
 
 const BLOB_SLICE = form("BlobSlice", [

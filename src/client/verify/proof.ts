@@ -5,7 +5,8 @@ import { loadKernel } from "../../core/hash/index.js";
 import { parseCheckpointUnverified, verifyConsistency, type Checkpoint } from "../../core/log/index.js";
 import { checkArgument, hashBytes } from "../argument.js";
 import { forked } from "../trust/frontier.js";
-import { LogKey } from "../trust/index.js";
+import { LogKey, type Witnessed } from "../trust/index.js";
+import { belowWitnesses, heldByKey, namedWitnesses, NOT_SHOWN_OF_WITNESSES } from "./witnessed.js";
 import type { CheckedLog, CheckedProof, Hold } from "./checked.js";
 import { checkChunkProof } from "./chunk-proof.js";
 import { checkCommitProof } from "./commit-proof.js";
@@ -19,7 +20,8 @@ import { checkStateProof } from "./state-proof.js";
 /**
  * Checks a proof, and holds it against what the caller trusts.
  * @throws VerificationFailed - a part is wrong, or it is not of the root, or not signed by the key, that was given
- * @throws IncompleteProof - it does not show what it says, or not that its checkpoint extends the one given
+ * @throws IncompleteProof - it does not show what it says, or not that its checkpoint extends the one given; or too few of the
+ *   witnesses given have cosigned, or too long ago
  * @throws Forked - its checkpoint and the one given are of two histories
  * @throws NewEpoch - its checkpoint is of another log of the database than the key given
  * @throws Unsupported - a version, kind or type that this program does not know
@@ -33,6 +35,7 @@ export function verifyProof(proof: Proof, anchors: Anchors = {}): ProofReport {
     claim,
     verdict: held.anchoredTo.length > 0 ? "shown" : "not anchored",
     shown,
+    witnesses: held.witnesses,
     anchoredTo: held.anchoredTo,
     notShown: [...held.notShown, ...checked.notShown],
   };
@@ -73,15 +76,19 @@ const NOT_SHOWN_OF_CHECKPOINT = "That the checkpoint is genuine: give the log's 
 interface Held {
   readonly anchoredTo: string[];
   readonly notShown: string[];
+  readonly witnesses?: readonly Witnessed[] | undefined;
 }
 
 function holdAgainst(checked: CheckedProof, anchors: Anchors): Held {
   const anchoredTo: string[] = [];
   const notShown: string[] = [];
+  const key = anchors.verifierKey === undefined ? undefined : LogKey.parse(anchors.verifierKey);
+  const witnesses = namedWitnesses(anchors);
   const hold = anchors.root === undefined ? undefined : holdOf(checked, hashBytes(anchors.root, "root"));
   if (hold !== undefined) anchoredTo.push(`The ${hold.what} ${toHex(hold.digest)} is the one given.`);
   const { log } = checked;
   if (log === undefined) {
+    if (witnesses !== undefined) throw belowWitnesses();
     notShown.push(...(hold?.leavesOpen ?? []));
     if (anchors.verifierKey !== undefined || anchors.checkpoint !== undefined) {
       notShown.push(
@@ -90,11 +97,9 @@ function holdAgainst(checked: CheckedProof, anchors: Anchors): Held {
     }
     return { anchoredTo, notShown };
   }
-  const key = anchors.verifierKey === undefined ? undefined : LogKey.parse(anchors.verifierKey);
-  if (key !== undefined) {
-    key.open(log.proof.checkpoint);
-    anchoredTo.push(`The verifier key ${key.text} has signed the checkpoint.`);
-  }
+  const witnessed = key && heldByKey(log, key, witnesses);
+  if (key !== undefined) anchoredTo.push(`The verifier key ${key.text} has signed the checkpoint.`);
+  anchoredTo.push(...(witnessed?.anchoredTo ?? []));
   let isGenuine = key !== undefined;
   if (anchors.checkpoint !== undefined) {
     const compared = comparedCheckpoint(log, ownCheckpoint(anchors.checkpoint, key));
@@ -104,8 +109,9 @@ function holdAgainst(checked: CheckedProof, anchors: Anchors): Held {
     else if (compared.relation === "is older") notShown.push(compared.sentence);
   }
   if (!isGenuine) notShown.push(...(hold?.leavesOpen ?? []), NOT_SHOWN_OF_CHECKPOINT);
-  notShown.push("What was written after that leaf of the log.");
-  return { anchoredTo, notShown };
+  if (log.cosigned.length > 0 && witnesses === undefined) notShown.push(NOT_SHOWN_OF_WITNESSES);
+  notShown.push(...(witnessed?.notShown ?? []), "What was written after that leaf of the log.");
+  return { anchoredTo, notShown, witnesses: witnessed?.witnesses };
 }
 
 /** A path of commits holds a thousand of them. */

@@ -4,6 +4,7 @@
 import type { BlobHash, CommitHash, ManifestHash } from "../../core/hashes.js";
 import type { ManifestKind } from "../../core/object/index.js";
 import type { CommitRecord, HashArgument } from "../records.js";
+import type { Witnessed, WitnessPolicy } from "../trust/index.js";
 
 /** What the caller trusts already, to hold a proof against. Any of them, or none. */
 export interface Anchors {
@@ -16,6 +17,13 @@ export interface Anchors {
   readonly verifierKey?: string | undefined;
   /** A checkpoint seen before, as text: the proof's must be the same one or, with its consistency proof, extend it. */
   readonly checkpoint?: string | undefined;
+  /**
+   * Witnesses that must have cosigned the log, k of n, in what the proof holds of them. Beside the verifier key: a witness
+   * says that a log only grew, and not whose it is.
+   */
+  readonly witnesses?: WitnessPolicy | undefined;
+  /** When it is, for the age of cosignatures: milliseconds since 1970. Absent: as this machine's clock has it. */
+  readonly nowMs?: number | undefined;
 }
 
 /** What a proof is about, for programs. */
@@ -95,6 +103,8 @@ export interface ProofReport {
   readonly verdict: "shown" | "not anchored";
   /** What the proof shows, sentence by sentence, from what was asked up to the root it hangs on. */
   readonly shown: readonly string[];
+  /** What the witnesses that were named have cosigned; undefined where none were. */
+  readonly witnesses: readonly Witnessed[] | undefined;
   /** What of the caller's it was held against; empty where the verdict is `not anchored`. */
   readonly anchoredTo: readonly string[];
   /** What it does not show. */

@@ -2,7 +2,7 @@
 // RFC 6962 word for word with node's SHA-256 (test/core/log/slow-tree.ts); notes put together here and signed by node.
 import { createHash, createPrivateKey, createPublicKey, sign } from "node:crypto";
 import * as dagCbor from "@ipld/dag-cbor";
-import { concatBytes, fromHex, toHex, u64be } from "#src/core/bytes.js";
+import { concatBytes, fromHex, toHex, u64be, utf8 } from "#src/core/bytes.js";
 import { slowConsistency, slowInclusion, slowRoot } from "../../core/log/slow-tree.js";
 import { readVectors } from "../../support/vectors.js";
 import { CaseList, hexList, type Json, type Topic } from "../case.js";
@@ -209,6 +209,28 @@ export function namedKey(name: string, seed: number): NamedKey {
   const keyId = keyIdOf(name, material);
   const text = `${name}+${keyId}+${Buffer.from(material).toString("base64")}`;
   return { name, publicKey, keyId, text, sign: (message) => sign(null, Buffer.from(message), secret) };
+}
+
+/** A witness (C2SP tlog-cosignature): its key is of type 4, and it signs the time with the text. */
+export interface NamedWitness {
+  /** Text of its verifier key. */
+  readonly text: string;
+  /** The note with its line. */
+  readonly cosign: (note: string, seconds: number) => string;
+}
+
+export function namedWitness(name: string, seed: number): NamedWitness {
+  const { publicKey, sign: signBytes } = namedKey(name, seed);
+  const material = concatBytes(Uint8Array.of(4), publicKey);
+  const keyId = keyIdOf(name, material);
+  return {
+    text: `${name}+${keyId}+${Buffer.from(material).toString("base64")}`,
+    cosign: (note, seconds) => {
+      const text = note.slice(0, note.indexOf("\n\n") + 1);
+      const signature = signBytes(utf8(`cosignature/v1\ntime ${seconds}\n${text}`));
+      return note + signatureLine(name, keyId, concatBytes(u64be(seconds), signature));
+    },
+  };
 }
 
 function keyIdOf(name: string, material: Uint8Array): string {

@@ -21,6 +21,7 @@ import { ModelLog } from "../../client/support/model-log.js";
 import { sampleMap } from "../../core/map/support.js";
 import { CaseList, type Topic } from "../case.js";
 import { commitProofs } from "./commit-proof.js";
+import { cosignedProofs } from "./cosigned-proof.js";
 import { CHUNK_BYTES, hashOf, nodes, SmallDatabase, TIME } from "./small-database.js";
 import { ask, without, Written, type Anchors } from "./written-proof.js";
 
@@ -40,6 +41,7 @@ export function proofCases(): Topic {
   manifestProofs(cases, db);
   refProofs(cases, db);
   commitProofs(cases);
+  cosignedProofs(cases, db);
   for (const [name, proof] of Object.entries({
     "an empty object": {},
     "no object": [],

@@ -3,7 +3,7 @@ import { toBinary, toJson, type DescMessage, type Message } from "@bufbuild/prot
 import { toHex } from "#src/core/bytes.js";
 import type { CaseList, Json } from "../case.js";
 
-export type Anchors = Readonly<Record<string, string>>;
+export type Anchors = Readonly<Record<string, Json>>;
 
 /** A copy of a message without one of its fields. */
 export function without<M extends Message>(message: M, name: keyof M): M {

@@ -6,7 +6,7 @@ import { EpochBeginningSchema, EpochEndSchema, LogProofSchema, type NodeReveal }
 import { openStep } from "#src/client/trust/epoch-step.js";
 import { LogKey } from "#src/client/trust/index.js";
 import type { CommitRecord } from "#src/client/records.js";
-import { parseProof, verifyProof, type ProofClaim } from "#src/client/verify/index.js";
+import { parseProof, verifyProof, type Anchors, type ProofClaim } from "#src/client/verify/index.js";
 import { decodeSlice } from "#src/core/blob/index.js";
 import { fromHex, toHex, u64be, utf8 } from "#src/core/bytes.js";
 import { decode, encode } from "#src/core/codec/index.js";
@@ -305,7 +305,7 @@ const OPERATIONS: Readonly<Record<string, (input: Input) => Json>> = {
   },
   "proof.verify"(input) {
     const file = input["binary"] === undefined ? JSON.stringify(input["proof"]) : bytesIn(input["binary"]);
-    const { verdict, claim } = verifyProof(parseProof(file), input["anchors"] as Readonly<Record<string, string>>);
+    const { verdict, claim } = verifyProof(parseProof(file), input["anchors"] as Anchors);
     return { verdict, claim: claimToJson(claim) };
   },
 };

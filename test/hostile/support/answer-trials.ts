@@ -8,6 +8,8 @@ import type { Receipt } from "#src/client/records.js";
 import type { Transport } from "#src/client/transport.js";
 import { hashBlob } from "#src/core/blob/index.js";
 import { fromUtf8, toHex, utf8 } from "#src/core/bytes.js";
+import { cosign, formatNote, formatWitnessKey, parseNote, witnessKey } from "#src/core/log/index.js";
+import { signerFromSeed } from "#src/core/signature/index.js";
 import { patternBytes } from "../../database/support/bytes.js";
 import { all, openFixture, type Fixture } from "../../client/support/fixture.js";
 import { signerOf } from "../../client/support/signers.js";
@@ -17,6 +19,7 @@ import { withoutTransitions } from "./lying-apply.js";
 import { tryMutants, type Trial } from "./trial.js";
 
 const NOTHING = /^$/;
+const WITNESS = { name: "witness.example", signer: signerFromSeed(new Uint8Array(32).fill(31)) };
 const [ada, bob] = [signerOf(1), signerOf(2)];
 
 /** What callers rely on in a view's entries. */
@@ -36,6 +39,7 @@ export function defineAnswerTrials(thoroughness: Thoroughness): void {
     let document: Uint8Array;
     let blob: Uint8Array;
     let commits: string[];
+    let cosignedSize: string | undefined;
 
     before(async () => {
       fixture = await openFixture("in process");
@@ -76,6 +80,16 @@ export function defineAnswerTrials(thoroughness: Thoroughness): void {
         { key: "key/2100", value: "changed too" },
       ]);
       root = (await db.snapshot("main")).staged.stateRoot;
+      const signed = cosign(parseNote(await fixture.engine.log.checkpoint()), {
+        ...WITNESS,
+        seconds: 1_763_800_000,
+      });
+      const witnessKeys = [formatWitnessKey(witnessKey(WITNESS.name, WITNESS.signer.publicKey))];
+      cosignedSize = signed.text.split("\n")[1];
+      await db.submitCosignatures({ checkpoint: formatNote(signed), witnessKeys });
+      // So that what was cosigned is owed a proof.
+      await db.state("main").put("first", "1");
+      await db.tags.create("later", commits[2]!);
     });
     after(() => fixture.close());
 
@@ -305,6 +319,16 @@ export function defineAnswerTrials(thoroughness: Thoroughness): void {
         harmless: NOTHING,
       }));
     }
+
+    trial("a proof with what witnesses cosigned", () => ({
+      run: async (db) => {
+        const { chain } = await db.proofs.ref({ head: "main" }, { withCosignatures: true });
+        return [chain?.commit, chain?.cosigned.every(({ note }) => note.split("\n")[1] === cosignedSize)];
+      },
+      isStateless: false,
+      // Left out, which a server may; and lines of witnesses, which only who names one can judge.
+      harmless: /^0\.proof\.chain\.cosigned(\.\d+(\.note)?)?$/,
+    }));
 
     const receipt = ({ checkpoint }: Receipt): unknown => [checkpoint.size, checkpoint.root];
     /** The number of the leaf is the server's word, and a receipt's checkpoint is owed its proof: tried by itself. */
