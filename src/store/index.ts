@@ -25,7 +25,11 @@ export type {
   WriteBatch,
 } from "./contract.js";
 export { DEFAULT_CONFIG, SCHEMA_VERSION } from "./directory/config.js";
-export type { DatabaseConfig } from "./directory/config.js";
+export type { DatabaseConfig, EncryptionConfig } from "./directory/config.js";
 export { createDirectory, openDirectory, replaceConfig } from "./directory/directory.js";
-export type { CreateOptions, DatabaseDirectory } from "./directory/directory.js";
+export type { CreateOptions, DatabaseDirectory, OpenOptions } from "./directory/directory.js";
+export type { PasswordSource } from "./directory/password.js";
+export { ALGORITHMS } from "./sealing/aead.js";
+export type { Algorithm } from "./sealing/aead.js";
+export { DEFAULT_KDF_ITERATIONS } from "./sealing/key-ring.js";
 export { MemoryStore } from "./memory/memory-store.js";

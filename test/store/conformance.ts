@@ -15,13 +15,14 @@ import type { LogRange, Space, Store, WriteBatch } from "#src/store/index.js";
 /** How to open a fresh, empty store for one test. The test closes it. */
 export type OpenStore = (context: TestContext) => Promise<Store>;
 
-export function testConformance(driver: string, open: OpenStore): void {
+/** `blobOverheadBytes`: what the files of two blobs, one of 100,000 bytes and one empty, hold beside contents and outboards. */
+export function testConformance(driver: string, open: OpenStore, { blobOverheadBytes = 0 } = {}): void {
   describe(`store conformance: ${driver}`, () => {
     testRows(open);
     testConditions(open);
     testModel(open);
     testScans(open);
-    testLargeBlobs(open);
+    testLargeBlobs(open, blobOverheadBytes);
     testUploads(open);
     testClose(open);
   });
@@ -534,7 +535,7 @@ async function putBlob(
   await staged.publish(blob.hash);
 }
 
-function testLargeBlobs(open: OpenStore): void {
+function testLargeBlobs(open: OpenStore, blobOverheadBytes: number): void {
   const content = Uint8Array.from({ length: 100_000 }, (_, index) => (index * 17) & 255);
   const outboard = Uint8Array.from({ length: 400 }, (_, index) => index & 255);
 
@@ -569,7 +570,7 @@ function testLargeBlobs(open: OpenStore): void {
     await assert.rejects(blob.readInto(0, new Uint8Array(1)), Unavailable);
     const usage = await store.usage();
     assert.equal(usage.largeBlobs, 2);
-    assert.equal(usage.largeBlobsBytes, content.length + outboard.length);
+    assert.equal(usage.largeBlobsBytes, content.length + outboard.length + blobOverheadBytes);
     assert.equal(await store.files.delete(key(1)), true);
     assert.equal(await store.files.delete(key(1)), false);
     assert.equal(await store.files.open(key(1)), undefined);

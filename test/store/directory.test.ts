@@ -5,7 +5,15 @@ import { symlinkSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { utf8 } from "#src/core/bytes.js";
-import { AlreadyExists, Corrupt, InvalidArgument, NeleusError, NotFound, Unsupported } from "#src/core/errors.js";
+import {
+  AlreadyExists,
+  Corrupt,
+  InvalidArgument,
+  NeleusError,
+  NotFound,
+  PermissionDenied,
+  Unsupported,
+} from "#src/core/errors.js";
 import { DEFAULT_CONFIG, createDirectory, openDirectory, replaceConfig } from "#src/store/index.js";
 import { run } from "./children/run.js";
 import { temporaryDirectory } from "./temporary-directory.js";
@@ -114,7 +122,7 @@ describe("making a database", () => {
   });
 
   it("refuses a config that it cannot follow, and writes nothing", async (context) => {
-    const cases: [string, ErrorClass, { text: RegExp; field?: string }][] = [
+    const cases: [string, ErrorClass, { text: RegExp; field?: string; hint?: RegExp }][] = [
       ["", InvalidArgument, { text: /not JSON/, field: "meta/config.json" }],
       ["{", InvalidArgument, { text: /not JSON/, field: "meta/config.json" }],
       ["[3]", InvalidArgument, { text: /not a JSON object/, field: "meta/config.json" }],
@@ -132,9 +140,19 @@ describe("making a database", () => {
         { text: /"yes"/, field: "encryption.enabled" },
       ],
       [
-        `{"schema_version": 3, "encryption": {"enabled": true, "algorithm": "aes-256-gcm"}}`,
+        `{"schema_version": 3, "encryption": {"enabled": true, "algorithm": "aes-128-gcm"}}`,
         Unsupported,
-        { text: /encryption at rest/, field: "encryption.enabled" },
+        { text: /aes-128-gcm.* knows "aes-256-gcm" or "chacha20-poly1305"/, field: "encryption.algorithm" },
+      ],
+      [
+        `{"schema_version": 3, "encryption": {"enabled": true, "kdf_iterations": 99999}}`,
+        InvalidArgument,
+        { text: /from 100000 on/, field: "encryption.kdf_iterations" },
+      ],
+      [
+        `{"schema_version": 3, "encryption": {"enabled": true}}`,
+        PermissionDenied,
+        { text: /there is no password/, field: "password", hint: /NELEUS_DB_ENCRYPTION_PASSWORD/ },
       ],
       [" ".repeat(70_000), InvalidArgument, { text: /at most 65536 bytes/, field: "meta/config.json" }],
     ];
@@ -235,7 +253,7 @@ describe("opening a database", () => {
       [`{"schema_version": 4}`, Unsupported, { text: /schema version 4/, hint: /update/ }],
       [`{"schema_version": 1}`, Unsupported, { text: /schema version 1/, hint: /older/ }],
       [`{"schema_version": 3.5}`, InvalidArgument, { text: /3\.5/, field: "schema_version" }],
-      [`{"schema_version": 3, "encryption": {"enabled": true}}`, Unsupported, { text: /encryption/ }],
+      [`{"schema_version": 3, "encryption": {"enabled": true}}`, PermissionDenied, { text: /no password/ }],
     ];
     for (const [text, kind, expected] of cases) {
       writeFileSync(join(path, "meta", "config.json"), text);

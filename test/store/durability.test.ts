@@ -90,7 +90,7 @@ describe("durability, by strace", { skip }, () => {
     assert.equal(code, 0, stderr);
     assert.equal(lines[1], "staged 150000");
     const record = [/fsync\(.*\/\.record\.json/, /rename\(.*\/record\.json"/, /fsync\(.*\/upload\.wal>/, /"staged/];
-    checkSequence(readTrace(log), [/fsync\(.*\/content-2-/, ...record]);
+    checkSequence(readTrace(log), [/fdatasync\(.*\/content-2-/, ...record]);
   });
 
   it("flushes all that an initialisation made before CURRENT, and CURRENT before it says so", async (context) => {

@@ -2,9 +2,11 @@
 //
 //   {"schema_version": 3, "hashing": "blake3", "verify_on_read": true, "encryption": {"enabled": false}}
 //
-// Fields that this program does not know are kept. Nothing in it is trusted to be right: every field is checked, and a
-// database that asks for encryption is refused, since this version has none and would write plaintext.
+// Fields that this program does not know are kept. Nothing in it is trusted to be right: every field is checked. What the section
+// `encryption` holds is key-ring.ts.
 import { Corrupt, InvalidArgument, Unsupported } from "../../core/errors.js";
+import { ENCRYPTION_FIELDS, formatSettings, formatWrappedKeys, parseEncryption } from "../sealing/key-ring.js";
+import type { ParsedEncryption } from "../sealing/key-ring.js";
 
 export const SCHEMA_VERSION = 3;
 /** Far above any configuration that makes sense. */
@@ -15,17 +17,21 @@ export interface DatabaseConfig {
   readonly hashing: "blake3";
   /** Whether the server hashes again what it reads from its own disk. Proofs and clients are unaffected. */
   readonly verifyOnRead: boolean;
-  /** As in the file; `enabled` is always false in this version. */
-  readonly encryption: Readonly<Record<string, unknown>> & { readonly enabled: false };
+  readonly encryption: EncryptionConfig;
   /** Further fields, as they are in the file. */
   readonly extra: Readonly<Record<string, unknown>>;
 }
+
+/** Off, on, or on with the keys: a configuration that was written by hand has none yet. */
+export type EncryptionConfig =
+  | { readonly enabled: false; readonly extra: Readonly<Record<string, unknown>> }
+  | (ParsedEncryption & { readonly enabled: true; readonly extra: Readonly<Record<string, unknown>> });
 
 export const DEFAULT_CONFIG: DatabaseConfig = {
   schemaVersion: SCHEMA_VERSION,
   hashing: "blake3",
   verifyOnRead: true,
-  encryption: { enabled: false },
+  encryption: { enabled: false, extra: {} },
   extra: {},
 };
 
@@ -35,7 +41,7 @@ export function formatConfig(config: DatabaseConfig): string {
     schema_version: config.schemaVersion,
     hashing: config.hashing,
     verify_on_read: config.verifyOnRead,
-    encryption: config.encryption,
+    encryption: formatEncryption(config.encryption),
     ...config.extra,
   };
   return JSON.stringify(fields, undefined, 2) + "\n";
@@ -46,7 +52,7 @@ export function formatConfig(config: DatabaseConfig): string {
  * @param path - for messages
  * @throws Corrupt - not a JSON object
  * @throws InvalidArgument - a field has a value that it cannot have; `field` names it
- * @throws Unsupported - another schema version or hash function, or encryption
+ * @throws Unsupported - another schema version, hash function or cipher
  */
 export function parseConfig(text: string, path: string): DatabaseConfig {
   const { schema_version, hashing, verify_on_read, encryption, ...extra } = parseObject(text, path);
@@ -97,17 +103,22 @@ function checkVersion(version: unknown, path: string): void {
   });
 }
 
-function checkEncryption(value: unknown, path: string): DatabaseConfig["encryption"] {
+function formatEncryption(encryption: EncryptionConfig): Record<string, unknown> {
+  const { enabled, extra } = encryption;
+  if (!enabled) return { enabled, ...extra };
+  const { settings, keys } = encryption;
+  return { enabled, ...(keys === undefined ? formatSettings(settings) : formatWrappedKeys(keys)), ...extra };
+}
+
+function checkEncryption(value: unknown, path: string): EncryptionConfig {
   if (value === undefined) return DEFAULT_CONFIG.encryption;
   if (!isObject(value)) throw invalid(path, "encryption", "an object", value);
-  const { enabled, ...rest } = value;
-  if (enabled === undefined || enabled === false) return { enabled: false, ...rest };
+  const { enabled = false, ...section } = value;
+  // What is off is kept as it is, whatever it is.
+  if (enabled === false) return { enabled, extra: section };
   if (enabled !== true) throw invalid(path, "encryption.enabled", "true or false", enabled);
-  throw new Unsupported(`${path} asks for encryption at rest, which this version does not have`, {
-    field: "encryption.enabled",
-    hint: "set encryption.enabled to false, and encrypt the disk; nothing was written",
-    facts: { path },
-  });
+  const extra = Object.entries(section).filter(([name]) => !ENCRYPTION_FIELDS.includes(name));
+  return { enabled, ...parseEncryption(section, path), extra: Object.fromEntries(extra) };
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -21,8 +21,10 @@ import {
   systemCode,
 } from "../files/file-system.js";
 import { LmdbStore } from "../lmdb/lmdb-store.js";
+import type { KeyRing } from "../sealing/key-ring.js";
 import { DEFAULT_CONFIG, formatConfig, parseConfig } from "./config.js";
 import type { DatabaseConfig } from "./config.js";
+import { complete, dropCompleted, unlock } from "./encryption.js";
 import {
   UNFINISHED_PREFIX,
   currentStore,
@@ -33,6 +35,7 @@ import {
   readConfigText,
 } from "./layout.js";
 import type { Layout } from "./layout.js";
+import type { PasswordSource } from "./password.js";
 
 /** A database's directory with its store open. */
 export interface DatabaseDirectory {
@@ -42,9 +45,16 @@ export interface DatabaseDirectory {
   readonly store: Store;
 }
 
+export interface OpenOptions {
+  /** Of an encrypted database. Default: from the environment (password.ts). */
+  readonly password?: PasswordSource | undefined;
+}
+
 export interface CreateOptions {
   /** Used where no config.json was written by hand; that one wins. */
   readonly config?: DatabaseConfig;
+  /** Of an encrypted database. Default: from the environment (password.ts). */
+  readonly password?: PasswordSource | undefined;
   /**
    * Writes a new database's first rows. The database does not exist before this has succeeded. Not called where an
    * interrupted initialisation had got past it: read back what it wrote, do not remember it.
@@ -58,6 +68,7 @@ export interface CreateOptions {
  * @throws AlreadyExists - there is a database
  * @throws InvalidArgument - a file, a folder with other things in it, or a config that cannot be
  * @throws Unsupported - the config asks for what this version does not have
+ * @throws PermissionDenied - it is to be encrypted, and there is no password
  */
 export async function createDirectory(path: string, options: CreateOptions = {}): Promise<DatabaseDirectory> {
   const layout = layoutOf(resolve(path));
@@ -71,23 +82,24 @@ export async function createDirectory(path: string, options: CreateOptions = {})
       facts: { path: layout.root },
     });
   }
-  const config = await completeConfig(layout, options.config ?? DEFAULT_CONFIG);
-  await makeDirectories(layout);
-  await replaceFile(layout.config, Buffer.from(formatConfig(config)));
+  const wanted = await chosenConfig(layout, options.config ?? DEFAULT_CONFIG);
+  const { password, initialise = async () => {} } = options;
+  const { keys } = await complete(layout, wanted, { password, makeDirectories: () => makeDirectories(layout) });
   const finished = (await listNames(layout.objects)).filter(isGeneration);
-  if (finished.length === 0) await makeStore(layout, options.initialise ?? (async () => {}));
+  if (finished.length === 0) await makeStore(layout, { initialise, keys });
   await makeCurrent(layout);
-  return openDirectory(layout.root);
+  return openFound(layout, async () => keys);
 }
 
 /**
  * Opens a database.
  * @throws NotFound - there is none; the hint says how to make one
  * @throws InvalidArgument - a file, a folder that is no database, or a config field that cannot be
- * @throws Unsupported - another schema version or hash function, or encryption
+ * @throws Unsupported - another schema version, hash function or cipher
+ * @throws PermissionDenied - it is encrypted, and the password is missing or another; nothing was read or written
  * @throws Corrupt - files of it are damaged or missing; names them
  */
-export async function openDirectory(path: string): Promise<DatabaseDirectory> {
+export async function openDirectory(path: string, options: OpenOptions = {}): Promise<DatabaseDirectory> {
   const layout = layoutOf(resolve(path));
   const finding = await inspect(layout);
   switch (finding.kind) {
@@ -108,7 +120,7 @@ export async function openDirectory(path: string): Promise<DatabaseDirectory> {
     case "damaged":
       throw withoutConfig(layout);
     case "database":
-      return openFound(layout);
+      return openFound(layout, (config) => unlock(layout, config, options.password));
   }
 }
 
@@ -121,8 +133,12 @@ export async function replaceConfig(path: string, config: DatabaseConfig): Promi
   await replaceFile(layout.config, Buffer.from(text));
 }
 
-async function openFound(layout: Layout): Promise<DatabaseDirectory> {
+async function openFound(
+  layout: Layout,
+  keysOf: (config: DatabaseConfig) => Promise<KeyRing | undefined>,
+): Promise<DatabaseDirectory> {
   const config = parseConfig(await readConfigText(layout), layout.config);
+  const keys = await keysOf(config);
   const rows = await currentStore(layout);
   // A copy of a database may lack folders that were empty.
   for (const directory of [layout.blobs, layout.uploads]) await ensureDirectory(directory);
@@ -130,12 +146,13 @@ async function openFound(layout: Layout): Promise<DatabaseDirectory> {
   for (const name of await listNames(layout.objects)) {
     if (name.startsWith(UNFINISHED_PREFIX)) await removeTree(join(layout.objects, name));
   }
-  const store = await LmdbStore.open({ rows, blobs: layout.blobs, uploads: layout.uploads });
+  await dropCompleted(layout);
+  const store = await LmdbStore.open({ rows, blobs: layout.blobs, uploads: layout.uploads }, keys);
   return { path: layout.root, config, store };
 }
 
-/** What somebody wrote by hand, completed; or the given config. */
-async function completeConfig(layout: Layout, config: DatabaseConfig): Promise<DatabaseConfig> {
+/** What somebody wrote by hand; or the given config. */
+async function chosenConfig(layout: Layout, config: DatabaseConfig): Promise<DatabaseConfig> {
   const names = await listNames(layout.meta);
   if (!names.includes("config.json")) return config;
   const text = await readConfigText(layout);
@@ -166,11 +183,15 @@ async function ensureAncestors(path: string): Promise<void> {
 }
 
 /** Makes `objects/1`, complete or not at all. Does nothing if another process makes it first. */
-async function makeStore(layout: Layout, initialise: (store: Store) => Promise<void>): Promise<void> {
+async function makeStore(
+  layout: Layout,
+  options: { readonly initialise: (store: Store) => Promise<void>; readonly keys: KeyRing | undefined },
+): Promise<void> {
+  const { initialise, keys } = options;
   const unfinished = join(layout.objects, UNFINISHED_PREFIX + randomBytes(8).toString("hex"));
   try {
     await ensureDirectory(unfinished);
-    const store = LmdbStore.create({ rows: unfinished, blobs: layout.blobs, uploads: layout.uploads });
+    const store = LmdbStore.create({ rows: unfinished, blobs: layout.blobs, uploads: layout.uploads }, keys);
     try {
       await initialise(store);
     } finally {

@@ -12,10 +12,14 @@ import { MAX_CONFIG_BYTES } from "./config.js";
 /** A store that is being made, not yet `objects/<n>`. */
 export const UNFINISHED_PREFIX = ".initialising-";
 
+const COMPLETED_CONFIG = "config.completed.json";
+
 export interface Layout {
   readonly root: string;
   readonly meta: string;
   readonly config: string;
+  /** The configuration of an encrypted database that is being made (encryption.ts). */
+  readonly completed: string;
   readonly objects: string;
   readonly current: string;
   readonly blobs: string;
@@ -29,6 +33,7 @@ export function layoutOf(root: string): Layout {
     root,
     meta,
     config: join(meta, "config.json"),
+    completed: join(meta, COMPLETED_CONFIG),
     objects,
     current: join(objects, "CURRENT"),
     blobs: join(root, "blobs"),
@@ -85,7 +90,7 @@ async function findStrangers(
     ...entries.filter((entry) => !isPart(entry.name) || !entry.isDirectory()).map((entry) => entry.name),
     ...under(
       "meta",
-      names.meta.filter((name) => name !== "config.json" && !isTemporaryName(name)),
+      names.meta.filter((name) => name !== "config.json" && name !== COMPLETED_CONFIG && !isTemporaryName(name)),
     ),
     ...under(
       "objects",

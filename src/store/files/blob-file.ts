@@ -1,12 +1,11 @@
-// A large blob open for reading, and where blobs lie: `<root>/aa/bb/<hash in hex>`, where aa and bb are the first two
-// bytes of the hash, with the outboard beside it under the same name and `.outboard`.
-import type { FileHandle } from "node:fs/promises";
+// A large blob open for reading, and where blobs lie: `<root>/aa/bb/<name>`, where aa and bb are the first four digits of the
+// name, with the outboard beside it under the same name and `.outboard`.
 import { open } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { toHex } from "../../core/bytes.js";
 import { Corrupt, Unavailable, assert } from "../../core/errors.js";
 import type { LargeBlob } from "../contract.js";
-import { flushDirectory, onFile, onFileIfThere } from "./file-system.js";
+import type { BlobPart, FileFormat, FileReader } from "./file-format.js";
+import { flushDirectory, onFileIfThere, type OpenFile } from "./file-system.js";
 
 export const OUTBOARD_SUFFIX = ".outboard";
 
@@ -17,9 +16,8 @@ export interface BlobPaths {
   readonly outboard: string;
 }
 
-export function blobPaths(root: string, hash: Uint8Array): BlobPaths {
-  assert(hash.length === 32, `a blob's hash is 32 bytes, not ${hash.length}`);
-  const name = toHex(hash);
+/** `name`: 64 hex digits. */
+export function blobPaths(root: string, name: string): BlobPaths {
   const directory = join(root, name.slice(0, 2), name.slice(2, 4));
   const content = join(directory, name);
   return { directory, content, outboard: content + OUTBOARD_SUFFIX };
@@ -31,62 +29,33 @@ export async function flushBlobFolders(directory: string): Promise<void> {
   await Promise.all([directory, first, dirname(first)].map(flushDirectory));
 }
 
-/** An open file, and what it is called in errors. */
-interface NamedFile {
-  readonly handle: FileHandle;
-  readonly path: string;
-}
-
-/** Exactly `length` bytes of an open file. @throws Corrupt - the file ends before */
-export async function readExactly(
-  file: NamedFile,
-  range: { readonly offset: number; readonly length: number },
-): Promise<Uint8Array> {
-  const bytes = new Uint8Array(range.length);
-  await fillFrom(file, range.offset, bytes);
-  return bytes;
-}
-
-/** Fills an array from an open file. @throws Corrupt - the file ends before */
-export async function fillFrom(file: NamedFile, offset: number, bytes: Uint8Array): Promise<void> {
-  let filled = 0;
-  while (filled < bytes.length) {
-    const { bytesRead } = await onFile({ doing: "read", path: file.path }, () =>
-      file.handle.read(bytes, filled, bytes.length - filled, offset + filled),
-    );
-    if (bytesRead === 0) {
-      throw new Corrupt(`${file.path} ends at byte ${offset + filled}, before byte ${offset + bytes.length}`, {
-        hint: "run: neleus db fsck",
-        facts: { path: file.path },
-      });
-    }
-    filled += bytesRead;
-  }
-}
-
-/** Two open files of one blob. */
-interface OpenFiles {
-  readonly content: FileHandle;
-  readonly outboard: FileHandle;
+/** What a blob's files are read with. */
+interface BlobReaders {
+  readonly content: FileReader;
+  readonly outboard: FileReader;
 }
 
 export class BlobFile implements LargeBlob {
-  readonly sizeBytes: number;
-  readonly outboardSizeBytes: number;
-  readonly #paths: BlobPaths;
-  readonly #files: OpenFiles;
+  readonly #readers: BlobReaders;
+  readonly #close: () => Promise<void>;
   #closed = false;
 
-  /** Opens both files, or returns undefined where there is no such blob. @throws Corrupt - its outboard is gone */
-  static async open(paths: BlobPaths): Promise<BlobFile | undefined> {
-    const content = await onFileIfThere({ doing: "open", path: paths.content }, () => open(paths.content, "r"));
+  /**
+   * Opens both files, or returns undefined where there is no such blob.
+   * @throws Corrupt - its outboard is gone, or one of them is not the file of this blob
+   */
+  static async open(root: string, hash: Uint8Array, format: FileFormat): Promise<BlobFile | undefined> {
+    const paths = blobPaths(root, format.blobName(hash));
+    const content = await openIfThere(paths.content);
     if (content === undefined) return undefined;
     try {
-      const outboard = await onFileIfThere({ doing: "open", path: paths.outboard }, () => open(paths.outboard, "r"));
-      if (outboard !== undefined) return await BlobFile.#measure(paths, { content, outboard });
+      const outboard = await openIfThere(paths.outboard);
+      if (outboard !== undefined) return await BlobFile.#read(hash, { content, outboard }, format);
       // A delete in progress takes the content's name first, and then the outboard's.
-      if (!(await BlobFile.#isThere(paths.content))) {
-        await content.close();
+      const still = await openIfThere(paths.content);
+      await still?.handle.close();
+      if (still === undefined) {
+        await content.handle.close();
         return undefined;
       }
       throw new Corrupt(`the outboard ${paths.outboard} of a blob is gone`, {
@@ -94,67 +63,80 @@ export class BlobFile implements LargeBlob {
         facts: { path: paths.outboard },
       });
     } catch (error) {
-      await content.close();
+      await content.handle.close();
       throw error;
     }
   }
 
-  static async #isThere(path: string): Promise<boolean> {
-    const handle = await onFileIfThere({ doing: "open", path }, () => open(path, "r"));
-    await handle?.close();
-    return handle !== undefined;
-  }
-
-  static async #measure(paths: BlobPaths, files: OpenFiles): Promise<BlobFile> {
+  static async #read(
+    hash: Uint8Array,
+    files: Readonly<Record<BlobPart, OpenFile>>,
+    format: FileFormat,
+  ): Promise<BlobFile> {
+    const { content, outboard } = files;
     try {
-      return await onFile({ doing: "measure", path: paths.content }, async () => {
-        const content = await files.content.stat();
-        const outboard = await files.outboard.stat();
-        return new BlobFile(paths, files, { sizeBytes: content.size, outboardSizeBytes: outboard.size });
+      const readers = {
+        content: await format.read(content, { hash, part: "content" }),
+        outboard: await format.read(outboard, { hash, part: "outboard" }),
+      };
+      return new BlobFile(readers, async () => {
+        await content.handle.close();
+        await outboard.handle.close();
       });
     } catch (error) {
-      await files.outboard.close();
+      await outboard.handle.close();
       throw error;
     }
   }
 
-  private constructor(
-    paths: BlobPaths,
-    files: OpenFiles,
-    sizes: { readonly sizeBytes: number; readonly outboardSizeBytes: number },
-  ) {
-    this.#paths = paths;
-    this.#files = files;
-    this.sizeBytes = sizes.sizeBytes;
-    this.outboardSizeBytes = sizes.outboardSizeBytes;
+  private constructor(readers: BlobReaders, close: () => Promise<void>) {
+    this.#readers = readers;
+    this.#close = close;
+  }
+
+  get sizeBytes(): number {
+    return this.#readers.content.sizeBytes;
+  }
+
+  get outboardSizeBytes(): number {
+    return this.#readers.outboard.sizeBytes;
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {
-    this.#check({ offset, length, sizeBytes: this.sizeBytes });
-    return readExactly({ handle: this.#files.content, path: this.#paths.content }, { offset, length });
+    return this.#bytes(this.#readers.content, { offset, length });
   }
 
   async readInto(offset: number, into: Uint8Array): Promise<void> {
     this.#check({ offset, length: into.length, sizeBytes: this.sizeBytes });
-    await fillFrom({ handle: this.#files.content, path: this.#paths.content }, offset, into);
+    await this.#readers.content.fill(offset, into);
   }
 
   async readOutboard(offset: number, length: number): Promise<Uint8Array> {
-    this.#check({ offset, length, sizeBytes: this.outboardSizeBytes });
-    return readExactly({ handle: this.#files.outboard, path: this.#paths.outboard }, { offset, length });
+    return this.#bytes(this.#readers.outboard, { offset, length });
   }
 
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.#files.content.close();
-    await this.#files.outboard.close();
+    await this.#close();
+  }
+
+  async #bytes(reader: FileReader, range: { offset: number; length: number }): Promise<Uint8Array> {
+    this.#check({ ...range, sizeBytes: reader.sizeBytes });
+    const bytes = new Uint8Array(range.length);
+    await reader.fill(range.offset, bytes);
+    return bytes;
   }
 
   #check(range: { offset: number; length: number; sizeBytes: number }): void {
     if (this.#closed) throw new Unavailable("the blob is closed");
     checkRange(range);
   }
+}
+
+async function openIfThere(path: string): Promise<OpenFile | undefined> {
+  const handle = await onFileIfThere({ doing: "open", path }, () => open(path, "r"));
+  return handle && { path, handle };
 }
 
 /** Fails an assertion on a range that is not within a file of `sizeBytes`. */

@@ -1,23 +1,25 @@
-// Large blobs as files (FORMATS §8): `blobs/aa/bb/<hash>` with `<hash>.outboard` beside it, uploads in `wal/<id>.wal/`.
+// Large blobs as files (FORMATS §8): `blobs/aa/bb/<name>` with `<name>.outboard` beside it, uploads in `wal/<name>.wal/`. In
+// clear the names are hash and upload id.
 //
 // What is visible is complete: files come into `blobs/` by renames, the outboard's first, and leave it by removals, the
 // content's first. Several processes may work in one directory at once.
 import { randomBytes } from "node:crypto";
 import { readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { fromHex, toHex } from "../../core/bytes.js";
+import { toHex } from "../../core/bytes.js";
 import { Conflict, Corrupt, Unavailable, assert } from "../../core/errors.js";
 import { UPLOAD_EXPIRY_MS } from "../../core/limits.js";
 import { MAX_UPLOAD_METADATA_BYTES } from "../contract.js";
 import type { CleanUpResult, LargeBlob, LargeBlobs, StageOptions, StagedBlob, UploadState } from "../contract.js";
-import { BlobFile, OUTBOARD_SUFFIX, blobPaths, flushBlobFolders } from "./blob-file.js";
+import { BlobFile, OUTBOARD_SUFFIX, blobPaths, flushBlobFolders, type BlobPaths } from "./blob-file.js";
+import type { FileFormat } from "./file-format.js";
 import { LEFTOVER_AGE_MS, flushDirectory, makeDirectory, onFile, onFileIfThere, systemCode } from "./file-system.js";
+import { plainFormat } from "./plain-format.js";
 import { StagedFile } from "./staged-file.js";
 import type { StagingPlace } from "./staged-file.js";
 import { takeUpload } from "./upload-parts.js";
-import { readRecord } from "./upload-record.js";
+import { UPLOAD_SUFFIX, readRecord } from "./upload-record.js";
 
-const UPLOAD_SUFFIX = ".wal";
 const DISCARDED_PREFIX = ".discarded-";
 /** Names of blobs kept in memory: some 100 bytes each. */
 const MOST_KNOWN_DURABLE = 4_096;
@@ -25,7 +27,8 @@ const MOST_KNOWN_DURABLE = 4_096;
 export class FileBlobs implements LargeBlobs {
   readonly #blobs: string;
   readonly #uploads: string;
-  /** Uploads that this process is writing. */
+  readonly #format: FileFormat;
+  /** Folders of the uploads that this process is writing. */
   readonly #writing = new Set<string>();
   /** The last change of each blob's files that is in progress, by hash in hex. */
   readonly #changing = new Map<string, Promise<unknown>>();
@@ -34,19 +37,21 @@ export class FileBlobs implements LargeBlobs {
   #closed = false;
 
   /** Works in two existing directories. */
-  constructor(directories: { readonly blobs: string; readonly uploads: string }) {
+  constructor(directories: { readonly blobs: string; readonly uploads: string }, format: FileFormat = plainFormat) {
     this.#blobs = directories.blobs;
     this.#uploads = directories.uploads;
+    this.#format = format;
   }
 
   async open(hash: Uint8Array): Promise<LargeBlob | undefined> {
     this.#assertOpen();
-    return BlobFile.open(blobPaths(this.#blobs, hash));
+    requireHash(hash);
+    return BlobFile.open(this.#blobs, hash, this.#format);
   }
 
   async has(hash: Uint8Array): Promise<boolean> {
     this.#assertOpen();
-    const { content } = blobPaths(this.#blobs, hash);
+    const { content } = this.#paths(hash);
     return (await onFileIfThere({ doing: "look at", path: content }, () => stat(content))) !== undefined;
   }
 
@@ -54,7 +59,7 @@ export class FileBlobs implements LargeBlobs {
     if (!(await this.has(hash))) return false;
     const name = toHex(hash);
     if (this.#durable.has(name)) return true;
-    await flushBlobFolders(blobPaths(this.#blobs, hash).directory);
+    await flushBlobFolders(this.#paths(hash).directory);
     if (this.#durable.size >= MOST_KNOWN_DURABLE) this.#durable.clear();
     this.#durable.add(name);
     return true;
@@ -62,7 +67,7 @@ export class FileBlobs implements LargeBlobs {
 
   async delete(hash: Uint8Array): Promise<boolean> {
     this.#assertOpen();
-    const paths = blobPaths(this.#blobs, hash);
+    const paths = this.#paths(hash);
     this.#durable.delete(toHex(hash));
     return this.#exclusively(hash, async () => {
       const found = await removeFile(paths.content);
@@ -78,7 +83,8 @@ export class FileBlobs implements LargeBlobs {
       for (const name of names) {
         this.#assertOpen();
         if (/^[0-9a-f]{64}$/.test(name) && join(this.#blobs, name.slice(0, 2), name.slice(2, 4)) === directory) {
-          yield fromHex(name);
+          const hash = await this.#format.blobOf(name, join(directory, name));
+          if (hash !== undefined) yield hash;
         }
       }
     }
@@ -88,35 +94,42 @@ export class FileBlobs implements LargeBlobs {
     this.#assertOpen();
     const directory = this.#uploadDirectory(uploadId);
     assert(begin.metadata.length <= MAX_UPLOAD_METADATA_BYTES, `upload metadata of ${begin.metadata.length} bytes`);
-    if (this.#writing.has(uploadId)) {
+    if (this.#writing.has(directory)) {
       throw new Conflict(`upload ${uploadId} is being written by another stream`, {
         hint: "wait for that stream to end, then ask where to resume",
         facts: { upload_id: uploadId },
       });
     }
-    this.#writing.add(uploadId);
+    this.#writing.add(directory);
     try {
       await makeDirectory(directory);
-      return new StagedFile(this.#stagingPlace(uploadId, directory), await takeUpload(directory, begin.metadata));
+      return new StagedFile(
+        this.#stagingPlace(uploadId, directory),
+        await takeUpload({ uploadId, directory, format: this.#format }, begin.metadata),
+      );
     } catch (error) {
-      this.#writing.delete(uploadId);
+      this.#writing.delete(directory);
       throw error;
     }
   }
 
   async findUpload(uploadId: string): Promise<UploadState | undefined> {
     this.#assertOpen();
-    const record = await readRecord(this.#uploadDirectory(uploadId));
+    return this.#stateOf(this.#uploadDirectory(uploadId));
+  }
+
+  async #stateOf(directory: string): Promise<UploadState | undefined> {
+    const record = await readRecord(directory, this.#format);
     if (record === undefined) return undefined;
-    const { sizeBytes, metadata, startedMs, touchedMs } = record;
+    const { uploadId, sizeBytes, metadata, startedMs, touchedMs } = record;
     return { uploadId, sizeBytes, metadata, startedMs, touchedMs };
   }
 
   async listUploads(): Promise<UploadState[]> {
     this.#assertOpen();
     const states: UploadState[] = [];
-    for (const uploadId of await this.#uploadIds()) {
-      const state = await this.findUpload(uploadId).catch(ignoreCorrupt);
+    for (const directory of await this.#uploadDirectories()) {
+      const state = await this.#stateOf(directory).catch(ignoreCorrupt);
       if (state !== undefined) states.push(state);
     }
     return states;
@@ -138,10 +151,9 @@ export class FileBlobs implements LargeBlobs {
     for (const name of await this.#names(this.#uploads)) {
       if (name.startsWith(DISCARDED_PREFIX)) await removeTree(join(this.#uploads, name));
     }
-    for (const uploadId of await this.#uploadIds()) {
-      if (this.#writing.has(uploadId)) continue;
-      const directory = this.#uploadDirectory(uploadId);
-      const touchedMs = await this.#touchedMs(uploadId, directory);
+    for (const directory of await this.#uploadDirectories()) {
+      if (this.#writing.has(directory)) continue;
+      const touchedMs = await this.#touchedMs(directory);
       if (touchedMs === undefined || Date.now() - touchedMs < UPLOAD_EXPIRY_MS) continue;
       if (await this.#removeUpload(directory)) dropped += 1;
     }
@@ -161,7 +173,7 @@ export class FileBlobs implements LargeBlobs {
         largeBlobsBytes += file.size;
       }
     }
-    return { largeBlobs, largeBlobsBytes, uploads: (await this.#uploadIds()).length };
+    return { largeBlobs, largeBlobsBytes, uploads: (await this.#uploadDirectories()).length };
   }
 
   /** Takes no new work. Blobs and uploads that are open stay so, and are their holders' to close. */
@@ -177,17 +189,23 @@ export class FileBlobs implements LargeBlobs {
   #uploadDirectory(uploadId: string): string {
     // The id becomes a file name. Lower case only: some file systems do not tell the cases apart.
     assert(/^[0-9a-z-]{1,64}$/.test(uploadId), "an upload id of other characters than a–z, 0–9 and -");
-    return join(this.#uploads, uploadId + UPLOAD_SUFFIX);
+    return join(this.#uploads, this.#format.uploadName(uploadId) + UPLOAD_SUFFIX);
+  }
+
+  #paths(hash: Uint8Array): BlobPaths {
+    requireHash(hash);
+    return blobPaths(this.#blobs, this.#format.blobName(hash));
   }
 
   #stagingPlace(uploadId: string, directory: string): StagingPlace {
     return {
       uploadId,
       directory,
-      blobPaths: (hash) => blobPaths(this.#blobs, hash),
+      format: this.#format,
+      blobPaths: (hash) => this.#paths(hash),
       exclusively: (hash, run) => this.#exclusively(hash, run),
       remove: () => this.#removeUpload(directory),
-      ended: () => void this.#writing.delete(uploadId),
+      ended: () => void this.#writing.delete(directory),
     };
   }
 
@@ -215,17 +233,15 @@ export class FileBlobs implements LargeBlobs {
     return true;
   }
 
-  async #touchedMs(uploadId: string, directory: string): Promise<number | undefined> {
-    const state = await this.findUpload(uploadId).catch(ignoreCorrupt);
+  async #touchedMs(directory: string): Promise<number | undefined> {
+    const state = await this.#stateOf(directory).catch(ignoreCorrupt);
     if (state !== undefined) return state.touchedMs;
     return (await onFileIfThere({ doing: "look at", path: directory }, () => stat(directory)))?.mtimeMs;
   }
 
-  async #uploadIds(): Promise<string[]> {
+  async #uploadDirectories(): Promise<string[]> {
     const names = await this.#names(this.#uploads);
-    return names
-      .filter((name) => /^[0-9a-z-]{1,64}\.wal$/.test(name))
-      .map((name) => name.slice(0, -UPLOAD_SUFFIX.length));
+    return names.filter((name) => /^[0-9a-z-]{1,64}\.wal$/.test(name)).map((name) => join(this.#uploads, name));
   }
 
   async #dropOrphanedOutboards(): Promise<number> {
@@ -256,6 +272,10 @@ export class FileBlobs implements LargeBlobs {
   async #names(path: string): Promise<string[]> {
     return (await onFileIfThere({ doing: "list", path }, () => readdir(path))) ?? [];
   }
+}
+
+function requireHash(hash: Uint8Array): void {
+  assert(hash.length === 32, `a blob's hash is 32 bytes, not ${hash.length}`);
 }
 
 async function removeFile(path: string): Promise<boolean> {

@@ -108,6 +108,50 @@ export async function onFileIfThere<T>(action: FileAction, run: () => Promise<T>
   }
 }
 
+/** An open file, and what it is called in errors. */
+export interface OpenFile {
+  readonly path: string;
+  readonly handle: fs.FileHandle;
+}
+
+/** Exactly `length` bytes of an open file. @throws Corrupt - the file ends before */
+export async function readExactly(
+  file: OpenFile,
+  range: { readonly offset: number; readonly length: number },
+): Promise<Uint8Array> {
+  const bytes = new Uint8Array(range.length);
+  await fillFrom(file, range.offset, bytes);
+  return bytes;
+}
+
+/** Fills an array from an open file. @throws Corrupt - the file ends before */
+export async function fillFrom(file: OpenFile, offset: number, bytes: Uint8Array): Promise<void> {
+  let filled = 0;
+  while (filled < bytes.length) {
+    const { bytesRead } = await onFile({ doing: "read", path: file.path }, () =>
+      file.handle.read(bytes, filled, bytes.length - filled, offset + filled),
+    );
+    if (bytesRead === 0) {
+      throw new Corrupt(`${file.path} ends at byte ${offset + filled}, before byte ${offset + bytes.length}`, {
+        hint: "run: neleus db fsck",
+        facts: { path: file.path },
+      });
+    }
+    filled += bytesRead;
+  }
+}
+
+/** Writes all of an array to an open file, from `offset` on. */
+export async function writeAt(file: OpenFile, offset: number, bytes: Uint8Array): Promise<void> {
+  let written = 0;
+  while (written < bytes.length) {
+    const { bytesWritten } = await onFile({ doing: "write", path: file.path }, () =>
+      file.handle.write(bytes, written, bytes.length - written, offset + written),
+    );
+    written += bytesWritten;
+  }
+}
+
 /** Flushes a directory, so that the names created, renamed and removed in it survive a crash. */
 export async function flushDirectory(path: string): Promise<void> {
   if (IS_WINDOWS) return;

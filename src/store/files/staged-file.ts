@@ -7,9 +7,10 @@ import { dirname } from "node:path";
 import { rm, stat } from "node:fs/promises";
 import { Conflict, NeleusError, Unavailable, assert } from "../../core/errors.js";
 import type { StagedBlob } from "../contract.js";
-import { checkRange, fillFrom, flushBlobFolders, readExactly } from "./blob-file.js";
+import { checkRange, flushBlobFolders } from "./blob-file.js";
 import type { BlobPaths } from "./blob-file.js";
-import { flushDirectory, makeDirectory, onFile, onFileIfThere, renameOver } from "./file-system.js";
+import type { FileFormat } from "./file-format.js";
+import { flushDirectory, makeDirectory, onFileIfThere, renameOver } from "./file-system.js";
 import { closeParts } from "./upload-parts.js";
 import type { UploadPart, UploadParts } from "./upload-parts.js";
 import { readRecord, writeRecord } from "./upload-record.js";
@@ -20,6 +21,7 @@ export interface StagingPlace {
   readonly uploadId: string;
   /** `wal/<id>.wal`. */
   readonly directory: string;
+  readonly format: FileFormat;
   blobPaths(hash: Uint8Array): BlobPaths;
   /** Runs one change of a blob's files at a time, in this process. */
   exclusively<T>(hash: Uint8Array, run: () => Promise<T>): Promise<T>;
@@ -34,8 +36,6 @@ export class StagedFile implements StagedBlob {
   readonly #content: UploadPart;
   readonly #outboard: UploadPart;
   #record: UploadRecord;
-  #sizeBytes: number;
-  #outboardSizeBytes = 0;
   #nameIsDurable = false;
   /** Why nothing more is taken: a flush failed. */
   #failure: NeleusError | undefined;
@@ -46,11 +46,10 @@ export class StagedFile implements StagedBlob {
     this.#content = parts.content;
     this.#outboard = parts.outboard;
     this.#record = parts.record;
-    this.#sizeBytes = parts.record.sizeBytes;
   }
 
   get sizeBytes(): number {
-    return this.#sizeBytes;
+    return this.#content.writer.sizeBytes;
   }
 
   get durableSizeBytes(): number {
@@ -63,45 +62,49 @@ export class StagedFile implements StagedBlob {
 
   async append(offset: number, bytes: Uint8Array): Promise<void> {
     this.#assertWriting();
-    assert(offset === this.#sizeBytes, `appending at ${offset} to an upload of ${this.#sizeBytes} bytes`);
-    await writeAt(this.#content, offset, bytes);
-    this.#sizeBytes += bytes.length;
+    assert(offset === this.sizeBytes, `appending at ${offset} to an upload of ${this.sizeBytes} bytes`);
+    await this.#content.writer.append(bytes);
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {
-    this.#assertWriting();
-    checkRange({ offset, length, sizeBytes: this.#sizeBytes });
-    return readExactly(this.#content, { offset, length });
+    const bytes = new Uint8Array(length);
+    await this.readInto(offset, bytes);
+    return bytes;
   }
 
   async readInto(offset: number, into: Uint8Array): Promise<void> {
     this.#assertWriting();
-    checkRange({ offset, length: into.length, sizeBytes: this.#sizeBytes });
-    await fillFrom(this.#content, offset, into);
+    checkRange({ offset, length: into.length, sizeBytes: this.sizeBytes });
+    await this.#content.writer.fill(offset, into);
   }
 
   async appendOutboard(bytes: Uint8Array): Promise<void> {
     this.#assertWriting();
-    await writeAt(this.#outboard, this.#outboardSizeBytes, bytes);
-    this.#outboardSizeBytes += bytes.length;
+    await this.#outboard.writer.append(bytes);
   }
 
   async sync(): Promise<void> {
     this.#assertWriting();
     await this.#assertOwner();
-    await this.#flush([this.#content]);
-    await this.#saveRecord({ ...this.#record, sizeBytes: this.#sizeBytes, touchedMs: Date.now() });
+    const { sizeBytes } = this;
+    const tail = await this.#flushing(() => this.#content.writer.sync());
+    await this.#saveRecord({ ...this.#record, sizeBytes, tail, touchedMs: Date.now() });
   }
 
   async publish(hash: Uint8Array): Promise<void> {
     this.#assertWriting();
     const paths = this.#place.blobPaths(hash);
     await this.#assertOwner();
-    await this.#cutTail();
     const parents = await makeFolders(paths.directory);
     // All flushes at once: the file system writes its journal once for them. The folders' too, always: whoever made
     // them may not have come to it yet.
-    await Promise.all([this.#flush([this.#content, this.#outboard]), ...parents.map(flushDirectory)]);
+    const { writer: content } = this.#content;
+    const { writer: outboard } = this.#outboard;
+    await Promise.all([
+      this.#flushing(() => content.finish(hash)),
+      this.#flushing(() => outboard.finish(hash)),
+      ...parents.map(flushDirectory),
+    ]);
     await this.#place.exclusively(hash, () => this.#moveIntoPlace(paths));
     await this.#end();
     // The blob is there; what is left of the upload in case of a failure goes when it expires.
@@ -114,10 +117,12 @@ export class StagedFile implements StagedBlob {
       // The record stays as it is: what it says to be durable is.
       if (this.#failure !== undefined) return;
       await this.#assertOwner();
-      await this.#cutTail();
-      await this.#flush([this.#content, this.#outboard]);
-      const sizeBytes = this.#sizeBytes;
-      await this.#saveRecord({ ...this.#record, sizeBytes, released: true, touchedMs: Date.now() });
+      const { sizeBytes } = this;
+      const released = await this.#flushing(() => this.#content.writer.release());
+      // Where a write failed, whoever goes on takes what was durable before.
+      if (released === undefined) return;
+      const { tail } = released;
+      await this.#saveRecord({ ...this.#record, sizeBytes, tail, released: true, touchedMs: Date.now() });
     } catch (error) {
       // Somebody else has the upload now, or nobody: then there is nothing to keep.
       if (!(error instanceof Conflict)) throw error;
@@ -138,9 +143,10 @@ export class StagedFile implements StagedBlob {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
-  async #flush(parts: readonly UploadPart[]): Promise<void> {
+  /** Runs what flushes a file. Where it fails, nothing more is taken. */
+  async #flushing<T>(run: () => Promise<T>): Promise<T> {
     try {
-      await Promise.all(parts.map(flushPart));
+      return await run();
     } catch (error) {
       if (error instanceof NeleusError) this.#failure = error;
       throw error;
@@ -148,7 +154,7 @@ export class StagedFile implements StagedBlob {
   }
 
   async #isOwner(): Promise<boolean> {
-    const record = await readRecord(this.#place.directory);
+    const record = await readRecord(this.#place.directory, this.#place.format);
     return record?.content === this.#record.content && record.generation === this.#record.generation;
   }
 
@@ -166,19 +172,13 @@ export class StagedFile implements StagedBlob {
 
   async #saveRecord(record: UploadRecord): Promise<void> {
     try {
-      await writeRecord(this.#place.directory, record);
+      await writeRecord(this.#place.directory, record, this.#place.format);
       if (!this.#nameIsDurable) await flushDirectory(dirname(this.#place.directory));
     } catch (error) {
       throw isGone(error) ? this.#lost() : error;
     }
     this.#nameIsDurable = true;
     this.#record = record;
-  }
-
-  /** An append that failed half-way may have left bytes behind the end. */
-  async #cutTail(): Promise<void> {
-    const { handle, path } = this.#content;
-    await onFile({ doing: "cut", path }, () => handle.truncate(this.#sizeBytes));
   }
 
   /** The outboard first, so that no blob is ever seen without one. */
@@ -217,20 +217,6 @@ async function makeFolders(directory: string): Promise<string[]> {
   await makeDirectory(first);
   await makeDirectory(directory);
   return [dirname(first), first];
-}
-
-async function writeAt(part: UploadPart, offset: number, bytes: Uint8Array): Promise<void> {
-  let written = 0;
-  while (written < bytes.length) {
-    const { bytesWritten } = await onFile({ doing: "write", path: part.path }, () =>
-      part.handle.write(bytes, written, bytes.length - written, offset + written),
-    );
-    written += bytesWritten;
-  }
-}
-
-async function flushPart({ handle, path }: UploadPart): Promise<void> {
-  await onFile({ doing: "flush", path }, () => handle.datasync());
 }
 
 async function isFile(path: string): Promise<boolean> {

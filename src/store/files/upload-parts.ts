@@ -6,20 +6,25 @@
 // whose writer let go of it is taken over as it is, and the exclusive creation of a claim decides who takes it.
 // Files of earlier writers go when the upload ends, with its directory.
 import { randomBytes } from "node:crypto";
-import { constants, copyFile, open, stat } from "node:fs/promises";
-import type { FileHandle } from "node:fs/promises";
+import { constants, open, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { Corrupt } from "../../core/errors.js";
-import { FILE_MODE, onFile, onFileIfThere, systemCode } from "./file-system.js";
+import type { FileFormat, FileWriter } from "./file-format.js";
+import { FILE_MODE, onFile, onFileIfThere, systemCode, type OpenFile } from "./file-system.js";
 import { readRecord, writeRecord, writeRecordUnflushed } from "./upload-record.js";
 import type { UploadRecord } from "./upload-record.js";
 
 const READ_WRITE_CREATE = constants.O_RDWR | constants.O_CREAT;
 
+/** Where an upload lies, and how. */
+export interface UploadPlace {
+  readonly uploadId: string;
+  readonly directory: string;
+  readonly format: FileFormat;
+}
+
 /** One open file of an upload. */
-export interface UploadPart {
-  readonly path: string;
-  readonly handle: FileHandle;
+export interface UploadPart extends OpenFile {
+  readonly writer: FileWriter;
 }
 
 /** An upload as its writer has it: nobody else writes to these files. */
@@ -34,21 +39,38 @@ export interface UploadParts {
  * Begins an upload in an existing directory, or takes it over from its durable end.
  * @throws Corrupt - the record is damaged, or the content shorter than was durable
  */
-export async function takeUpload(directory: string, metadata: Uint8Array): Promise<UploadParts> {
-  const found = await readRecord(directory);
+export async function takeUpload(place: UploadPlace, metadata: Uint8Array): Promise<UploadParts> {
+  const { uploadId, directory, format } = place;
+  const found = await readRecord(directory, format);
   const now = Date.now();
   if (found === undefined) {
-    const content = contentName(1);
-    const fresh = { generation: 1, content, sizeBytes: 0, released: false, metadata, startedMs: now, touchedMs: now };
-    return openParts(directory, fresh, writeRecordUnflushed);
+    const fresh: UploadRecord = {
+      generation: 1,
+      content: contentName(1),
+      sizeBytes: 0,
+      released: false,
+      metadata,
+      startedMs: now,
+      touchedMs: now,
+      uploadId,
+      tail: undefined,
+    };
+    const begin = (file: OpenFile): Promise<FileWriter> => format.begin(file, "content");
+    return openParts(place, fresh, { writer: begin, write: writeRecordUnflushed });
   }
   const next = { ...found, generation: found.generation + 1, released: false, touchedMs: now };
-  if (found.released && (await claim(directory, found.generation)) && (await isThere(join(directory, found.content)))) {
-    return openParts(directory, next, writeRecord);
+  const from = join(directory, found.content);
+  // It became a blob, and whoever wrote it died before the record went: then the upload begins anew.
+  const isLost = !(await isThere(from));
+  if (!isLost && found.released && (await claim(directory, found.generation))) {
+    const goOn = (file: OpenFile): Promise<FileWriter> => format.resume(file, found);
+    return openParts(place, next, { writer: goOn, write: writeRecord });
   }
   const content = contentName(next.generation);
-  const hasCopy = await copyDurablePart(join(directory, found.content), join(directory, content), found.sizeBytes);
-  return openParts(directory, { ...next, content, sizeBytes: hasCopy ? found.sizeBytes : 0 }, writeRecord);
+  const sizeBytes = isLost ? 0 : found.sizeBytes;
+  const copy = (file: OpenFile): Promise<FileWriter> =>
+    isLost ? format.begin(file, "content") : format.copy(from, file, found);
+  return openParts(place, { ...next, content, sizeBytes }, { writer: copy, write: writeRecord });
 }
 
 export async function closeParts(parts: Pick<UploadParts, "content" | "outboard">): Promise<void> {
@@ -77,38 +99,29 @@ async function claim(directory: string, generation: number): Promise<boolean> {
   }
 }
 
-/**
- * A flushed copy of the first bytes of a file; shares its blocks where the file system can. False where there is no such file:
- * it became a blob, and whoever wrote it died before the record went. Then the upload begins anew.
- */
-async function copyDurablePart(from: string, to: string, sizeBytes: number): Promise<boolean> {
-  const copied = await onFileIfThere({ doing: "copy", path: from }, async () => {
-    await copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
-    const handle = await open(to, "r+");
-    try {
-      if ((await handle.stat()).size > sizeBytes) await handle.truncate(sizeBytes);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    return true;
-  });
-  return copied ?? false;
-}
+type WriteRecord = (directory: string, record: UploadRecord, format: FileFormat) => Promise<void>;
 
-type WriteRecord = (directory: string, record: UploadRecord) => Promise<void>;
-
-async function openParts(directory: string, record: UploadRecord, write: WriteRecord): Promise<UploadParts> {
-  const content = await openPart(join(directory, record.content));
+async function openParts(
+  { directory, format }: UploadPlace,
+  record: UploadRecord,
+  by: { readonly writer: (file: OpenFile) => Promise<FileWriter>; readonly write: WriteRecord },
+): Promise<UploadParts> {
+  const content = await openFile(join(directory, record.content));
   try {
-    const outboard = await openPart(join(directory, record.content.replace(/^content-/, "outboard-")));
+    const outboard = await openFile(join(directory, record.content.replace(/^content-/, "outboard-")));
     try {
-      await checkContent(content, record.sizeBytes);
-      const { handle, path } = outboard;
+      const writer = await by.writer(content);
       // What the last writer left of one is of no use: whoever goes on hashes the content again.
-      await onFile({ doing: "cut", path }, () => handle.truncate(0));
-      await write(directory, record);
-      return { record, content, outboard };
+      const outboardWriter = await format.begin(outboard, "outboard");
+      // A copy may be sealed anew, and then ends elsewhere in its file.
+      const tail = record.sizeBytes === 0 ? undefined : await writer.sync();
+      const taken = { ...record, tail };
+      await by.write(directory, taken, format);
+      return {
+        record: taken,
+        content: { ...content, writer },
+        outboard: { ...outboard, writer: outboardWriter },
+      };
     } catch (error) {
       await outboard.handle.close();
       throw error;
@@ -119,15 +132,6 @@ async function openParts(directory: string, record: UploadRecord, write: WriteRe
   }
 }
 
-async function openPart(path: string): Promise<UploadPart> {
+async function openFile(path: string): Promise<OpenFile> {
   return { path, handle: await onFile({ doing: "open", path }, () => open(path, READ_WRITE_CREATE, FILE_MODE)) };
-}
-
-async function checkContent({ path, handle }: UploadPart, sizeBytes: number): Promise<void> {
-  const actual = (await onFile({ doing: "measure", path }, () => handle.stat())).size;
-  if (actual >= sizeBytes) return;
-  throw new Corrupt(`${path} holds ${actual} bytes, and ${sizeBytes} were durable`, {
-    hint: "discard the upload and begin it anew",
-    facts: { path },
-  });
 }

@@ -1,14 +1,20 @@
 // What is written down about an upload in progress: `wal/<id>.wal/record.json`, replaced whole at each sync.
 //
 //   {"version":1,"generation":1,"content":"content-1-9f…","size_bytes":4194304,"released":false,
-//    "metadata":"…base64…","started_ms":…,"touched_ms":…}
+//    "metadata":"…base64…","started_ms":…,"touched_ms":…,"upload_id":"…"}
+//
+// In an encrypted store it is `record`, sealed, with the `tail` of the content that no segment holds yet.
 //
 // The record names the one content file that counts and how much of it is durable. `generation` grows by one each time
 // somebody takes the upload over; `released` says that its writer let go in good order and writes no more.
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
-import { Corrupt } from "../../core/errors.js";
+import { basename, join } from "node:path";
+import { Corrupt, Malformed } from "../../core/errors.js";
+import type { FileFormat } from "./file-format.js";
 import { onFileIfThere, replaceFile, replaceFileUnflushed } from "./file-system.js";
+
+/** What the name of an upload's folder ends with. */
+export const UPLOAD_SUFFIX = ".wal";
 
 export interface UploadRecord {
   readonly generation: number;
@@ -19,42 +25,44 @@ export interface UploadRecord {
   readonly metadata: Uint8Array;
   readonly startedMs: number;
   readonly touchedMs: number;
-}
-
-function recordPath(directory: string): string {
-  return join(directory, "record.json");
+  /** Which upload it is, where the name of its folder does not tell. */
+  readonly uploadId: string;
+  /** The end of the durable content, where that is not in the file. */
+  readonly tail: Uint8Array | undefined;
 }
 
 /** Durable when it resolves. */
-export async function writeRecord(directory: string, record: UploadRecord): Promise<void> {
-  await replaceFile(recordPath(directory), encodeRecord(record));
+export async function writeRecord(directory: string, record: UploadRecord, format: FileFormat): Promise<void> {
+  await replaceFile(join(directory, format.recordName), encodeRecord(directory, record, format));
 }
 
 /** For a record that promises nothing yet: a crash of the machine may lose it, or leave it empty. */
-export async function writeRecordUnflushed(directory: string, record: UploadRecord): Promise<void> {
-  await replaceFileUnflushed(recordPath(directory), encodeRecord(record));
+export async function writeRecordUnflushed(directory: string, record: UploadRecord, format: FileFormat): Promise<void> {
+  await replaceFileUnflushed(join(directory, format.recordName), encodeRecord(directory, record, format));
 }
 
-function encodeRecord(record: UploadRecord): Uint8Array {
+function encodeRecord(directory: string, record: UploadRecord, format: FileFormat): Uint8Array {
   const json = {
     version: 1,
     generation: record.generation,
     content: record.content,
     size_bytes: record.sizeBytes,
     released: record.released,
-    metadata: Buffer.from(record.metadata).toString("base64"),
+    metadata: toBase64(record.metadata),
     started_ms: record.startedMs,
     touched_ms: record.touchedMs,
+    upload_id: record.uploadId,
+    ...(record.tail === undefined ? {} : { tail: toBase64(record.tail) }),
   };
-  return Buffer.from(JSON.stringify(json) + "\n");
+  return format.encodeRecord(basename(directory), Buffer.from(JSON.stringify(json) + "\n"));
 }
 
 /** The record in an upload's directory, or undefined where there is none or an empty one. @throws Corrupt - it is not a record */
-export async function readRecord(directory: string): Promise<UploadRecord | undefined> {
-  const path = recordPath(directory);
-  const text = await onFileIfThere({ doing: "read", path }, () => readFile(path, "utf8"));
-  if (text === undefined || text === "") return undefined;
-  const record = parseRecord(text);
+export async function readRecord(directory: string, format: FileFormat): Promise<UploadRecord | undefined> {
+  const path = join(directory, format.recordName);
+  const stored = await onFileIfThere({ doing: "read", path }, () => readFile(path));
+  if (stored === undefined || stored.length === 0) return undefined;
+  const record = decodeRecord(directory, stored, format);
   if (record !== undefined) return record;
   throw new Corrupt(`${path} is not the record of an upload`, {
     hint: `remove ${directory}; the upload begins anew`,
@@ -62,7 +70,19 @@ export async function readRecord(directory: string): Promise<UploadRecord | unde
   });
 }
 
-function parseRecord(text: string): UploadRecord | undefined {
+function decodeRecord(directory: string, stored: Uint8Array, format: FileFormat): UploadRecord | undefined {
+  try {
+    const folder = basename(directory);
+    const text = new TextDecoder().decode(format.decodeRecord(folder, stored));
+    // Records of before had no id: the name of their folder is it.
+    return parseRecord(text, folder.slice(0, -UPLOAD_SUFFIX.length));
+  } catch (error) {
+    if (error instanceof Malformed) return undefined;
+    throw error;
+  }
+}
+
+function parseRecord(text: string, folderId: string): UploadRecord | undefined {
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -72,8 +92,10 @@ function parseRecord(text: string): UploadRecord | undefined {
   if (typeof json !== "object" || json === null) return undefined;
   const fields = json as Record<string, unknown>;
   const { version, generation, content, size_bytes, released, metadata, started_ms, touched_ms } = fields;
+  const { upload_id = folderId, tail } = fields;
   if (version !== 1 || !isCount(generation) || !isCount(size_bytes) || !isCount(started_ms)) return undefined;
   if (!isCount(touched_ms) || typeof released !== "boolean" || typeof metadata !== "string") return undefined;
+  if (typeof upload_id !== "string" || (tail !== undefined && typeof tail !== "string")) return undefined;
   // The name is joined to a path: nothing but names that this program gives.
   if (typeof content !== "string" || !/^content-[0-9]+-[0-9a-f]{16}$/.test(content)) return undefined;
   return {
@@ -81,10 +103,20 @@ function parseRecord(text: string): UploadRecord | undefined {
     content,
     sizeBytes: size_bytes,
     released,
-    metadata: new Uint8Array(Buffer.from(metadata, "base64")),
+    metadata: fromBase64(metadata),
     startedMs: started_ms,
     touchedMs: touched_ms,
+    uploadId: upload_id,
+    tail: tail === undefined ? undefined : fromBase64(tail),
   };
+}
+
+function toBase64(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("base64");
+}
+
+function fromBase64(text: string): Uint8Array {
+  return new Uint8Array(Buffer.from(text, "base64"));
 }
 
 function isCount(value: unknown): value is number {

@@ -16,8 +16,8 @@ import type { WriteBatch } from "../contract.js";
 const STEP_BYTES = 256 * 1024;
 /** Pages that a transaction takes beside those of its rows: branches, the list of free pages, the tree of trees. */
 const MORE_PAGES = 64;
-/** What a row takes in its page besides key and value. */
-const ROW_BYTES = 10;
+/** What a row takes in its page besides key and value, where it is sealed. */
+const ROW_BYTES = 100;
 
 /** How far a file is in use. */
 export interface FileUse {

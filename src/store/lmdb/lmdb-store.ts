@@ -1,6 +1,9 @@
 // The embedded store: rows in LMDB, large blobs in files. Several processes may have one database open at once.
 import type { LogRange, LogRow, RowName, Space, Store, StoreUsage, SyncReader, WriteBatch } from "../contract.js";
 import { FileBlobs } from "../files/file-blobs.js";
+import type { KeyRing } from "../sealing/key-ring.js";
+import { RowSeal } from "../sealing/row-seal.js";
+import { sealedFormat } from "../sealing/sealed-format.js";
 import { LmdbRows } from "./rows.js";
 
 /** Where the parts of a store lie. All directories exist. */
@@ -17,12 +20,14 @@ export class LmdbStore implements Store {
   readonly #rows: LmdbRows;
 
   /**
-   * Opens a store and drops its expired uploads.
-   * @throws Corrupt - the files of the environment are damaged
+   * Opens a store, which is sealed by these keys, or not at all where there are none, and drops its expired uploads.
+   * @throws Corrupt - the files of the environment are damaged, or sealed by other keys
+   * @throws InvalidArgument - it is in clear, and there are keys
    * @throws Unavailable - out of disk, memory, file handles or reader slots
    */
-  static async open(directories: StoreDirectories): Promise<LmdbStore> {
-    const store = new LmdbStore(LmdbRows.open(directories.rows), new FileBlobs(directories));
+  static async open(directories: StoreDirectories, keys?: KeyRing): Promise<LmdbStore> {
+    const rows = await LmdbRows.open(directories.rows, keys && new RowSeal(keys));
+    const store = new LmdbStore(rows, new FileBlobs(directories, keys && sealedFormat(keys)));
     try {
       await store.files.dropExpiredUploads();
       return store;
@@ -32,9 +37,10 @@ export class LmdbStore implements Store {
     }
   }
 
-  /** Makes a store in directories that hold none. */
-  static create(directories: StoreDirectories): LmdbStore {
-    return new LmdbStore(LmdbRows.create(directories.rows), new FileBlobs(directories));
+  /** Makes a store in directories that hold none: sealed where there are keys. */
+  static create(directories: StoreDirectories, keys?: KeyRing): LmdbStore {
+    const rows = LmdbRows.create(directories.rows, keys && new RowSeal(keys));
+    return new LmdbStore(rows, new FileBlobs(directories, keys && sealedFormat(keys)));
   }
 
   private constructor(rows: LmdbRows, files: FileBlobs) {

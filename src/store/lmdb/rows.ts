@@ -15,12 +15,13 @@ import { join } from "node:path";
 import { setImmediate as eventTurn } from "node:timers/promises";
 import { open } from "lmdb";
 import type { Database, RootDatabase, RootDatabaseOptionsWithPath } from "lmdb";
-import { equalBytes, readU64be, u64be } from "../../core/bytes.js";
-import { Corrupt, Unavailable, assert } from "../../core/errors.js";
+import { equalBytes, readU64be, u64be, utf8 } from "../../core/bytes.js";
+import { Corrupt, InvalidArgument, Unavailable, assert } from "../../core/errors.js";
 import { checkBatch, checkKey, failedCondition } from "../batch.js";
 import { SPACES } from "../contract.js";
 import type { LogRange, LogRow, Row, RowName, Space, SyncReader, WriteBatch } from "../contract.js";
 import { FILE_MODE } from "../files/file-system.js";
+import type { RowSeal } from "../sealing/row-seal.js";
 import { checkHeader, findDamage } from "./data-file.js";
 import { DataFileGrowth } from "./growth.js";
 import { GroupCommit } from "./group-commit.js";
@@ -51,6 +52,8 @@ interface Statistics {
 }
 
 const DATA_FILE = "data.mdb";
+/** In the environment's main tree, beside the names of the spaces: says that all rows are sealed (row-seal.ts). */
+const MARKER_KEY = utf8("sealed");
 const BINARY = { encoding: "binary", keyEncoding: "binary" } as const;
 
 export class LmdbRows implements SyncReader {
@@ -61,20 +64,35 @@ export class LmdbRows implements SyncReader {
   readonly #growth: DataFileGrowth;
   /** Why this process writes no more. */
   #failure: Unavailable | undefined;
+  readonly #seal: RowSeal | undefined;
   #closed = false;
 
   /**
-   * Opens the environment in the directory `path`.
-   * @throws Corrupt - not LMDB's files, or cut short
+   * Opens the environment in the directory `path`, which is sealed by these keys, or not at all where there are none.
+   * @throws Corrupt - not LMDB's files, or cut short; or sealed, and by no such keys
+   * @throws InvalidArgument - in clear, and there are keys
    * @throws Unavailable - out of reader slots, memory or disk
    */
-  static open(path: string): LmdbRows {
+  static async open(path: string, seal?: RowSeal): Promise<LmdbRows> {
     checkHeader(join(path, DATA_FILE));
-    return LmdbRows.create(path);
+    const rows = LmdbRows.#environment(path, seal);
+    try {
+      rows.#requireSealed();
+      return rows;
+    } catch (error) {
+      await rows.close();
+      throw error;
+    }
   }
 
-  /** Opens the environment in the directory `path`, or makes one if there is none. */
-  static create(path: string): LmdbRows {
+  /** Makes an environment in the directory `path`, which has none. */
+  static create(path: string, seal?: RowSeal): LmdbRows {
+    const rows = LmdbRows.#environment(path, seal);
+    if (seal !== undefined) rows.#guard(WRITING, () => rows.#root.putSync(MARKER_KEY, seal.marker));
+    return rows;
+  }
+
+  static #environment(path: string, seal: RowSeal | undefined): LmdbRows {
     const options: EnvironmentOptions = {
       ...BINARY,
       path,
@@ -92,16 +110,17 @@ export class LmdbRows implements SyncReader {
       // Slots of processes that died while reading would pin old pages for ever.
       root.readerCheck();
       makeWhole(root, join(path, DATA_FILE));
-      return new LmdbRows(path, root);
+      return new LmdbRows(path, root, seal);
     } catch (error) {
       void root?.close();
       throw lmdbError(error, { doing: "open", path });
     }
   }
 
-  private constructor(path: string, root: RootDatabase<Uint8Array, Uint8Array>) {
+  private constructor(path: string, root: RootDatabase<Uint8Array, Uint8Array>, seal: RowSeal | undefined) {
     this.#path = path;
     this.#root = root;
+    this.#seal = seal;
     const spaces: Partial<Record<Space, Rows>> = {};
     for (const space of SPACES) spaces[space] = root.openDB<Uint8Array, Uint8Array>({ ...BINARY, name: space });
     this.#spaces = spaces as Record<Space, Rows>;
@@ -122,7 +141,7 @@ export class LmdbRows implements SyncReader {
   has(space: Space, key: Uint8Array): boolean {
     this.#assertOpen();
     checkKey(space, key);
-    return this.#guard("read", () => this.#spaces[space].doesExist(key));
+    return this.#guard("read", () => this.#spaces[space].doesExist(this.#nameOf(space, key)));
   }
 
   async getMany(space: Space, keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
@@ -165,9 +184,11 @@ export class LmdbRows implements SyncReader {
   async *iterate(space: Space): AsyncIterable<Uint8Array> {
     let last: Uint8Array | undefined;
     for (;;) {
-      const page = this.#keyPage(space, last);
-      yield* page;
-      last = page.at(-1);
+      const page = this.#namePage(space, last);
+      for (const { name, stored } of page) {
+        yield stored === undefined || this.#seal === undefined ? name : this.#seal.open(space, name, stored).key;
+      }
+      last = page.at(-1)?.name;
       if (page.length < PAGE_ROWS) return;
       await eventTurn();
     }
@@ -209,8 +230,10 @@ export class LmdbRows implements SyncReader {
   #read(space: Space, key: Uint8Array): Uint8Array | undefined {
     return this.#guard("read", () => {
       // One buffer that every read of this thread reuses; its `length` is the value's.
-      const shared = this.#spaces[space].getBinaryFast(key);
+      const name = this.#nameOf(space, key);
+      const shared = this.#spaces[space].getBinaryFast(name);
       if (shared === undefined) return undefined;
+      if (this.#seal !== undefined) return this.#seal.open(space, name, shared.subarray(0, shared.length)).value;
       const value = new Uint8Array(shared.length);
       value.set(shared.subarray(0, shared.length));
       return value;
@@ -222,21 +245,47 @@ export class LmdbRows implements SyncReader {
     return this.#guard("read", () => {
       const range = this.#spaces.log.getRange({ start: u64be(from), end: u64be(to), limit: PAGE_ROWS });
       const rows: LogRow[] = [];
-      for (const { key, value } of range) rows.push({ index: readU64be(key), value: plainCopy(value) });
+      for (const { key, value } of range)
+        rows.push({ index: readU64be(key), value: this.#plainValue("log", key, value) });
       return rows;
     });
   }
 
-  #keyPage(space: Space, after: Uint8Array | undefined): Uint8Array[] {
+  /** Names of rows in their order on the disk; with what they hold where the name does not tell the key. */
+  #namePage(space: Space, after: Uint8Array | undefined): NamedRow[] {
     this.#assertOpen();
     return this.#guard("read", () => {
-      // No key is shorter than one byte, so the one zero byte is the first possible.
-      const start = after ?? new Uint8Array(1);
-      const keys: Uint8Array[] = [];
-      const range = this.#spaces[space].getKeys({ start, exclusiveStart: after !== undefined, limit: PAGE_ROWS });
-      for (const key of range) keys.push(plainCopy(key));
-      return keys;
+      // No name is shorter than one byte, so the one zero byte is the first possible.
+      const options = { start: after ?? new Uint8Array(1), exclusiveStart: after !== undefined, limit: PAGE_ROWS };
+      const rows: NamedRow[] = [];
+      if (this.#seal === undefined) {
+        for (const name of this.#spaces[space].getKeys(options))
+          rows.push({ name: plainCopy(name), stored: undefined });
+      } else {
+        for (const { key, value } of this.#spaces[space].getRange(options)) {
+          rows.push({ name: plainCopy(key), stored: plainCopy(value) });
+        }
+      }
+      return rows;
     });
+  }
+
+  /** Where a row lies. */
+  #nameOf(space: Space, key: Uint8Array): Uint8Array {
+    return this.#seal === undefined ? key : this.#seal.nameOf(space, key);
+  }
+
+  #plainValue(space: Space, name: Uint8Array, stored: Uint8Array): Uint8Array {
+    return this.#seal === undefined ? plainCopy(stored) : this.#seal.open(space, name, stored).value;
+  }
+
+  /** The environment is sealed by our keys, or not at all. */
+  #requireSealed(): void {
+    const marker = this.#guard("read", () => this.#root.get(MARKER_KEY));
+    if (marker === undefined) {
+      if (this.#seal !== undefined) throw inClear(this.#path);
+    } else if (this.#seal === undefined) throw isSealed(this.#path);
+    else if (!this.#seal.isMarkedBy(marker)) throw sealedByOthers(this.#path);
   }
 
   async #runTransaction(takeAndApply: () => void): Promise<void> {
@@ -261,7 +310,7 @@ export class LmdbRows implements SyncReader {
     const refusal = failedCondition(batch.conditions ?? [], (space, key) => this.#read(space, key));
     if (refusal !== undefined) return refusal;
     for (const row of batch.puts ?? []) this.#put(row);
-    for (const { space, key } of batch.deletes ?? []) this.#spaces[space].removeSync(key);
+    for (const { space, key } of batch.deletes ?? []) this.#spaces[space].removeSync(this.#nameOf(space, key));
     return undefined;
   }
 
@@ -269,10 +318,42 @@ export class LmdbRows implements SyncReader {
   #put({ space, key, value }: Row): void {
     const rows = this.#spaces[space];
     const put: NewRowPut = rows;
-    if (put.putSync(key, value, { noOverwrite: true })) return;
-    const stored = rows.getBinaryFast(key);
-    if (stored === undefined || !equalBytes(stored, value)) rows.putSync(key, value);
+    const name = this.#nameOf(space, key);
+    const stored = this.#seal === undefined ? value : this.#seal.seal(space, name, { key, value });
+    if (put.putSync(name, stored, { noOverwrite: true })) return;
+    const present = this.#seal === undefined ? rows.getBinaryFast(name) : this.#read(space, key);
+    if (present === undefined || !equalBytes(present, value)) rows.putSync(name, stored);
   }
+}
+
+/** A row by the name that it has on the disk. */
+interface NamedRow {
+  readonly name: Uint8Array;
+  readonly stored: Uint8Array | undefined;
+}
+
+function inClear(path: string): InvalidArgument {
+  return new InvalidArgument(`${path} holds data in clear, and the configuration asks for encryption`, {
+    field: "encryption.enabled",
+    hint: "set encryption.enabled to false again; nothing was written",
+    facts: { path },
+  });
+}
+
+function isSealed(path: string): Corrupt {
+  return new Corrupt(`${path} is encrypted, and the configuration says that it is not`, {
+    field: "encryption.enabled",
+    hint: "restore meta/config.json from a backup: it holds the wrapped keys",
+    facts: { path },
+  });
+}
+
+function sealedByOthers(path: string): Corrupt {
+  return new Corrupt(`${path} is encrypted with other keys than those in the configuration`, {
+    field: "encryption.data_keys",
+    hint: "restore the meta/config.json that belongs to this directory",
+    facts: { path },
+  });
 }
 
 /**

@@ -144,12 +144,25 @@ function dataKeyPlace({ id, algorithm }: Pick<WrappedDataKey, "id" | "algorithm"
   return placeOf("config", utf8(`data-key/${id}/${algorithm}`));
 }
 
+/** The fields of the section that mean something. */
+export const ENCRYPTION_FIELDS = [
+  "algorithm",
+  "kdf",
+  "kdf_iterations",
+  "master_salt",
+  "name_key",
+  "data_keys",
+] as readonly string[];
+
+/** What somebody writes by hand. */
+export function formatSettings({ algorithm, kdfIterations }: EncryptionSettings): Record<string, unknown> {
+  return { algorithm, kdf: KDF, kdf_iterations: kdfIterations };
+}
+
 /** The section of the configuration as it is written. */
 export function formatWrappedKeys(keys: WrappedKeys): Record<string, unknown> {
   return {
-    algorithm: keys.algorithm,
-    kdf: KDF,
-    kdf_iterations: keys.kdfIterations,
+    ...formatSettings(keys),
     master_salt: toHex(keys.masterSalt),
     name_key: toBase64(keys.nameKey),
     data_keys: keys.dataKeys.map(({ id, algorithm, key }) => ({ id, algorithm, key: toBase64(key) })),
