@@ -6,6 +6,7 @@ import { InvalidArgument, Unavailable, Unsupported } from "../core/errors.js";
 import type { EpochReason } from "../database/index.js";
 import { group, leaf, requiredOption, textOption } from "./command.js";
 import { readInput } from "./encoding.js";
+import { registerFsck } from "./fsck.js";
 import type { Session } from "./session.js";
 
 type Options = Readonly<Record<string, unknown>>;
@@ -23,6 +24,7 @@ export function registerDb(program: Command): void {
   leaf(db, "rotate-key", "announce the key of the next epoch; with --finish, begin that epoch", rotateKey)
     .option("--finish", "begin the epoch of the announced key: clients who saw the announcement follow")
     .option("--now", "with --finish, though no key was announced: every client has to be told to trust the new one");
+  registerFsck(db);
   leaf(db, "info", "what the database is: its id, its key, its sizes", showInfo);
 }
 

@@ -27,6 +27,7 @@ import type {
   SignedCheckpoint,
 } from "./records.js";
 import type { VerifierOptions } from "./commit-checking.js";
+import type { FsckEvent, FsckOptions } from "./fsck.js";
 import type { Witnessed, WitnessPolicy } from "./trust/witnesses.js";
 import type { CommitOptions, Commits, Documents, Heads, LogEntries, ProofPlace, Proofs, Tags } from "./sections.js";
 import type { CallOptions, FreshOptions, WriteOptions } from "./transport.js";
@@ -61,6 +62,13 @@ export interface Database extends Documents {
    * @throws InvalidArgument - `finish`, and no key is announced
    */
   rotateKey(options: RotateKeyOptions & CallOptions): Promise<RotatedKey>;
+
+  /**
+   * Has the server check everything that it stores, while others read and write. The last event is the summary. What it says
+   * is not proved: it is for whoever runs the server.
+   * @throws LimitExceeded - another check goes on @throws VerificationFailed - the answer is none
+   */
+  fsck(options?: FsckOptions): AsyncIterable<FsckEvent>;
 
   /** The staged state of a head: writes, and reads at a fresh snapshot each. */
   state(head: string): HeadState;

@@ -70,6 +70,8 @@ import type {
   PutSignedOptions,
   Tags,
 } from "./sections.js";
+import { fsck } from "./fsck.js";
+import type { FsckEvent, FsckOptions } from "./fsck.js";
 import { rotateKey } from "./rotate-key.js";
 import { DEFAULT_MAX_ATTEMPTS, requireMaxAttempts } from "./repetition.js";
 import type { CommitSigner } from "./signing.js";
@@ -388,6 +390,10 @@ class VerifyingDatabase implements Database {
 
   async rotateKey(options: RotateKeyOptions & CallOptions): Promise<RotatedKey> {
     return rotateKey(this.#context, options);
+  }
+
+  fsck(options: FsckOptions = {}): AsyncIterable<FsckEvent> {
+    return fsck(this.#connection, options);
   }
 
   async capabilities(options: CallOptions = {}): Promise<Capabilities> {

@@ -38,6 +38,15 @@ export type {
 export { openOver } from "./database.js";
 export { evidenceOf, type Evidence, type EvidenceContext, type Exhibit } from "./evidence.js";
 export { RecentAnswers, type RecentAnswer } from "./recent-answers.js";
+export type {
+  FsckAffected,
+  FsckEvent,
+  FsckFinding,
+  FsckOptions,
+  FsckPlace,
+  FsckProgress,
+  FsckSummary,
+} from "./fsck.js";
 export { fileContent } from "./file-content.js";
 export type { ConnectionOptions, DatabaseOptions, FirstUseNotice, TrustOptions, TrustState } from "./options.js";
 export type {

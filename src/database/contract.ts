@@ -20,6 +20,7 @@ import type { MapAt, NodeSource, Recorder } from "../core/map/index.js";
 import type { DatabaseConfig, Store, StoreUsage } from "../store/index.js";
 import type { BlobRef, Blobs, Incoming, Uploads } from "./blob-contract.js";
 import type { Commits, Heads, Tags } from "./commit-contract.js";
+import type { FsckEvent, FsckOptions } from "./fsck/index.js";
 import type { FreeingLimits } from "./followed-nodes.js";
 import type { Epochs, TransparencyLog } from "./log-contract.js";
 import type { LostLeaves } from "./rollback-alarm.js";
@@ -254,6 +255,12 @@ export interface Database {
    */
   view(request?: ViewRequest): Promise<View>;
   usage(): Promise<StoreUsage>;
+  /**
+   * Checks everything that is stored, as it is when this is called, while others read and write (fsck/check-store.ts has
+   * what, and at what cost). The last event is the summary. One at a time.
+   * @throws LimitExceeded - another check of this database goes on
+   */
+  fsck(options?: FsckOptions): AsyncGenerator<FsckEvent, void, undefined>;
   /** Waits for writes in progress, then lets go of everything. Closing twice is fine. */
   close(): Promise<void>;
 }

@@ -12,13 +12,13 @@
 // log's tail, and every read begins at it.
 import { randomBytes as systemRandomBytes } from "node:crypto";
 import { toHex } from "../core/bytes.js";
-import { AlreadyExists, Corrupt, NotFound, Unsupported } from "../core/errors.js";
+import { AlreadyExists, Corrupt, LimitExceeded, NotFound, Unsupported } from "../core/errors.js";
 import { mapRoot } from "../core/hashes.js";
 import { LOG_WAIT_MS } from "../core/limits.js";
 import { MapKind, buildMap, emptyMap } from "../core/map/index.js";
 import type { MapNode, NodeSource } from "../core/map/index.js";
 import { LOG_KEYS_KEY, logKeysCell, stagedCell, stagedKey } from "../core/object/index.js";
-import { ConditionFailed, createDirectory, openDirectory } from "../store/index.js";
+import { ConditionFailed, createDirectory, examineFiles, openDirectory } from "../store/index.js";
 import type { DatabaseDirectory, Store, StoreUsage, SyncReader } from "../store/index.js";
 import type { ReadChecking } from "./blob-reader.js";
 import { DatabaseBlobs } from "./blobs.js";
@@ -31,6 +31,8 @@ import type { Database as Contract, DatabaseOptions, Location, ViewRequest } fro
 import { DatabaseEpochs } from "./epochs.js";
 import type { View } from "./view-contract.js";
 import { DatabaseDocuments } from "./documents.js";
+import { checkStore } from "./fsck/index.js";
+import type { FsckEvent, FsckOptions } from "./fsck/index.js";
 import { FREEING_LIMITS } from "./followed-nodes.js";
 import { Freeing } from "./freeing.js";
 import { DatabaseHeads } from "./heads.js";
@@ -117,6 +119,8 @@ class OpenDatabase implements Contract {
   readonly #committer: Committer;
   readonly #leases: Leases;
   readonly #newView: () => View;
+  readonly #clock: () => number;
+  #isChecking = false;
 
   /** @throws Corrupt @throws Unsupported - the store offers no reads without waiting */
   constructor(place: { readonly store: Store; readonly directory?: Contract["directory"] }, options: DatabaseOptions) {
@@ -124,6 +128,7 @@ class OpenDatabase implements Contract {
     const { clock, randomBytes } = outsideOf(options);
     const rows = syncReaderOf(store);
     this.#store = store;
+    this.#clock = clock;
     this.directory = directory;
     this.verifyOnRead = options.verifyOnRead ?? directory?.config.verifyOnRead ?? true;
     const checking: ReadChecking = this.verifyOnRead ? "verified" : "unverified";
@@ -206,6 +211,23 @@ class OpenDatabase implements Contract {
 
   usage(): Promise<StoreUsage> {
     return this.#store.usage();
+  }
+
+  async *fsck(options: FsckOptions = {}): AsyncGenerator<FsckEvent, void, undefined> {
+    if (this.#isChecking) {
+      throw new LimitExceeded("another check of this database goes on", {
+        hint: "wait for its end: it would read the same once more",
+        facts: { limit: "checks", value: "1" },
+      });
+    }
+    this.#isChecking = true;
+    try {
+      const path = this.directory?.path;
+      const files = path === undefined ? undefined : examineFiles(path);
+      yield* checkStore({ store: this.#store, clock: this.#clock, files }, options);
+    } finally {
+      this.#isChecking = false;
+    }
   }
 
   async close(): Promise<void> {

@@ -70,3 +70,15 @@ export type {
 export { Database } from "./database.js";
 export type { FreeingLimits } from "./followed-nodes.js";
 export type { LostLeaves } from "./rollback-alarm.js";
+export { checkDirectory } from "./fsck/index.js";
+export type {
+  Affected,
+  CheckedCount,
+  Finding,
+  FindingPlace,
+  FsckEvent,
+  FsckOptions,
+  FsckProgress,
+  FsckSample,
+  FsckSummary,
+} from "./fsck/index.js";

@@ -203,7 +203,7 @@ function oldestOf(leases: readonly OpenLease[]): number {
 }
 
 /** Undefined for a row that is no lease of this version. */
-function decodeLease(row: Uint8Array): { readonly logEnd: number; readonly expiresMs: number } | undefined {
+export function decodeLease(row: Uint8Array): { readonly logEnd: number; readonly expiresMs: number } | undefined {
   let parts: unknown;
   try {
     parts = decode(row);

@@ -270,6 +270,11 @@ interface StoredRecord extends RequestOutcome {
   readonly digest: Uint8Array;
 }
 
+/** A row of the space, held against its form. @throws Corrupt */
+export function checkRequestRow(id: Uint8Array, row: Uint8Array): void {
+  readRecord(id, row);
+}
+
 /** @throws Corrupt */
 function readRecord(id: Uint8Array, row: Uint8Array): StoredRecord {
   return fromStore(`the record of request ${toHex(id)}`, () => {

@@ -1,4 +1,5 @@
-// AdminService: what the server is and the limits that it enforces, out of core/limits.ts; and the key of the log.
+// AdminService: what the server is and the limits that it enforces, out of core/limits.ts; the key of the
+// log; and checks.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { LimitsSchema } from "../../gen/neleus/v1/admin_pb.js";
 import { AdminService } from "../../gen/neleus/v1/admin_pb.js";
@@ -27,7 +28,9 @@ import {
 import { InvalidArgument } from "../core/errors.js";
 import type { BegunEpoch, Database } from "../database/index.js";
 import { openDatabase, type ServiceEnvironment } from "./environment.js";
+import { fsckStream, sampleField } from "./fsck-stream.js";
 import type { ServiceImplementation } from "./implementation.js";
+import { throwIfEnded } from "./pace.js";
 import { invalid } from "./request.js";
 
 const LIMITS: MessageInitShape<typeof LimitsSchema> = {
@@ -80,6 +83,13 @@ export function adminService(environment: ServiceEnvironment): ServiceImplementa
       const { nextVerifierKey, receipt } = await database.epochs.announceKey();
       const { verifierKey, origin } = database.log;
       return { verifierKey, nextVerifierKey, origin, checkpoint: receipt.checkpoint };
+    },
+
+    async *fsck(request, { signal }) {
+      const sample = sampleField(request);
+      const database = await openDatabase(environment, request);
+      throwIfEnded(signal);
+      yield* fsckStream(database, { sample, signal });
     },
   };
 }

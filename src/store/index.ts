@@ -28,6 +28,8 @@ export { DEFAULT_CONFIG, SCHEMA_VERSION } from "./directory/config.js";
 export type { DatabaseConfig, EncryptionConfig } from "./directory/config.js";
 export { createDirectory, openDirectory, replaceConfig } from "./directory/directory.js";
 export type { CreateOptions, DatabaseDirectory, OpenOptions } from "./directory/directory.js";
+export { examineFiles, examineRowsFile } from "./directory/examination.js";
+export type { FileFault } from "./directory/examination.js";
 export type { PasswordSource } from "./directory/password.js";
 export { ALGORITHMS } from "./sealing/aead.js";
 export type { Algorithm } from "./sealing/aead.js";

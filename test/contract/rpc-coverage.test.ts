@@ -25,6 +25,7 @@ const SERVICES: readonly DescService[] = [
 const CLI_USE: Readonly<Record<string, string>> = {
   "AdminService.GetCapabilities": "neleus db info",
   "AdminService.RotateKey": "neleus db rotate-key",
+  "AdminService.Fsck": "neleus db fsck",
   "BlobService.Upload": "neleus blob put",
   "BlobService.QueryUpload": "neleus blob put --upload-id",
   "BlobService.Download": "neleus blob get",

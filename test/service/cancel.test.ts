@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
 import type { DescMethod, DescMethodServerStreaming, Message } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
+import { AdminService } from "#gen/neleus/v1/admin_pb.js";
 import { BlobService } from "#gen/neleus/v1/blob_pb.js";
 import { CommitService } from "#gen/neleus/v1/commit_pb.js";
 import { ManifestService } from "#gen/neleus/v1/manifest_pb.js";
@@ -59,6 +60,7 @@ async function fill({ database }: Harness): Promise<Map<DescMethod, Message>> {
     [ManifestService.method.listChunks, { manifest: manifest.hash }],
     [ProofService.method.proveRange, { at: MAIN }],
     [ProofService.method.listLogEntries, {}],
+    [AdminService.method.fsck, {}],
   ];
   return new Map(requests.map(([method, request]) => [method, create(method.input, request)]));
 }
@@ -71,7 +73,7 @@ describe("streams out", () => {
     requests = await fill(harness);
   });
 
-  const methods = [BlobService, CommitService, ManifestService, ProofService, StateService]
+  const methods = [AdminService, BlobService, CommitService, ManifestService, ProofService, StateService]
     .flatMap(({ methods: all }): readonly DescMethod[] => all)
     .filter(({ methodKind }) => methodKind === "server_streaming") as DescMethodServerStreaming[];
 

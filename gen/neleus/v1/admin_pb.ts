@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file neleus/v1/admin.proto.
  */
 export const file_neleus_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("ChVuZWxldXMvdjEvYWRtaW4ucHJvdG8SCW5lbGV1cy52MSI2CiJBZG1pblNlcnZpY2VHZXRDYXBhYmlsaXRpZXNSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJIsEBCiNBZG1pblNlcnZpY2VHZXRDYXBhYmlsaXRpZXNSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEhAKCGZlYXR1cmVzGAIgAygJEhMKC2RhdGFiYXNlX2lkGAMgASgJEg4KBm9yaWdpbhgEIAEoCRIUCgx2ZXJpZmllcl9rZXkYBSABKAkSIQoGbGltaXRzGAYgASgLMhEubmVsZXVzLnYxLkxpbWl0cxIZChFuZXh0X3ZlcmlmaWVyX2tleRgHIAEoCSJVChxBZG1pblNlcnZpY2VSb3RhdGVLZXlSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEg4KBmZpbmlzaBgCIAEoCBITCgt1bmFubm91bmNlZBgDIAEoCCJ0Ch1BZG1pblNlcnZpY2VSb3RhdGVLZXlSZXNwb25zZRIUCgx2ZXJpZmllcl9rZXkYASABKAkSGQoRbmV4dF92ZXJpZmllcl9rZXkYAiABKAkSDgoGb3JpZ2luGAMgASgJEhIKCmNoZWNrcG9pbnQYBCABKAkiywMKBkxpbWl0cxIVCg1tZXNzYWdlX2J5dGVzGAEgASgEEhEKCWtleV9ieXRlcxgCIAEoBBIaChJpbmxpbmVfdmFsdWVfYnl0ZXMYAyABKAQSEgoKYmF0Y2hfa2V5cxgEIAEoBBITCgtiYXRjaF9ibG9icxgFIAEoBBISCgpibG9iX2J5dGVzGAYgASgEEg0KBWhlYWRzGAcgASgEEhcKD21pbl9jaHVua19ieXRlcxgIIAEoBBIXCg9tYXhfY2h1bmtfYnl0ZXMYCSABKAQSDgoGY2h1bmtzGAogASgEEhgKEHVwbG9hZF9leHBpcnlfbXMYCyABKAQSHgoWZnJlc2hfbGVhZl9pbnRlcnZhbF9tcxgMIAEoBBIiChppZGVtcG90ZW5jeV9rZXlfY2hhcmFjdGVycxgNIAEoBBIZChFyZXF1ZXN0X2V4cGlyeV9tcxgOIAEoBBIMCgR0YWdzGA8gASgEEhMKC2xvZ193YWl0X21zGBAgASgEEhQKDGtleXNfb2ZfaGVhZBgRIAEoBBIRCgloZWFkX2tleXMYEiABKAQSFAoMcGF0aF9jb21taXRzGBMgASgEEhIKCnBhdGhfYnl0ZXMYFCABKAQy7wEKDEFkbWluU2VydmljZRJ5Cg9HZXRDYXBhYmlsaXRpZXMSLS5uZWxldXMudjEuQWRtaW5TZXJ2aWNlR2V0Q2FwYWJpbGl0aWVzUmVxdWVzdBouLm5lbGV1cy52MS5BZG1pblNlcnZpY2VHZXRDYXBhYmlsaXRpZXNSZXNwb25zZSIHkAIBqLwYAhJkCglSb3RhdGVLZXkSJy5uZWxldXMudjEuQWRtaW5TZXJ2aWNlUm90YXRlS2V5UmVxdWVzdBooLm5lbGV1cy52MS5BZG1pblNlcnZpY2VSb3RhdGVLZXlSZXNwb25zZSIEqLwYBEIzCg1kZXYubmVsZXVzLnYxUAFaIG5lbGV1cy5kZXYvZ28vbmVsZXVzL3YxO25lbGV1c3YxYgZwcm90bzM", [file_neleus_v1_options]);
+  fileDesc("ChVuZWxldXMvdjEvYWRtaW4ucHJvdG8SCW5lbGV1cy52MSI2CiJBZG1pblNlcnZpY2VHZXRDYXBhYmlsaXRpZXNSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJIsEBCiNBZG1pblNlcnZpY2VHZXRDYXBhYmlsaXRpZXNSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEhAKCGZlYXR1cmVzGAIgAygJEhMKC2RhdGFiYXNlX2lkGAMgASgJEg4KBm9yaWdpbhgEIAEoCRIUCgx2ZXJpZmllcl9rZXkYBSABKAkSIQoGbGltaXRzGAYgASgLMhEubmVsZXVzLnYxLkxpbWl0cxIZChFuZXh0X3ZlcmlmaWVyX2tleRgHIAEoCSJVChxBZG1pblNlcnZpY2VSb3RhdGVLZXlSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEg4KBmZpbmlzaBgCIAEoCBITCgt1bmFubm91bmNlZBgDIAEoCCJ0Ch1BZG1pblNlcnZpY2VSb3RhdGVLZXlSZXNwb25zZRIUCgx2ZXJpZmllcl9rZXkYASABKAkSGQoRbmV4dF92ZXJpZmllcl9rZXkYAiABKAkSDgoGb3JpZ2luGAMgASgJEhIKCmNoZWNrcG9pbnQYBCABKAkiawoXQWRtaW5TZXJ2aWNlRnNja1JlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSFgoMc2FtcGxlX2NvdW50GAIgASgESAASHAoSc2FtcGxlX3Blcl9taWxsaW9uGAMgASgNSABCCAoGc2FtcGxlIqYBChhBZG1pblNlcnZpY2VGc2NrUmVzcG9uc2USKwoIcHJvZ3Jlc3MYASABKAsyFy5uZWxldXMudjEuRnNja1Byb2dyZXNzSAASKQoHZmluZGluZxgCIAEoCzIWLm5lbGV1cy52MS5Gc2NrRmluZGluZ0gAEikKB3N1bW1hcnkYAyABKAsyFi5uZWxldXMudjEuRnNja1N1bW1hcnlIAEIHCgVldmVudCJYCgxGc2NrUHJvZ3Jlc3MSDQoFcGhhc2UYASABKAkSDAoEZG9uZRgCIAEoBBISCgV0b3RhbBgDIAEoBEgAiAEBEg0KBWJ5dGVzGAQgASgEQggKBl90b3RhbCLhAQoLRnNja0ZpbmRpbmcSDAoEa2luZBgBIAEoCRIPCgdzdWJqZWN0GAIgASgJEiEKA3JvdxgDIAEoCzISLm5lbGV1cy52MS5Gc2NrUm93SAASFAoKbGFyZ2VfYmxvYhgEIAEoDEgAEg4KBHBhdGgYBSABKAlIABIPCgdtZXNzYWdlGAYgASgJEigKB2FmZmVjdHMYByADKAsyFy5uZWxldXMudjEuRnNja0FmZmVjdGVkEhYKDmFmZmVjdGVkX2NvdW50GAggASgEEg4KBnJlcGFpchgJIAEoCUIHCgVwbGFjZSIlCgdGc2NrUm93Eg0KBXNwYWNlGAEgASgJEgsKA2tleRgCIAEoDCKNAQoMRnNja0FmZmVjdGVkEgwKBG5hbWUYASABKAkSCwoDbWFwGAIgASgJEhAKA2tleRgDIAEoDEgAiAEBEhcKCmtleXNfYWJvdmUYBCABKAxIAYgBARIUCgdrZXlzX3RvGAUgASgMSAKIAQFCBgoEX2tleUINCgtfa2V5c19hYm92ZUIKCghfa2V5c190byKLAQoLRnNja1N1bW1hcnkSEAoIZmluZGluZ3MYASABKAQSJAoGY291bnRzGAIgAygLMhQubmVsZXVzLnYxLkZzY2tDb3VudBINCgVieXRlcxgDIAEoBBIQCghsb2dfc2l6ZRgEIAEoBBIRCglyZWZzX3Jvb3QYBSABKAwSEAoIbGVmdF9vdXQYBiADKAkiYwoJRnNja0NvdW50EgwKBG5hbWUYASABKAkSDwoHY2hlY2tlZBgCIAEoBBINCgV0b3RhbBgDIAEoBBIYCgt1bnJlYWNoYWJsZRgEIAEoBEgAiAEBQg4KDF91bnJlYWNoYWJsZSLLAwoGTGltaXRzEhUKDW1lc3NhZ2VfYnl0ZXMYASABKAQSEQoJa2V5X2J5dGVzGAIgASgEEhoKEmlubGluZV92YWx1ZV9ieXRlcxgDIAEoBBISCgpiYXRjaF9rZXlzGAQgASgEEhMKC2JhdGNoX2Jsb2JzGAUgASgEEhIKCmJsb2JfYnl0ZXMYBiABKAQSDQoFaGVhZHMYByABKAQSFwoPbWluX2NodW5rX2J5dGVzGAggASgEEhcKD21heF9jaHVua19ieXRlcxgJIAEoBBIOCgZjaHVua3MYCiABKAQSGAoQdXBsb2FkX2V4cGlyeV9tcxgLIAEoBBIeChZmcmVzaF9sZWFmX2ludGVydmFsX21zGAwgASgEEiIKGmlkZW1wb3RlbmN5X2tleV9jaGFyYWN0ZXJzGA0gASgEEhkKEXJlcXVlc3RfZXhwaXJ5X21zGA4gASgEEgwKBHRhZ3MYDyABKAQSEwoLbG9nX3dhaXRfbXMYECABKAQSFAoMa2V5c19vZl9oZWFkGBEgASgEEhEKCWhlYWRfa2V5cxgSIAEoBBIUCgxwYXRoX2NvbW1pdHMYEyABKAQSEgoKcGF0aF9ieXRlcxgUIAEoBDLLAgoMQWRtaW5TZXJ2aWNlEnkKD0dldENhcGFiaWxpdGllcxItLm5lbGV1cy52MS5BZG1pblNlcnZpY2VHZXRDYXBhYmlsaXRpZXNSZXF1ZXN0Gi4ubmVsZXVzLnYxLkFkbWluU2VydmljZUdldENhcGFiaWxpdGllc1Jlc3BvbnNlIgeQAgGovBgCEmQKCVJvdGF0ZUtleRInLm5lbGV1cy52MS5BZG1pblNlcnZpY2VSb3RhdGVLZXlSZXF1ZXN0GigubmVsZXVzLnYxLkFkbWluU2VydmljZVJvdGF0ZUtleVJlc3BvbnNlIgSovBgEEloKBEZzY2sSIi5uZWxldXMudjEuQWRtaW5TZXJ2aWNlRnNja1JlcXVlc3QaIy5uZWxldXMudjEuQWRtaW5TZXJ2aWNlRnNja1Jlc3BvbnNlIgeQAgGovBgEMAFCMwoNZGV2Lm5lbGV1cy52MVABWiBuZWxldXMuZGV2L2dvL25lbGV1cy92MTtuZWxldXN2MWIGcHJvdG8z", [file_neleus_v1_options]);
 
 /**
  * Asks for capabilities.
@@ -178,6 +178,400 @@ export const AdminServiceRotateKeyResponseSchema: GenMessage<AdminServiceRotateK
   messageDesc(file_neleus_v1_admin, 3);
 
 /**
+ * Asks for a check.
+ *
+ * @generated from message neleus.v1.AdminServiceFsckRequest
+ */
+export type AdminServiceFsckRequest = Message<"neleus.v1.AdminServiceFsckRequest"> & {
+  /**
+   * Name of the database; empty means "default".
+   *
+   * @generated from field: string database = 1;
+   */
+  database: string;
+
+  /**
+   * Not everything, but some rows and blobs, picked at random, with all of the structure that is cheap to look at.
+   *
+   * @generated from oneof neleus.v1.AdminServiceFsckRequest.sample
+   */
+  sample: {
+    /**
+     * About so many of each kind; at least 1.
+     *
+     * @generated from field: uint64 sample_count = 2;
+     */
+    value: bigint;
+    case: "sampleCount";
+  } | {
+    /**
+     * So many of a million of each kind: 1 to 1,000,000.
+     *
+     * @generated from field: uint32 sample_per_million = 3;
+     */
+    value: number;
+    case: "samplePerMillion";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message neleus.v1.AdminServiceFsckRequest.
+ * Use `create(AdminServiceFsckRequestSchema)` to create a new message.
+ */
+export const AdminServiceFsckRequestSchema: GenMessage<AdminServiceFsckRequest> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_admin, 4);
+
+/**
+ * What was found, or how far the check is.
+ *
+ * @generated from message neleus.v1.AdminServiceFsckResponse
+ */
+export type AdminServiceFsckResponse = Message<"neleus.v1.AdminServiceFsckResponse"> & {
+  /**
+   * One of them.
+   *
+   * @generated from oneof neleus.v1.AdminServiceFsckResponse.event
+   */
+  event: {
+    /**
+     * Several times a second at most.
+     *
+     * @generated from field: neleus.v1.FsckProgress progress = 1;
+     */
+    value: FsckProgress;
+    case: "progress";
+  } | {
+    /**
+     * Something that is not as it must be.
+     *
+     * @generated from field: neleus.v1.FsckFinding finding = 2;
+     */
+    value: FsckFinding;
+    case: "finding";
+  } | {
+    /**
+     * The last message.
+     *
+     * @generated from field: neleus.v1.FsckSummary summary = 3;
+     */
+    value: FsckSummary;
+    case: "summary";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message neleus.v1.AdminServiceFsckResponse.
+ * Use `create(AdminServiceFsckResponseSchema)` to create a new message.
+ */
+export const AdminServiceFsckResponseSchema: GenMessage<AdminServiceFsckResponse> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_admin, 5);
+
+/**
+ * How far a check is.
+ *
+ * @generated from message neleus.v1.FsckProgress
+ */
+export type FsckProgress = Message<"neleus.v1.FsckProgress"> & {
+  /**
+   * What is looked at: records, log, blobs, large-blobs, maps, nodes, objects, in this order.
+   *
+   * @generated from field: string phase = 1;
+   */
+  phase: string;
+
+  /**
+   * How many were looked at in this phase.
+   *
+   * @generated from field: uint64 done = 2;
+   */
+  done: bigint;
+
+  /**
+   * How many there are, about; absent where it is not known.
+   *
+   * @generated from field: optional uint64 total = 3;
+   */
+  total?: bigint | undefined;
+
+  /**
+   * Bytes read so far, in all phases.
+   *
+   * @generated from field: uint64 bytes = 4;
+   */
+  bytes: bigint;
+};
+
+/**
+ * Describes the message neleus.v1.FsckProgress.
+ * Use `create(FsckProgressSchema)` to create a new message.
+ */
+export const FsckProgressSchema: GenMessage<FsckProgress> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_admin, 6);
+
+/**
+ * Something that is not as it must be.
+ *
+ * @generated from message neleus.v1.FsckFinding
+ */
+export type FsckFinding = Message<"neleus.v1.FsckFinding"> & {
+  /**
+   * missing, damaged, malformed, unexpected or unreadable.
+   *
+   * @generated from field: string kind = 1;
+   */
+  kind: string;
+
+  /**
+   * What it is: node, object, blob, leaf, log-hashes, tail, identity, signing-key, epoch, ref, document, lease, request,
+   * cosignatures, alarm, upload, file or space.
+   *
+   * @generated from field: string subject = 2;
+   */
+  subject: string;
+
+  /**
+   * Where it is.
+   *
+   * @generated from oneof neleus.v1.FsckFinding.place
+   */
+  place: {
+    /**
+     * A row.
+     *
+     * @generated from field: neleus.v1.FsckRow row = 3;
+     */
+    value: FsckRow;
+    case: "row";
+  } | {
+    /**
+     * Hash of a blob that lies in files.
+     *
+     * @generated from field: bytes large_blob = 4;
+     */
+    value: Uint8Array;
+    case: "largeBlob";
+  } | {
+    /**
+     * A file of the server's.
+     *
+     * @generated from field: string path = 5;
+     */
+    value: string;
+    case: "path";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * One sentence.
+   *
+   * @generated from field: string message = 6;
+   */
+  message: string;
+
+  /**
+   * What cannot be read, or not be trusted, because of it: the first 16.
+   *
+   * @generated from field: repeated neleus.v1.FsckAffected affects = 7;
+   */
+  affects: FsckAffected[];
+
+  /**
+   * How many there are of those.
+   *
+   * @generated from field: uint64 affected_count = 8;
+   */
+  affectedCount: bigint;
+
+  /**
+   * What can be done, in one sentence.
+   *
+   * @generated from field: string repair = 9;
+   */
+  repair: string;
+};
+
+/**
+ * Describes the message neleus.v1.FsckFinding.
+ * Use `create(FsckFindingSchema)` to create a new message.
+ */
+export const FsckFindingSchema: GenMessage<FsckFinding> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_admin, 7);
+
+/**
+ * A row of the store.
+ *
+ * @generated from message neleus.v1.FsckRow
+ */
+export type FsckRow = Message<"neleus.v1.FsckRow"> & {
+  /**
+   * Name of its space: nodes, objects, blobs, log, tiles, meta, leases or requests.
+   *
+   * @generated from field: string space = 1;
+   */
+  space: string;
+
+  /**
+   * Its key; empty for the whole space.
+   *
+   * @generated from field: bytes key = 2;
+   */
+  key: Uint8Array;
+};
+
+/**
+ * Describes the message neleus.v1.FsckRow.
+ * Use `create(FsckRowSchema)` to create a new message.
+ */
+export const FsckRowSchema: GenMessage<FsckRow> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_admin, 8);
+
+/**
+ * Something that a finding affects.
+ *
+ * @generated from message neleus.v1.FsckAffected
+ */
+export type FsckAffected = Message<"neleus.v1.FsckAffected"> & {
+  /**
+   * A ref, as states/main, heads/main, tags/v1 and keys/log, or a commit, manifest or epoch with its hash or number.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Which of its maps: state, ledger, chunks or refs. Empty: itself.
+   *
+   * @generated from field: string map = 2;
+   */
+  map: string;
+
+  /**
+   * The key whose entry leads to what was found.
+   *
+   * @generated from field: optional bytes key = 3;
+   */
+  key?: Uint8Array | undefined;
+
+  /**
+   * Of a node: the keys above this one; absent: from the first …
+   *
+   * @generated from field: optional bytes keys_above = 4;
+   */
+  keysAbove?: Uint8Array | undefined;
+
+  /**
+   * … up to this one; absent: to the last.
+   *
+   * @generated from field: optional bytes keys_to = 5;
+   */
+  keysTo?: Uint8Array | undefined;
+};
+
+/**
+ * Describes the message neleus.v1.FsckAffected.
+ * Use `create(FsckAffectedSchema)` to create a new message.
+ */
+export const FsckAffectedSchema: GenMessage<FsckAffected> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_admin, 9);
+
+/**
+ * What a check looked at.
+ *
+ * @generated from message neleus.v1.FsckSummary
+ */
+export type FsckSummary = Message<"neleus.v1.FsckSummary"> & {
+  /**
+   * Findings sent.
+   *
+   * @generated from field: uint64 findings = 1;
+   */
+  findings: bigint;
+
+  /**
+   * What was looked at.
+   *
+   * @generated from field: repeated neleus.v1.FsckCount counts = 2;
+   */
+  counts: FsckCount[];
+
+  /**
+   * Bytes read.
+   *
+   * @generated from field: uint64 bytes = 3;
+   */
+  bytes: bigint;
+
+  /**
+   * Leaves of the log that was checked.
+   *
+   * @generated from field: uint64 log_size = 4;
+   */
+  logSize: bigint;
+
+  /**
+   * Root of the refs that were checked, 32 bytes; empty where it cannot be known.
+   *
+   * @generated from field: bytes refs_root = 5;
+   */
+  refsRoot: Uint8Array;
+
+  /**
+   * What was left out, a sentence each. None: everything was looked at.
+   *
+   * @generated from field: repeated string left_out = 6;
+   */
+  leftOut: string[];
+};
+
+/**
+ * Describes the message neleus.v1.FsckSummary.
+ * Use `create(FsckSummarySchema)` to create a new message.
+ */
+export const FsckSummarySchema: GenMessage<FsckSummary> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_admin, 10);
+
+/**
+ * How many of one kind were looked at.
+ *
+ * @generated from message neleus.v1.FsckCount
+ */
+export type FsckCount = Message<"neleus.v1.FsckCount"> & {
+  /**
+   * nodes, objects, blobs, log, leases, requests, large-blobs, maps or commits.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * How many were looked at.
+   *
+   * @generated from field: uint64 checked = 2;
+   */
+  checked: bigint;
+
+  /**
+   * How many there are.
+   *
+   * @generated from field: uint64 total = 3;
+   */
+  total: bigint;
+
+  /**
+   * How many are reached by nothing that is kept; absent where that was not asked.
+   *
+   * @generated from field: optional uint64 unreachable = 4;
+   */
+  unreachable?: bigint | undefined;
+};
+
+/**
+ * Describes the message neleus.v1.FsckCount.
+ * Use `create(FsckCountSchema)` to create a new message.
+ */
+export const FsckCountSchema: GenMessage<FsckCount> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_admin, 11);
+
+/**
  * Limits that a client needs to know. Passing one gets RESOURCE_EXHAUSTED or INVALID_ARGUMENT, as each rpc says.
  *
  * @generated from message neleus.v1.Limits
@@ -329,7 +723,7 @@ export type Limits = Message<"neleus.v1.Limits"> & {
  * Use `create(LimitsSchema)` to create a new message.
  */
 export const LimitsSchema: GenMessage<Limits> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_admin, 4);
+  messageDesc(file_neleus_v1_admin, 12);
 
 /**
  * Administration.
@@ -363,6 +757,21 @@ export const AdminService: GenService<{
     methodKind: "unary";
     input: typeof AdminServiceRotateKeyRequestSchema;
     output: typeof AdminServiceRotateKeyResponseSchema;
+  },
+  /**
+   * Checks everything that is stored: every hash, the shape of every map, that all that is named is there, the log from its
+   * first leaf to its newest. It is of one moment, and goes on beside readers and writers. Progress, and what is found, come
+   * as they come; the last message is the summary, and a stream without one was broken off. Findings are no failure of the
+   * call. What a server says of itself is not proved: whoever distrusts it checks a copy.
+   *
+   * NOT_FOUND: no such database. INVALID_ARGUMENT: a sample that is none. RESOURCE_EXHAUSTED: another check goes on.
+   *
+   * @generated from rpc neleus.v1.AdminService.Fsck
+   */
+  fsck: {
+    methodKind: "server_streaming";
+    input: typeof AdminServiceFsckRequestSchema;
+    output: typeof AdminServiceFsckResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_neleus_v1_admin, 0);

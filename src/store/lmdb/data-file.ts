@@ -54,6 +54,34 @@ export function findDamage(path: string): string | undefined {
   });
 }
 
+/** How often a look that writers disturbed is taken again. */
+const MAX_LOOKS = 3;
+
+/**
+ * The same without a lock, while others may write.
+ * @returns also undefined where they never left it alone for long enough
+ * @throws Corrupt - not LMDB's data file
+ */
+export function examineData(path: string): string | undefined {
+  for (let look = 0; look < MAX_LOOKS; look += 1) {
+    const before = newestTransaction(path);
+    const damage = findDamage(path);
+    if (damage === undefined) return undefined;
+    if (newestTransaction(path) === before) return damage;
+  }
+  return undefined;
+}
+
+/** Its number, by the two meta pages. */
+function newestTransaction(path: string): number {
+  return withFile(path, (file) => {
+    const first = readBytes(file, { offset: 0, length: META_BYTES });
+    const pageSize = first.getUint32(FREE_TREE, true);
+    const second = readBytes(file, { offset: pageSize <= 65_536 ? pageSize : 0, length: META_BYTES });
+    return Math.max(readU64(first, TRANSACTION), readU64(second, TRANSACTION));
+  });
+}
+
 /** Roots of trees; an empty tree has none. */
 type Roots = readonly (number | undefined)[];
 
