@@ -2,7 +2,7 @@
 // connects to a server loads neither LMDB nor the server.
 import type { Database } from "./client/contract.js";
 import type { AcceptEpochOptions } from "./client/accept-epoch.js";
-import type { EmbeddedOptions } from "./client/embedded/index.js";
+import type { CreateOptions, EmbeddedOptions } from "./client/embedded/index.js";
 import type { AcceptedEpoch } from "./client/records.js";
 
 export { evidenceOf, type Evidence, type EvidenceContext, type Exhibit } from "./client/evidence.js";
@@ -13,7 +13,7 @@ export { createSigningKey, fileSigner } from "./client/file-signer.js";
 export { headKeys, keyring, type CommitSigner, type CommitToVerify, type CommitVerifier } from "./client/signing.js";
 export type { AcceptEpochOptions } from "./client/accept-epoch.js";
 export { acceptEpoch, connect, type ConnectOptions } from "./client/remote.js";
-export type { EmbeddedOptions } from "./client/embedded/index.js";
+export type { CreateOptions, EmbeddedOptions } from "./client/embedded/index.js";
 export type { CallOptions } from "./client/transport.js";
 export type * from "./client/contract.js";
 export type * from "./client/options.js";
@@ -58,7 +58,7 @@ export async function open(directory: string, options: EmbeddedOptions = {}): Pr
  * @throws AlreadyExists - there is one
  * @throws InvalidArgument - the directory holds other things
  */
-export async function create(directory: string, options: EmbeddedOptions = {}): Promise<Database> {
+export async function create(directory: string, options: CreateOptions = {}): Promise<Database> {
   return (await import("./client/embedded/index.js")).create(directory, options);
 }
 

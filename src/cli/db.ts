@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import type { Command } from "commander";
 import { fileTrustStore } from "../client/file-trust-store.js";
 import { InvalidArgument, Unavailable, Unsupported } from "../core/errors.js";
+import { parseOrigin } from "../core/log/index.js";
 import type { EpochReason } from "../database/index.js";
 import { group, leaf, requiredOption, textOption } from "./command.js";
 import { readInput } from "./encoding.js";
@@ -13,14 +14,14 @@ type Options = Readonly<Record<string, unknown>>;
 
 export function registerDb(program: Command): void {
   const db = group(program, "db", "databases");
-  leaf(db, "init <path>", "make a database with one head, main", initDatabase).option(
-    "--encrypt",
-    "encrypt at rest (not in this version)",
-  );
+  leaf(db, "init <path>", "make a database with one head, main", initDatabase)
+    .option("--encrypt", "encrypt at rest (not in this version)")
+    .option("--origin-host <host>", "DNS name that the log's name begins with, in the place of neleus");
   leaf(db, "new-epoch", "begin a new log with a new key: of a directory that was restored or copied", newEpoch)
     .requiredOption("--reason <reason>", "restored, cloned or rekeyed: it stays in the log, and clients are told")
     .option("--previous <file>", "the last checkpoint known of the log before, where it is later than this copy's")
-    .option("--now", "rekeyed, though no key was announced: every client has to be told to trust the new one");
+    .option("--now", "rekeyed, though no key was announced: every client has to be told to trust the new one")
+    .option("--origin-host <host>", "DNS name that the log's name begins with from now on");
   leaf(db, "rotate-key", "announce the key of the next epoch; with --finish, begin that epoch", rotateKey)
     .option("--finish", "begin the epoch of the announced key: clients who saw the announcement follow")
     .option("--now", "with --finish, though no key was announced: every client has to be told to trust the new one");
@@ -39,11 +40,11 @@ async function initDatabase(session: Session, args: readonly string[], options: 
   const path = args[0] ?? "";
   if (path === "") throw new InvalidArgument("the path is empty", { field: "path" });
   const { Database } = await import("../database/index.js");
-  const database = await Database.create(path);
+  const database = await Database.create(path, { originHost: textOption(options, "originHost") });
   try {
     const { id, log } = database;
     await session.output.result(
-      { path: resolve(path), database: id, key: log.verifierKey },
+      { path: resolve(path), database: id, key: log.verifierKey, origin: log.origin },
       () => `made ${resolve(path)}, head main\nkey ${log.verifierKey}`,
     );
   } finally {
@@ -59,11 +60,14 @@ async function newEpoch(session: Session, _args: readonly string[], options: Opt
   const previous =
     file === undefined ? undefined : new TextDecoder().decode(await readInput(file, { field: "previous", signal }));
   const { Database } = await import("../database/index.js");
+  const { changeConfig } = await import("../store/index.js");
   const database = await Database.open(path);
   try {
     const { verifierKey: before } = database.log;
     const announcement = options["now"] === true ? "waived" : "required";
-    const begun = await database.epochs.begin({ reason, previous, announcement });
+    const originHost = textOption(options, "originHost");
+    const begun = await database.epochs.begin({ reason, previous, announcement, originHost });
+    if (originHost !== undefined) await changeConfig(path, (config) => ({ ...config, originHost }));
     // Whoever begins it need not be asked whether to trust it.
     await goOn(database.id, { from: before, to: begun.verifierKey, checkpoint: begun.receipt.checkpoint });
     await session.output.result(
@@ -142,6 +146,7 @@ async function showInfo(session: Session): Promise<void> {
         key: database.log.verifierKey,
         next_key: database.log.nextVerifierKey,
         origin: database.log.origin,
+        origin_host: parseOrigin(database.log.origin).host,
         rolled_back: database.log.lost !== undefined,
         schema_version: config.schemaVersion,
         encryption: config.encryption.enabled,
@@ -159,6 +164,7 @@ async function showInfo(session: Session): Promise<void> {
           `path            ${resolve(path)}`,
           `database        ${database.id}`,
           `key             ${database.log.verifierKey}`,
+          `log             ${database.log.origin}`,
           ...(database.log.nextVerifierKey === undefined ? [] : [`announced key   ${database.log.nextVerifierKey}`]),
           ...(database.log.lost === undefined
             ? []

@@ -25,6 +25,7 @@ const OPTION_OF: Readonly<Record<string, string>> = {
   max_bytes: "max-bytes",
   manifests: "manifest",
   signatures: "signature",
+  originHost: "origin-host",
   withCosignatures: "with-cosignatures",
   with_cosignatures: "with-cosignatures",
   witnesses: "witness",

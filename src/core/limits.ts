@@ -112,6 +112,11 @@ export const MAX_HEAD_KEYS = 4_096;
 export const MAX_NAMES_COMPARED = 4_096;
 /** How long a read waits for a log that is shorter than the caller has seen it. Then ROLLED_BACK. */
 export const LOG_WAIT_MS = 5_000;
+/**
+ * Longest host of a log's origin, in characters: two keys of the log with it fit in a cell (FORMATS §7), up to epoch 9,999. One more
+ * and no key could be announced. INVALID_ARGUMENT.
+ */
+export const MAX_ORIGIN_HOST_CHARACTERS = 33;
 /** Longest commit message, source, title or author, in bytes of UTF-8. INVALID_ARGUMENT. */
 export const MAX_TEXT_BYTES = 64 * KiB;
 /** Longest `meta` of a commit or manifest, in bytes of UTF-8, names included: leaves room in an object. INVALID_ARGUMENT. */

@@ -214,6 +214,15 @@ export interface DatabaseOptions {
   readonly onRolledBack?: ((lost: LostLeaves) => void) | undefined;
 }
 
+/** What a database is made with, beside what it is opened with. */
+export interface CreateDatabaseOptions extends DatabaseOptions {
+  /**
+   * Host of the log's origin, `<host>/<database id>/<epoch>`: a DNS name in lower case, of at most 33 characters. Absent: as the
+   * directory's config.json says, else `neleus`. It is part of the name of the log's key: only an epoch can change it.
+   */
+  readonly originHost?: string | undefined;
+}
+
 /** What a view must have. */
 export interface ViewRequest {
   /** Leaves of the log at least; it is waited for them, LOG_WAIT_MS at most. */

@@ -15,6 +15,7 @@ import { toHex } from "../core/bytes.js";
 import { AlreadyExists, Corrupt, LimitExceeded, NotFound, Unsupported } from "../core/errors.js";
 import { mapRoot } from "../core/hashes.js";
 import { LOG_WAIT_MS } from "../core/limits.js";
+import { parseOrigin } from "../core/log/index.js";
 import { MapKind, buildMap, emptyMap } from "../core/map/index.js";
 import type { MapNode, NodeSource } from "../core/map/index.js";
 import { LOG_KEYS_KEY, logKeysCell, stagedCell, stagedKey } from "../core/object/index.js";
@@ -27,7 +28,13 @@ import { CheckpointSigner } from "./checkpoint-signer.js";
 import { DatabaseCommits } from "./commits.js";
 import { Committer } from "./committer.js";
 import { Cosignatures } from "./cosignatures.js";
-import type { Database as Contract, DatabaseOptions, Location, ViewRequest } from "./contract.js";
+import type {
+  CreateDatabaseOptions,
+  Database as Contract,
+  DatabaseOptions,
+  Location,
+  ViewRequest,
+} from "./contract.js";
 import { DatabaseEpochs } from "./epochs.js";
 import type { View } from "./view-contract.js";
 import { DatabaseDocuments } from "./documents.js";
@@ -36,7 +43,7 @@ import type { FsckEvent, FsckOptions } from "./fsck/index.js";
 import { FREEING_LIMITS } from "./followed-nodes.js";
 import { Freeing } from "./freeing.js";
 import { DatabaseHeads } from "./heads.js";
-import { newIdentity, readIdentity } from "./identity.js";
+import { newIdentity, readIdentity, requireOriginHost } from "./identity.js";
 import { Leases } from "./leases.js";
 import { FIRST_PLACE, NO_TAIL, hasTail } from "./log-rows.js";
 import { LogStore, firstLeaf } from "./log-store.js";
@@ -71,16 +78,22 @@ export const Database = {
    * Makes a database with an empty head `main`, and opens it. A directory may hold a hand-written `meta/config.json`;
    * an interrupted `create` is finished or made anew.
    * @throws AlreadyExists - there is one
-   * @throws InvalidArgument - a directory with other things in it, or a config that cannot be
+   * @throws InvalidArgument - a directory with other things in it, or a config that cannot be; a host that is none, or not
+   *   the configured one
    * @throws Unsupported - the config or the store is of a kind that this version does not serve
    */
-  async create(location: Location, options: DatabaseOptions = {}): Promise<Database> {
+  async create(location: Location, options: CreateDatabaseOptions = {}): Promise<Database> {
     const outside = outsideOf(options);
+    const { originHost } = options;
+    requireOriginHost(originHost);
     if (typeof location === "string") {
-      const directory = await createDirectory(location, { initialise: (store) => initialise(store, outside) });
-      return openFound(directory, options);
+      const directory = await createDirectory(location, {
+        originHost,
+        initialise: (store, config) => initialise(store, { ...outside, originHost: config.originHost }),
+      });
+      return requireHost(await openFound(directory, options), originHost);
     }
-    await initialise(location, outside);
+    await initialise(location, { ...outside, originHost });
     return new OpenDatabase({ store: location }, options);
   },
 
@@ -246,9 +259,9 @@ const EMPTY_ROOTS = {
 };
 
 /** Writes a new database into an empty store, in one batch. */
-async function initialise(store: Store, outside: Outside): Promise<void> {
+async function initialise(store: Store, outside: Outside & { readonly originHost: string | undefined }): Promise<void> {
   syncReaderOf(store);
-  const { identity, rows } = newIdentity(outside.randomBytes);
+  const { identity, rows } = newIdentity(outside);
   const { verifierKey } = new CheckpointSigner(identity);
   const nodes = [...EMPTY_NODES];
   const refs = [
@@ -265,6 +278,17 @@ async function initialise(store: Store, outside: Outside): Promise<void> {
     if (!(cause instanceof ConditionFailed)) throw cause;
     throw new AlreadyExists("the store holds a database already", { facts: { kind: "database" } }, { cause });
   }
+}
+
+/** Where making it was interrupted late, what another command chose stands. @throws AlreadyExists */
+async function requireHost(database: Database, originHost: string | undefined): Promise<Database> {
+  const { origin } = database.log;
+  if (originHost === undefined || parseOrigin(origin).host === originHost) return database;
+  await database.close();
+  throw new AlreadyExists(`making the database was begun before, under the name ${origin}; it is made now`, {
+    hint: `another name takes another epoch: neleus db new-epoch --reason rekeyed --now --origin-host ${originHost}`,
+    facts: { kind: "database", origin },
+  });
 }
 
 async function openFound(found: DatabaseDirectory, options: DatabaseOptions): Promise<Database> {

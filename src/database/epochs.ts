@@ -15,6 +15,7 @@ import { MAX_CELL_BYTES } from "../core/limits.js";
 import {
   formatVerifierKey,
   parseCheckpointUnverified,
+  parseOrigin,
   parseVerifierKey,
   verifierKey,
   verifyCheckpoint,
@@ -29,7 +30,7 @@ import type { LogProof, Receipt, View } from "./view-contract.js";
 import { Draft } from "./draft.js";
 import { endedEpochRow, findEndedEpoch } from "./epoch-record.js";
 import type { EndedEpoch } from "./epoch-record.js";
-import { announcingIdentity, identityInEpoch, readIdentity, readNextSeed } from "./identity.js";
+import { announcingIdentity, identityInEpoch, readIdentity, readNextSeed, requireOriginHost } from "./identity.js";
 import type { Identity, NamedKey } from "./identity.js";
 import { firstLeaf, type LogStore, type Tail } from "./log-store.js";
 import type { StoreNodes } from "./nodes.js";
@@ -92,7 +93,8 @@ export class DatabaseEpochs implements Epochs {
 
   async begin(options: BeginEpochOptions): Promise<BegunEpoch> {
     const { log, clock, randomBytes } = this.#options;
-    const { reason } = options;
+    const { reason, originHost } = options;
+    requireOriginHost(originHost);
     const seed = new Uint8Array(randomBytes(SEED_BYTES));
     const begun = await this.#unraced((tail) => {
       const identity = readIdentity(this.#options.rows);
@@ -101,7 +103,8 @@ export class DatabaseEpochs implements Epochs {
       const previous = this.#previous(options, { identity, tail, own });
       const isAnnounced = reason === "rekeyed" && identity.next !== undefined;
       const nextSeed = isAnnounced ? readNextSeed(this.#options.rows) : seed;
-      const next = identityInEpoch(identity, previous.epoch + 1, nextSeed);
+      if (isAnnounced) requireAnnouncedHost(identity.next, originHost);
+      const next = identityInEpoch(identity, { epoch: previous.epoch + 1, seed: nextSeed, originHost });
       const { epoch, origin } = next.identity;
       const key = verifierKeyText(next.identity);
       const refs = this.#rekeyed(tail, [key]);
@@ -222,6 +225,15 @@ export class DatabaseEpochs implements Epochs {
     const isLater = shown !== undefined && parseCheckpointUnverified(shown).size > tail.size;
     return { note: isLater ? shown : own, epoch };
   }
+}
+
+/** A key was announced under a name, which is part of it. @throws InvalidArgument - `originHost`: another one is wanted */
+function requireAnnouncedHost(announced: NamedKey | undefined, originHost: string | undefined): void {
+  if (announced === undefined || originHost === undefined || parseOrigin(announced.origin).host === originHost) return;
+  throw new InvalidArgument(`originHost: a key is announced by the name ${announced.origin}, which clients follow`, {
+    field: "originHost",
+    hint: "begin that epoch first, without another host; then a further one",
+  });
 }
 
 /** A note that an operator hands in. @throws InvalidArgument */

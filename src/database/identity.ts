@@ -5,8 +5,8 @@
 //   meta  next-signing-key   the same, of the key that is announced for the next epoch; mostly there is none
 import { toHex, utf8 } from "../core/bytes.js";
 import { decode, encode } from "../core/codec/index.js";
-import { Corrupt, Malformed } from "../core/errors.js";
-import { DEFAULT_ORIGIN_HOST, formatOrigin, parseOrigin } from "../core/log/index.js";
+import { Corrupt, InvalidArgument, Malformed } from "../core/errors.js";
+import { DEFAULT_ORIGIN_HOST, formatOrigin, originHostProblem, parseOrigin } from "../core/log/index.js";
 import type { Condition, Row, RowName, SyncReader } from "../store/contract.js";
 import { fromStore } from "./boundary.js";
 import { SEED_BYTES, signingKeyFromSeed } from "./signing-key.js";
@@ -42,17 +42,27 @@ export interface NewIdentity {
 type RandomBytes = (count: number) => Uint8Array;
 
 /** A new database's identity, in its first epoch. */
-export function newIdentity(randomBytes: RandomBytes): NewIdentity {
+export function newIdentity({
+  randomBytes,
+  originHost = DEFAULT_ORIGIN_HOST,
+}: {
+  readonly randomBytes: RandomBytes;
+  readonly originHost?: string | undefined;
+}): NewIdentity {
   const id = new Uint8Array(randomBytes(ID_BYTES));
   const seed = new Uint8Array(randomBytes(SEED_BYTES));
-  const origin = formatOrigin({ host: DEFAULT_ORIGIN_HOST, databaseId: id, epoch: 1 });
+  const origin = formatOrigin({ host: originHost, databaseId: id, epoch: 1 });
   return identityOf({ id, epoch: 1, origin }, seed);
 }
 
-/** The same database in a later epoch, with a key of its own. No key is announced. */
-export function identityInEpoch(identity: Identity, epoch: number, seed: Uint8Array): NewIdentity {
+/** The same database in a later epoch, with a key of its own, and another host where one is given. No key is announced. */
+export function identityInEpoch(
+  identity: Identity,
+  next: { readonly epoch: number; readonly seed: Uint8Array; readonly originHost?: string | undefined },
+): NewIdentity {
   const { id, origin } = identity;
-  return identityOf({ id, epoch, origin: originOfEpoch(origin, epoch) }, seed);
+  const { epoch, seed, originHost: host = parseOrigin(origin).host } = next;
+  return identityOf({ id, epoch, origin: formatOrigin({ host, databaseId: id, epoch }) }, seed);
 }
 
 /** The same database in the same epoch, with the key of the next one announced. */
@@ -60,6 +70,13 @@ export function announcingIdentity(identity: Identity, seed: Uint8Array): NewIde
   const next = { origin: originOfEpoch(identity.origin, identity.epoch + 1), signingKey: signingKeyFromSeed(seed) };
   const row = { ...NEXT_SIGNING_KEY, value: encode([VERSION, seed]) };
   return { identity: { ...identity, next }, rows: [row], deletes: [] };
+}
+
+/** @throws InvalidArgument - `originHost` */
+export function requireOriginHost(originHost: string | undefined): void {
+  const problem = originHost === undefined ? undefined : originHostProblem(originHost);
+  if (problem === undefined) return;
+  throw new InvalidArgument(`originHost: "${originHost?.slice(0, 64)}" ${problem}`, { field: "originHost" });
 }
 
 function identityOf(name: Pick<Identity, "id" | "epoch" | "origin">, seed: Uint8Array): NewIdentity {

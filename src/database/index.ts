@@ -30,6 +30,7 @@ export type {
   Applied,
   ApplyOptions,
   Chunking,
+  CreateDatabaseOptions,
   DatabaseOptions,
   DocumentOptions,
   Documents,

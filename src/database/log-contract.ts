@@ -8,7 +8,7 @@ import type { LogProof, Receipt, View } from "./view-contract.js";
 
 /** The transparency log, in the epoch that goes on. Proofs come from a `View`. */
 export interface TransparencyLog {
-  /** `neleus/<database id>/<epoch>`: the first line of every checkpoint. */
+  /** `neleus/<database id>/<epoch>`, or with a configured host before it: the first line of every checkpoint. */
   readonly origin: string;
   /** C2SP signed-note verifier key: what a client pins. */
   readonly verifierKey: string;
@@ -51,6 +51,8 @@ export interface BeginEpochOptions {
   readonly previous?: string | undefined;
   /** Of `rekeyed`: also where no key is announced. Every client will have to be told to trust the new one. */
   readonly announcement?: "required" | "waived" | undefined;
+  /** Host of the origin from now on; absent: as it is. Not of a key that was announced, whose name has the host of then. */
+  readonly originHost?: string | undefined;
 }
 
 /** An epoch that has begun. */

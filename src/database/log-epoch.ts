@@ -9,7 +9,7 @@ import type { TailPlace } from "./log-rows.js";
 
 export interface LogEpoch {
   readonly place: TailPlace;
-  /** `neleus/<database id>/<epoch>`. */
+  /** `neleus/<database id>/<epoch>`, or with a configured host before it. */
   readonly origin: string;
   readonly verifierKey: string;
   /** Of the epoch to come, while it is announced. */

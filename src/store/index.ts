@@ -26,7 +26,7 @@ export type {
 } from "./contract.js";
 export { DEFAULT_CONFIG, SCHEMA_VERSION } from "./directory/config.js";
 export type { DatabaseConfig, EncryptionConfig } from "./directory/config.js";
-export { createDirectory, openDirectory, replaceConfig } from "./directory/directory.js";
+export { changeConfig, createDirectory, openDirectory, replaceConfig } from "./directory/directory.js";
 export type { CreateOptions, DatabaseDirectory, OpenOptions } from "./directory/directory.js";
 export { examineFiles, examineRowsFile } from "./directory/examination.js";
 export type { FileFault } from "./directory/examination.js";

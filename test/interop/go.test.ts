@@ -58,9 +58,9 @@ interface Made {
 }
 
 /** A folder with a database, its exported log, and proofs. */
-async function makeFixture(folder: string): Promise<void> {
+async function makeFixture(folder: string, originHost: string | undefined): Promise<void> {
   const path = join(folder, "db");
-  const engine = await Engine.create(path);
+  const engine = await Engine.create(path, { originHost });
   for (let count = 1; count < LEAVES; count += 1) {
     await engine.states.apply("main", { operations: [put(`k${count % 7}`, String(count))] });
   }
@@ -111,13 +111,17 @@ async function rootsAt(engine: Engine, sizes: readonly number[]): Promise<Map<nu
   return new Map(sizes.map((size) => [size, toHex(slowRoot(leaves.slice(0, size)))]));
 }
 
-describe("in Go", () => {
+for (const originHost of [undefined, "log.example.org"]) {
+  describe(`in Go, of the log of ${originHost ?? "no host"}`, () => inGo(originHost));
+}
+
+function inGo(originHost: string | undefined): void {
   let folder: string;
   const outcomes: Outcomes = new Map();
 
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), "neleus-interop-"));
-    await makeFixture(folder);
+    await makeFixture(folder, originHost);
     const { stdout, stderr } = await run("go", {
       args: ["test", "-count=1", "-json", "./..."],
       cwd: join(process.cwd(), "test/interop/go"),
@@ -162,4 +166,4 @@ describe("in Go", () => {
   });
 
   it("no test is left out here", () => assert.deepEqual([...outcomes.keys()], []));
-});
+}

@@ -14,7 +14,7 @@ import {
   PermissionDenied,
   Unsupported,
 } from "#src/core/errors.js";
-import { DEFAULT_CONFIG, createDirectory, openDirectory, replaceConfig } from "#src/store/index.js";
+import { DEFAULT_CONFIG, changeConfig, createDirectory, openDirectory, replaceConfig } from "#src/store/index.js";
 import { run } from "./children/run.js";
 import { temporaryDirectory } from "./temporary-directory.js";
 
@@ -134,6 +134,13 @@ describe("making a database", () => {
       [`{"schema_version": 3, "hashing": 3}`, InvalidArgument, { text: /hashing is 3/, field: "hashing" }],
       [`{"schema_version": 3, "verify_on_read": 1}`, InvalidArgument, { text: /is 1/, field: "verify_on_read" }],
       [`{"schema_version": 3, "encryption": true}`, InvalidArgument, { text: /is true/, field: "encryption" }],
+      [`{"schema_version": 3, "origin_host": 7}`, InvalidArgument, { text: /is 7/, field: "origin_host" }],
+      [`{"schema_version": 3, "origin_host": "A.b"}`, InvalidArgument, { text: /"A.b"/, field: "origin_host" }],
+      [
+        `{"schema_version": 3, "origin_host": "${"a".repeat(34)}"}`,
+        InvalidArgument,
+        { text: /not too long/, field: "origin_host" },
+      ],
       [
         `{"schema_version": 3, "encryption": {"enabled": "yes"}}`,
         InvalidArgument,
@@ -346,6 +353,14 @@ describe("opening a database", () => {
     assert.equal(config.verifyOnRead, false);
     assert.deepEqual(config.extra, { database: "x" });
     await assert.rejects(replaceConfig(path, { ...DEFAULT_CONFIG, extra: { schema_version: 9 } }), Unsupported);
+    await changeConfig(path, (present) => ({ ...present, originHost: "db.example" }));
+    const changed = await openDirectory(path);
+    await changed.store.close();
+    assert.deepEqual(changed.config, { ...config, originHost: "db.example" });
+    await assert.rejects(
+      changeConfig(path, (present) => ({ ...present, originHost: "A.b" })),
+      InvalidArgument,
+    );
     await (await openDirectory(path)).store.close();
   });
 

@@ -4,7 +4,12 @@
 // Several processes may have one directory open at once.
 import { NotFound } from "../../core/errors.js";
 import { PROGRAM_VERSION } from "../../core/version.js";
-import { Database as Engine, type DatabaseOptions as EngineOptions, type Location } from "../../database/index.js";
+import {
+  Database as Engine,
+  type CreateDatabaseOptions as CreateEngineOptions,
+  type DatabaseOptions as EngineOptions,
+  type Location,
+} from "../../database/index.js";
 import { createServices } from "../../service/index.js";
 import type { Database } from "../contract.js";
 import { acceptEpochOver, type AcceptEpochOptions } from "../accept-epoch.js";
@@ -23,6 +28,12 @@ export interface EmbeddedOptions extends DatabaseOptions {
   readonly engine?: EngineOptions | undefined;
 }
 
+/** What a database is made with. */
+export interface CreateOptions extends DatabaseOptions {
+  /** Passed to the engine: clock, random bytes, verification on read, host of the log's origin. */
+  readonly engine?: CreateEngineOptions | undefined;
+}
+
 /**
  * A client of the database in a directory, or in a store that is open.
  * @throws NotFound - there is no database there; the hint says how to make one
@@ -38,7 +49,7 @@ export async function open(location: Location, options: EmbeddedOptions = {}): P
  * @throws AlreadyExists - there is one
  * @throws InvalidArgument - the directory holds other things
  */
-export async function create(location: Location, options: EmbeddedOptions = {}): Promise<Database> {
+export async function create(location: Location, options: CreateOptions = {}): Promise<Database> {
   return clientOf(await Engine.create(location, options.engine), location, options);
 }
 

@@ -7,7 +7,7 @@ export { decodeLogLeaf, encodeLogLeaf } from "./leaf.js";
 export type { LogBeginning, LogLeaf } from "./leaf.js";
 export { formatNote, parseNote, signNote, verifyNote } from "./note.js";
 export type { Note, NoteSignature, NoteSigner, VerifiedNote } from "./note.js";
-export { DEFAULT_ORIGIN_HOST, formatOrigin, parseOrigin } from "./origin.js";
+export { DEFAULT_ORIGIN_HOST, formatOrigin, originHostProblem, parseOrigin } from "./origin.js";
 export type { Origin } from "./origin.js";
 export { proveConsistency, proveInclusion, showsOtherBeginning, verifyConsistency, verifyInclusion } from "./proof.js";
 export type { ConsistencyClaim, InclusionClaim, LeafPosition, SizePair } from "./proof.js";

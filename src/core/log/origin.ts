@@ -2,6 +2,7 @@
 // checkpoint, and the name of the key that signs it.
 import { fromHex, toHex } from "../bytes.js";
 import { InvalidArgument, Malformed } from "../errors.js";
+import { MAX_ORIGIN_HOST_CHARACTERS } from "../limits.js";
 
 /** What an origin says. */
 export interface Origin {
@@ -38,6 +39,13 @@ export function formatOrigin(origin: Origin): string {
   if (!Number.isSafeInteger(epoch) || epoch < 1)
     throw new InvalidArgument("an epoch counts from 1", { field: "epoch" });
   return `${host}/${toHex(databaseId)}/${epoch}`;
+}
+
+/** What is wrong with a host that somebody wants for a log; undefined where nothing is. */
+export function originHostProblem(host: string): string | undefined {
+  if (!isHost(host)) return "is no DNS name in lower case";
+  if (host.length <= MAX_ORIGIN_HOST_CHARACTERS) return undefined;
+  return `has over ${MAX_ORIGIN_HOST_CHARACTERS} characters, and two keys of the log with that name would not fit in its refs`;
 }
 
 function isHost(host: string): boolean {

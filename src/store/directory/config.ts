@@ -5,6 +5,7 @@
 // Fields that this program does not know are kept. Nothing in it is trusted to be right: every field is checked. What the section
 // `encryption` holds is key-ring.ts.
 import { Corrupt, InvalidArgument, Unsupported } from "../../core/errors.js";
+import { originHostProblem } from "../../core/log/index.js";
 import { ENCRYPTION_FIELDS, formatSettings, formatWrappedKeys, parseEncryption } from "../sealing/key-ring.js";
 import type { ParsedEncryption } from "../sealing/key-ring.js";
 
@@ -18,6 +19,8 @@ export interface DatabaseConfig {
   /** Whether the server hashes again what it reads from its own disk. Proofs and clients are unaffected. */
   readonly verifyOnRead: boolean;
   readonly encryption: EncryptionConfig;
+  /** The host of the log's origin (FORMATS §7), as it was last chosen. Read when the database is made; absent: `neleus`. */
+  readonly originHost?: string | undefined;
   /** Further fields, as they are in the file. */
   readonly extra: Readonly<Record<string, unknown>>;
 }
@@ -42,6 +45,7 @@ export function formatConfig(config: DatabaseConfig): string {
     hashing: config.hashing,
     verify_on_read: config.verifyOnRead,
     encryption: formatEncryption(config.encryption),
+    ...(config.originHost === undefined ? {} : { origin_host: config.originHost }),
     ...config.extra,
   };
   return JSON.stringify(fields, undefined, 2) + "\n";
@@ -55,7 +59,7 @@ export function formatConfig(config: DatabaseConfig): string {
  * @throws Unsupported - another schema version, hash function or cipher
  */
 export function parseConfig(text: string, path: string): DatabaseConfig {
-  const { schema_version, hashing, verify_on_read, encryption, ...extra } = parseObject(text, path);
+  const { schema_version, hashing, verify_on_read, encryption, origin_host, ...extra } = parseObject(text, path);
   checkVersion(schema_version, path);
   if (hashing !== undefined && hashing !== "blake3") {
     if (typeof hashing !== "string") throw invalid(path, "hashing", `"blake3"`, hashing);
@@ -71,6 +75,7 @@ export function parseConfig(text: string, path: string): DatabaseConfig {
     ...DEFAULT_CONFIG,
     verifyOnRead: verify_on_read ?? DEFAULT_CONFIG.verifyOnRead,
     encryption: checkEncryption(encryption, path),
+    ...(origin_host === undefined ? {} : { originHost: checkOriginHost(origin_host, path) }),
     extra,
   };
 }
@@ -119,6 +124,12 @@ function checkEncryption(value: unknown, path: string): EncryptionConfig {
   if (enabled !== true) throw invalid(path, "encryption.enabled", "true or false", enabled);
   const extra = Object.entries(section).filter(([name]) => !ENCRYPTION_FIELDS.includes(name));
   return { enabled, ...parseEncryption(section, path), extra: Object.fromEntries(extra) };
+}
+
+function checkOriginHost(value: unknown, path: string): string {
+  const problem = typeof value === "string" ? originHostProblem(value) : "is no text";
+  if (typeof value === "string" && problem === undefined) return value;
+  throw invalid(path, "origin_host", "a DNS name in lower case, not too long", value);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

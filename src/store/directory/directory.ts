@@ -55,11 +55,13 @@ export interface CreateOptions {
   readonly config?: DatabaseConfig;
   /** Of an encrypted database. Default: from the environment (password.ts). */
   readonly password?: PasswordSource | undefined;
+  /** Host of the log's origin. A config.json that was written by hand may say the same, and nothing else. */
+  readonly originHost?: string | undefined;
   /**
    * Writes a new database's first rows. The database does not exist before this has succeeded. Not called where an
    * interrupted initialisation had got past it: read back what it wrote, do not remember it.
    */
-  readonly initialise?: (store: Store) => Promise<void>;
+  readonly initialise?: (store: Store, config: DatabaseConfig) => Promise<void>;
 }
 
 /**
@@ -82,11 +84,12 @@ export async function createDirectory(path: string, options: CreateOptions = {})
       facts: { path: layout.root },
     });
   }
-  const wanted = await chosenConfig(layout, options.config ?? DEFAULT_CONFIG);
+  const wanted = withHost(await chosenConfig(layout, options.config ?? DEFAULT_CONFIG), layout, options);
   const { password, initialise = async () => {} } = options;
-  const { keys } = await complete(layout, wanted, { password, makeDirectories: () => makeDirectories(layout) });
+  const made = await complete(layout, wanted, { password, makeDirectories: () => makeDirectories(layout) });
+  const { config, keys } = made;
   const finished = (await listNames(layout.objects)).filter(isGeneration);
-  if (finished.length === 0) await makeStore(layout, { initialise, keys });
+  if (finished.length === 0) await makeStore(layout, { initialise: (store) => initialise(store, config), keys });
   await makeCurrent(layout);
   return openFound(layout, async () => keys);
 }
@@ -133,6 +136,12 @@ export async function replaceConfig(path: string, config: DatabaseConfig): Promi
   await replaceFile(layout.config, Buffer.from(text));
 }
 
+/** Changes the configuration of a database as it is now. Two who do so at once: the later one's stands. */
+export async function changeConfig(path: string, change: (config: DatabaseConfig) => DatabaseConfig): Promise<void> {
+  const layout = layoutOf(resolve(path));
+  await replaceConfig(path, change(parseConfig(await readConfigText(layout), layout.config)));
+}
+
 async function openFound(
   layout: Layout,
   keysOf: (config: DatabaseConfig) => Promise<KeyRing | undefined>,
@@ -162,6 +171,17 @@ async function chosenConfig(layout: Layout, config: DatabaseConfig): Promise<Dat
     if (!(error instanceof Corrupt)) throw error;
     throw new InvalidArgument(error.message, { field: "meta/config.json", facts: error.facts }, { cause: error });
   }
+}
+
+/** @throws InvalidArgument - another host is configured already */
+function withHost(config: DatabaseConfig, layout: Layout, { originHost }: CreateOptions): DatabaseConfig {
+  if (originHost === undefined || config.originHost === originHost) return config;
+  if (config.originHost === undefined) return { ...config, originHost };
+  throw new InvalidArgument(`originHost: is "${originHost}", and ${layout.config} has "${config.originHost}"`, {
+    field: "originHost",
+    hint: "leave it out, or change the file",
+    facts: { path: layout.config },
+  });
 }
 
 async function makeDirectories(layout: Layout): Promise<void> {

@@ -8,7 +8,13 @@ import { get, readSync, scanSync } from "#src/core/map/index.js";
 import type { MapAt } from "#src/core/map/index.js";
 import { stateCell } from "#src/core/object/index.js";
 import { Database } from "#src/database/index.js";
-import type { DatabaseOptions, Location, ReadSelector, StateOperation } from "#src/database/index.js";
+import type {
+  CreateDatabaseOptions,
+  DatabaseOptions,
+  Location,
+  ReadSelector,
+  StateOperation,
+} from "#src/database/index.js";
 import { MemoryStore } from "#src/store/index.js";
 import { patternBytes } from "./bytes.js";
 
@@ -35,7 +41,7 @@ export interface Place {
 export interface TestPlace extends Place {
   readonly clock: TestClock;
   readonly options: DatabaseOptions;
-  readonly create: (options?: DatabaseOptions) => Promise<Database>;
+  readonly create: (options?: CreateDatabaseOptions) => Promise<Database>;
 }
 
 /** Runs a test over a store in memory and over one in a directory. */
