@@ -11,11 +11,8 @@ import { it } from "node:test";
 const LEFT_OUT = [
   "cell.decode",
   "epoch.follow",
-  "map.count",
   "map.diff",
   "map.edit",
-  "map.get-many",
-  "map.scan",
   "object.decode",
   "object.ledger-keys",
   "object.signatures",

@@ -1,6 +1,6 @@
 // Command conformance answers the conformance kit (test/conformance/README.md) in Go: a second implementation, written from
-// docs/FORMATS.md, that shares nothing with the library. Hashing, encoding, the map and its point proofs, slices of blobs,
-// signatures and the log are its own or those of golang.org/x/mod; what it leaves out it says is unsupported.
+// docs/FORMATS.md, that shares nothing with the library. Hashing, encoding, the map with its proofs of keys, ranges and
+// counts, slices of blobs, signatures and the log are its own or those of golang.org/x/mod; what it leaves out it says is unsupported.
 //
 //	go build -o runner ./conformance && node tools/conformance.js -- ./runner
 package main
@@ -40,6 +40,9 @@ var operations = map[string]func(input) (object, error){
 	"codec.encode":      codecEncode,
 	"map.root":          mapRoot,
 	"map.get":           mapGet,
+	"map.get-many":      mapGetMany,
+	"map.scan":          mapScan,
+	"map.count":         mapCount,
 	"blob.slice":        blobSlice,
 	"blob.slices":       blobSlices,
 	"signature.verify":  signatureVerify,

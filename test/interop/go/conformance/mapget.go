@@ -6,7 +6,7 @@ import (
 	"encoding/json"
 )
 
-// Point proofs of a map (FORMATS section 4): a witness is checked reveal by reveal, then a key is read in it.
+// Point proofs of a map (FORMATS section 4): a witness is checked reveal by reveal, as keys are read in it.
 
 const (
 	maxLevel      = 40
@@ -152,61 +152,149 @@ type step struct {
 	isShown bool
 }
 
-func mapGet(in input) (object, error) {
-	var raw []rawReveal
-	if err := json.Unmarshal(in["witness"], &raw); err != nil {
-		return nil, err
+// witness is what is left of a list of reveals.
+type witness struct {
+	kind int64
+	raw  []rawReveal
+}
+
+func witnessOf(in input) (*witness, error) {
+	w := witness{kind: field[int64](in, "kind")}
+	return &w, json.Unmarshal(in["witness"], &w.raw)
+}
+
+// next is the node that a reader wants, which the next reveal has to be: the root, or the child of an entry. left is the key of
+// the entry left of that one, where it is shown.
+func (w *witness) next(expected []byte, parent *entry, left []byte, levelAbove int64) (reveal, error) {
+	if len(w.raw) == 0 {
+		return reveal{}, errIncomplete
 	}
-	kind, key := field[int64](in, "kind"), byteString(in["key"])
-	expected := byteString(in["root"])
-	var parent *entry
-	var left, present []byte
-	var path []step
-	for level := int64(-1); level != 0; {
-		if len(raw) == 0 {
-			return nil, errIncomplete
-		}
-		node, sum, err := readReveal(raw[0], kind)
-		raw = raw[1:]
-		if err != nil || !bytes.Equal(sum[:], expected) || !fits(node, parent, left, level) {
-			return nil, errFailed
-		}
-		level = node.level
-		at, err := place(node, key)
-		if err != nil {
-			return nil, err
-		}
-		path = append(path, at)
-		if at.index == node.count {
-			break
-		}
-		followed := node.shown[at.index]
-		if level == 0 && bytes.Equal(followed.key, key) {
-			present = followed.cell
-		}
-		if level > 0 {
-			parent, expected, left = &followed, followed.child, nil
-			if before, ok := node.shown[at.index-1]; ok {
-				left = before.key
+	node, sum, err := readReveal(w.raw[0], w.kind)
+	w.raw = w.raw[1:]
+	if err != nil || !bytes.Equal(sum[:], expected) || !fits(node, parent, left, levelAbove) {
+		return reveal{}, errFailed
+	}
+	return node, nil
+}
+
+// child is the node below a shown entry.
+func (w *witness) child(node reveal, index int) (reveal, error) {
+	followed := node.shown[index]
+	return w.next(followed.child, &followed, node.shown[index-1].key, node.level)
+}
+
+// finish wants every reveal to have been of use.
+func (w *witness) finish() error {
+	if len(w.raw) > 0 {
+		return errFailed
+	}
+	return nil
+}
+
+// opened is a node on the current path, and the entry that was followed from it.
+type opened struct {
+	node reveal
+	at   int
+}
+
+// getMany reads keys in ascending order. A node on the path of the key before is not shown again. Absent is nil.
+func (w *witness) getMany(root []byte, keys [][]byte) ([][]byte, error) {
+	var path []opened
+	cells := make([][]byte, len(keys))
+	for i, key := range keys {
+		var steps []step
+		for depth := 0; ; depth++ {
+			if depth == len(path) {
+				node, err := w.below(root, path)
+				if err != nil {
+					return nil, err
+				}
+				path = append(path, opened{node: node, at: -1})
+			}
+			node := path[depth].node
+			at, err := place(node, key)
+			if err != nil {
+				return nil, err
+			}
+			steps = append(steps, at)
+			if path[depth].at != at.index {
+				path[depth].at, path = at.index, path[:depth+1]
+			}
+			if at.index == node.count {
+				break
+			}
+			if node.level == 0 {
+				if followed := node.shown[at.index]; bytes.Equal(followed.key, key) {
+					cells[i] = followed.cell
+				}
+				break
 			}
 		}
-	}
-	if len(raw) > 0 {
-		return nil, errFailed
-	}
-	if present != nil {
-		return object{"cell": hex.EncodeToString(present)}, nil
-	}
-	// Absent: the entry left of the path, at the deepest level that has one, has to be shown.
-	for i := len(path) - 1; i >= 0; i-- {
-		if path[i].index > 0 && !path[i].isShown {
+		if cells[i] == nil && !showsLeft(steps) {
 			return nil, errIncomplete
 		}
-		if path[i].index > 0 {
-			break
+	}
+	return cells, nil
+}
+
+// below is the node that the path leads to.
+func (w *witness) below(root []byte, path []opened) (reveal, error) {
+	if len(path) == 0 {
+		return w.next(root, nil, nil, -1)
+	}
+	last := path[len(path)-1]
+	return w.child(last.node, last.at)
+}
+
+// showsLeft is true where the entry left of a path is shown, at the deepest level that has one, or there is none at all.
+func showsLeft(steps []step) bool {
+	for i := len(steps) - 1; i >= 0; i-- {
+		if steps[i].index > 0 {
+			return steps[i].isShown
 		}
 	}
-	return object{"cell": nil}, nil
+	return true
+}
+
+func mapGet(in input) (object, error) {
+	w, err := witnessOf(in)
+	if err != nil {
+		return nil, err
+	}
+	cells, err := w.getMany(byteString(in["root"]), [][]byte{byteString(in["key"])})
+	if err == nil {
+		err = w.finish()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return object{"cell": hexOrNull(cells[0])}, nil
+}
+
+func mapGetMany(in input) (object, error) {
+	w, err := witnessOf(in)
+	if err != nil {
+		return nil, err
+	}
+	cells, err := w.getMany(byteString(in["root"]), byteStrings(in["keys"]))
+	if err == nil {
+		err = w.finish()
+	}
+	if err != nil {
+		return nil, err
+	}
+	shown := make([]any, len(cells))
+	for i, cell := range cells {
+		shown[i] = hexOrNull(cell)
+	}
+	return object{"cells": shown}, nil
+}
+
+func hexOrNull(bytes []byte) any {
+	if bytes == nil {
+		return nil
+	}
+	return hex.EncodeToString(bytes)
 }
 
 // fits holds a node against the entry that led to it.
