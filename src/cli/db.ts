@@ -5,6 +5,7 @@ import { fileTrustStore } from "../client/file-trust-store.js";
 import { InvalidArgument, Unavailable, Unsupported } from "../core/errors.js";
 import { parseOrigin } from "../core/log/index.js";
 import type { EpochReason } from "../database/index.js";
+import { recoveryFields, recoveryNotice } from "./recovery.js";
 import { group, leaf, requiredOption, textOption } from "./command.js";
 import { readInput } from "./encoding.js";
 import { registerFsck } from "./fsck.js";
@@ -61,7 +62,9 @@ async function newEpoch(session: Session, _args: readonly string[], options: Opt
     file === undefined ? undefined : new TextDecoder().decode(await readInput(file, { field: "previous", signal }));
   const { Database } = await import("../database/index.js");
   const { changeConfig } = await import("../store/index.js");
-  const database = await Database.open(path);
+  const database = await Database.open(path, {
+    onRecovered: (recovery) => session.output.notice(recoveryNotice(recovery)),
+  });
   try {
     const { verifierKey: before } = database.log;
     const announcement = options["now"] === true ? "waived" : "required";
@@ -131,7 +134,7 @@ async function showInfo(session: Session): Promise<void> {
   const path = session.localDirectory("db info");
   const { Database } = await import("../database/index.js");
   const { openDirectory } = await import("../store/index.js");
-  const { config, store } = await openDirectory(path);
+  const { config, store, recovery } = await openDirectory(path);
   const database = await Database.open(store, { verifyOnRead: config.verifyOnRead });
   try {
     const usage = await database.usage();
@@ -151,6 +154,7 @@ async function showInfo(session: Session): Promise<void> {
         schema_version: config.schemaVersion,
         encryption: config.encryption.enabled,
         verify_on_read: database.verifyOnRead,
+        ...(recovery === undefined ? {} : { recovered: recoveryFields(recovery) }),
         sizes: {
           rows: usage.rows,
           row_files_bytes: usage.rowFilesBytes,
@@ -172,6 +176,7 @@ async function showInfo(session: Session): Promise<void> {
           `schema version  ${config.schemaVersion}`,
           // Always off in this version: a directory that asks for it is not opened.
           "encryption      off",
+          ...(recovery === undefined ? [] : [`recovered       ${recoveryNotice(recovery).replace(/^neleus: /, "")}`]),
           `verify on read  ${database.verifyOnRead ? "on" : "off"}`,
           `rows            ${rowsText}; ${usage.rowFilesBytes} bytes on disk`,
           `large blobs     ${usage.largeBlobs}; ${usage.largeBlobsBytes} bytes`,

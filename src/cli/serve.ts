@@ -2,10 +2,11 @@
 import type { Command } from "commander";
 import { NotFound } from "../core/errors.js";
 import { PROGRAM_VERSION } from "../core/version.js";
-import type { Database, LostLeaves } from "../database/index.js";
+import type { Database, LostLeaves, Recovery } from "../database/index.js";
 import { leaf, textOption } from "./command.js";
 import { parseSeconds } from "./encoding.js";
 import { toJsonText } from "./output.js";
+import { recoveryFields } from "./recovery.js";
 import type { Session } from "./session.js";
 
 type Options = Readonly<Record<string, unknown>>;
@@ -32,7 +33,9 @@ async function serve(session: Session, _args: readonly string[], options: Option
   const logger = jsonLinesLogger();
   const onRolledBack = ({ shown, own }: LostLeaves): void =>
     logger.log("error", "rolled back: nothing is signed until a new epoch begins", { shown, own });
-  const database = await Database.open(directory, { onRolledBack });
+  const onRecovered = (recovery: Recovery): void =>
+    logger.log("warn", "recovered: a process had ended without closing the database", recoveryFields(recovery));
+  const database = await Database.open(directory, { onRolledBack, onRecovered });
   const idleReached = new AbortController();
   try {
     const { lost } = database.log;

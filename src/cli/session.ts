@@ -6,7 +6,9 @@ import { fileTrustStore } from "../client/file-trust-store.js";
 import type { TrustStore } from "../client/trust/index.js";
 import { InvalidArgument, Unavailable } from "../core/errors.js";
 import { KEY_ENCODINGS, readInput, type KeyEncoding } from "./encoding.js";
+import type { Recovery } from "../database/index.js";
 import { Output } from "./output.js";
+import { recoveryNotice } from "./recovery.js";
 
 /** Where an embedded database is looked for when neither --db nor --server is given. */
 export const DEFAULT_DIRECTORY = "./neleus_db";
@@ -152,7 +154,8 @@ export class Session {
     };
     if (globals.server === undefined) {
       const { open } = await import("../client/embedded/index.js");
-      return open(this.directory, common);
+      const onRecovered = (recovery: Recovery): void => this.output.notice(recoveryNotice(recovery));
+      return open(this.directory, { ...common, engine: { onRecovered } });
     }
     const { connect } = await import("../client/remote.js");
     const certificateAuthorities = await this.#certificateAuthorities();

@@ -101,6 +101,7 @@ class FileTrustStore implements TrustStore {
       // Whoever held it for too long has lost it, and what it read may be old by now.
       if (!(await isHeld(lock))) throw lockedError(this.#path);
       await rename(temporary, this.#path);
+      await flushFolder(dirname(this.#path));
     } catch (error) {
       await rm(temporary, { force: true });
       throw this.#failed("write", error);
@@ -145,6 +146,17 @@ class FileTrustStore implements TrustStore {
     const hint = "set NELEUS_TRUST_FILE to a file that you may write";
     const facts = { path: this.#path, code };
     return new Unavailable(`cannot ${doing} the trust file ${this.#path}: ${code}`, { hint, facts }, { cause });
+  }
+}
+
+/** So that the new name survives a crash of the machine. Windows opens no folders, and needs none of this. */
+async function flushFolder(path: string): Promise<void> {
+  if (platform() === "win32") return;
+  const folder = await open(path, "r");
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
   }
 }
 

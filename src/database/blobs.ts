@@ -217,7 +217,10 @@ export class DatabaseBlobs implements Blobs {
   }
 
   async #putFile(hash: BlobHash, bytes: Uint8Array): Promise<void> {
-    const staged = await this.#store.files.stage(this.#newUploadId(), { metadata: NO_METADATA });
+    const staged = await this.#store.files.stage(this.#newUploadId(), {
+      metadata: NO_METADATA,
+      lifetime: "process",
+    });
     try {
       await staged.append(0, bytes);
       await staged.appendOutboard(computeOutboard(bytes));

@@ -17,7 +17,7 @@
 // - After `close` everything throws `Unavailable`.
 import type { MapRoot } from "../core/hashes.js";
 import type { MapAt, NodeSource, Recorder } from "../core/map/index.js";
-import type { DatabaseConfig, Store, StoreUsage } from "../store/index.js";
+import type { DatabaseConfig, Recovery, Store, StoreUsage } from "../store/index.js";
 import type { BlobRef, Blobs, Incoming, Uploads } from "./blob-contract.js";
 import type { Commits, Heads, Tags } from "./commit-contract.js";
 import type { FsckEvent, FsckOptions } from "./fsck/index.js";
@@ -212,6 +212,8 @@ export interface DatabaseOptions {
   readonly freeing?: Partial<FreeingLimits> | undefined;
   /** Told when this process learns that the log lost leaves. Must not throw. */
   readonly onRolledBack?: ((lost: LostLeaves) => void) | undefined;
+  /** Told once, when opening it found that processes had ended without closing it, with what was done. Must not throw. */
+  readonly onRecovered?: ((recovery: Recovery) => void) | undefined;
 }
 
 /** What a database is made with, beside what it is opened with. */

@@ -292,9 +292,11 @@ async function requireHost(database: Database, originHost: string | undefined): 
 }
 
 async function openFound(found: DatabaseDirectory, options: DatabaseOptions): Promise<Database> {
-  const { store, path, config } = found;
+  const { store, path, config, recovery } = found;
   try {
-    return new OpenDatabase({ store, directory: { path, config } }, options);
+    const database = new OpenDatabase({ store, directory: { path, config } }, options);
+    if (recovery !== undefined) options.onRecovered?.(recovery);
+    return database;
   } catch (error) {
     await store.close();
     throw error;

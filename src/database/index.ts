@@ -69,6 +69,7 @@ export type {
   WriteOptions,
 } from "./view-contract.js";
 export { Database } from "./database.js";
+export type { Recovery } from "../store/index.js";
 export type { FreeingLimits } from "./followed-nodes.js";
 export type { LostLeaves } from "./rollback-alarm.js";
 export { checkDirectory } from "./fsck/index.js";

@@ -93,7 +93,7 @@ export class DatabaseLoads {
     if (this.#open.size + this.#beginning >= MAX_LOADS) throw tooManyLoads();
     this.#beginning += 1;
     try {
-      const file = await store.files.stage(newUploadId(), { metadata: new Uint8Array(0) });
+      const file = await store.files.stage(newUploadId(), { metadata: new Uint8Array(0), lifetime: "process" });
       const load = new StateLoad(this.#context, { head, options, file }, () => {
         this.#open.delete(load);
       });

@@ -72,7 +72,7 @@ export class DatabaseUploads implements Uploads {
       await this.#files.cleanUp();
       if ((await this.#files.listUploads()).length >= MAX_UPLOADS) throw tooManyUploads();
     }
-    return this.#files.stage(storeId, { metadata });
+    return this.#files.stage(storeId, { metadata, lifetime: metadata === NO_METADATA ? "process" : "upload" });
   }
 
   /** Ends the uploads in progress; those that can be resumed are kept. */

@@ -231,6 +231,8 @@ export interface LargeBlob {
 export interface StageOptions {
   /** What the engine wants back on resuming: who owns it, what it is for. At most `MAX_UPLOAD_METADATA_BYTES`. */
   readonly metadata: Uint8Array;
+  /** `process`: nobody goes on with it when this process is gone, so that it is dropped then. Default `upload`. */
+  readonly lifetime?: "upload" | "process";
 }
 
 /** An upload in progress, as recorded at its last `sync`. */

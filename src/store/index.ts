@@ -34,4 +34,5 @@ export type { PasswordSource } from "./directory/password.js";
 export { ALGORITHMS } from "./sealing/aead.js";
 export type { Algorithm } from "./sealing/aead.js";
 export { DEFAULT_KDF_ITERATIONS } from "./sealing/key-ring.js";
+export type { Recovery } from "./directory/recovery.js";
 export { MemoryStore } from "./memory/memory-store.js";

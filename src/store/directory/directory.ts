@@ -25,6 +25,8 @@ import type { KeyRing } from "../sealing/key-ring.js";
 import { DEFAULT_CONFIG, formatConfig, parseConfig } from "./config.js";
 import type { DatabaseConfig } from "./config.js";
 import { complete, dropCompleted, unlock } from "./encryption.js";
+import { requireLocalFileSystem } from "./local-file-system.js";
+import type { Recovery } from "./recovery.js";
 import {
   UNFINISHED_PREFIX,
   currentStore,
@@ -43,6 +45,8 @@ export interface DatabaseDirectory {
   readonly path: string;
   readonly config: DatabaseConfig;
   readonly store: Store;
+  /** What opening it did for processes that had not closed it; undefined where there were none. Reported once. */
+  readonly recovery: Recovery | undefined;
 }
 
 export interface OpenOptions {
@@ -69,11 +73,12 @@ export interface CreateOptions {
  * where making it was interrupted; and opens it.
  * @throws AlreadyExists - there is a database
  * @throws InvalidArgument - a file, a folder with other things in it, or a config that cannot be
- * @throws Unsupported - the config asks for what this version does not have
+ * @throws Unsupported - the config asks for what this version does not have, or the path is not on a local file system
  * @throws PermissionDenied - it is to be encrypted, and there is no password
  */
 export async function createDirectory(path: string, options: CreateOptions = {}): Promise<DatabaseDirectory> {
   const layout = layoutOf(resolve(path));
+  await requireLocalFileSystem(layout.root);
   const finding = await inspect(layout);
   if (finding.kind === "database") throw alreadyExists(layout);
   if (finding.kind === "damaged") throw withoutConfig(layout);
@@ -98,7 +103,7 @@ export async function createDirectory(path: string, options: CreateOptions = {})
  * Opens a database.
  * @throws NotFound - there is none; the hint says how to make one
  * @throws InvalidArgument - a file, a folder that is no database, or a config field that cannot be
- * @throws Unsupported - another schema version, hash function or cipher
+ * @throws Unsupported - another schema version, hash function or cipher; or it is not on a local file system
  * @throws PermissionDenied - it is encrypted, and the password is missing or another; nothing was read or written
  * @throws Corrupt - files of it are damaged or missing; names them
  */
@@ -146,6 +151,7 @@ async function openFound(
   layout: Layout,
   keysOf: (config: DatabaseConfig) => Promise<KeyRing | undefined>,
 ): Promise<DatabaseDirectory> {
+  await requireLocalFileSystem(layout.root);
   const config = parseConfig(await readConfigText(layout), layout.config);
   const keys = await keysOf(config);
   const rows = await currentStore(layout);
@@ -157,7 +163,7 @@ async function openFound(
   }
   await dropCompleted(layout);
   const store = await LmdbStore.open({ rows, blobs: layout.blobs, uploads: layout.uploads }, keys);
-  return { path: layout.root, config, store };
+  return { path: layout.root, config, store, recovery: store.recovery };
 }
 
 /** What somebody wrote by hand; or the given config. */

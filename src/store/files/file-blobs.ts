@@ -28,6 +28,8 @@ export class FileBlobs implements LargeBlobs {
   readonly #blobs: string;
   readonly #uploads: string;
   readonly #format: FileFormat;
+  /** What is marked as this process's. */
+  readonly #owner: string | undefined;
   /** Folders of the uploads that this process is writing. */
   readonly #writing = new Set<string>();
   /** The last change of each blob's files that is in progress, by hash in hex. */
@@ -37,9 +39,13 @@ export class FileBlobs implements LargeBlobs {
   #closed = false;
 
   /** Works in two existing directories. */
-  constructor(directories: { readonly blobs: string; readonly uploads: string }, format: FileFormat = plainFormat) {
-    this.#blobs = directories.blobs;
-    this.#uploads = directories.uploads;
+  constructor(
+    options: { readonly blobs: string; readonly uploads: string; readonly owner?: string | undefined },
+    format: FileFormat = plainFormat,
+  ) {
+    this.#blobs = options.blobs;
+    this.#uploads = options.uploads;
+    this.#owner = options.owner;
     this.#format = format;
   }
 
@@ -103,10 +109,10 @@ export class FileBlobs implements LargeBlobs {
     this.#writing.add(directory);
     try {
       await makeDirectory(directory);
-      return new StagedFile(
-        this.#stagingPlace(uploadId, directory),
-        await takeUpload({ uploadId, directory, format: this.#format }, begin.metadata),
-      );
+      const owner = begin.lifetime === "process" ? this.#owner : undefined;
+      const place = { uploadId, directory, format: this.#format };
+      const parts = await takeUpload(place, { metadata: begin.metadata, owner });
+      return new StagedFile(this.#stagingPlace(uploadId, directory), parts);
     } catch (error) {
       this.#writing.delete(directory);
       throw error;
@@ -142,6 +148,16 @@ export class FileBlobs implements LargeBlobs {
 
   async cleanUp(): Promise<CleanUpResult> {
     return { uploads: await this.dropExpiredUploads(), outboards: await this.#dropOrphanedOutboards() };
+  }
+
+  /** Drops what was staged by these processes, which are gone, and cannot be gone on with. Returns how many. */
+  async dropStagedOf(owners: ReadonlySet<string>): Promise<number> {
+    let dropped = 0;
+    for (const directory of await this.#uploadDirectories()) {
+      const owner = (await readRecord(directory, this.#format).catch(ignoreCorrupt))?.owner;
+      if (owner !== undefined && owners.has(owner) && (await this.#removeUpload(directory))) dropped += 1;
+    }
+    return dropped;
   }
 
   /** The part of `cleanUp` that does not look at every blob. */

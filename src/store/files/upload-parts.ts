@@ -35,11 +35,17 @@ export interface UploadParts {
   readonly outboard: UploadPart;
 }
 
+/** What is recorded with a new upload. */
+export interface BeginUpload {
+  readonly metadata: Uint8Array;
+  readonly owner: string | undefined;
+}
+
 /**
  * Begins an upload in an existing directory, or takes it over from its durable end.
  * @throws Corrupt - the record is damaged, or the content shorter than was durable
  */
-export async function takeUpload(place: UploadPlace, metadata: Uint8Array): Promise<UploadParts> {
+export async function takeUpload(place: UploadPlace, { metadata, owner }: BeginUpload): Promise<UploadParts> {
   const { uploadId, directory, format } = place;
   const found = await readRecord(directory, format);
   const now = Date.now();
@@ -54,6 +60,7 @@ export async function takeUpload(place: UploadPlace, metadata: Uint8Array): Prom
       touchedMs: now,
       uploadId,
       tail: undefined,
+      owner,
     };
     const begin = (file: OpenFile): Promise<FileWriter> => format.begin(file, "content");
     return openParts(place, fresh, { writer: begin, write: writeRecordUnflushed });

@@ -29,6 +29,8 @@ export interface UploadRecord {
   readonly uploadId: string;
   /** The end of the durable content, where that is not in the file. */
   readonly tail: Uint8Array | undefined;
+  /** The process that it goes with (store/directory/presence.ts); absent: it stays to be gone on with. */
+  readonly owner?: string | undefined;
 }
 
 /** Durable when it resolves. */
@@ -53,6 +55,7 @@ function encodeRecord(directory: string, record: UploadRecord, format: FileForma
     touched_ms: record.touchedMs,
     upload_id: record.uploadId,
     ...(record.tail === undefined ? {} : { tail: toBase64(record.tail) }),
+    owner: record.owner,
   };
   return format.encodeRecord(basename(directory), Buffer.from(JSON.stringify(json) + "\n"));
 }
@@ -92,10 +95,11 @@ function parseRecord(text: string, folderId: string): UploadRecord | undefined {
   if (typeof json !== "object" || json === null) return undefined;
   const fields = json as Record<string, unknown>;
   const { version, generation, content, size_bytes, released, metadata, started_ms, touched_ms } = fields;
-  const { upload_id = folderId, tail } = fields;
+  const { upload_id = folderId, tail, owner } = fields;
   if (version !== 1 || !isCount(generation) || !isCount(size_bytes) || !isCount(started_ms)) return undefined;
   if (!isCount(touched_ms) || typeof released !== "boolean" || typeof metadata !== "string") return undefined;
   if (typeof upload_id !== "string" || (tail !== undefined && typeof tail !== "string")) return undefined;
+  if (owner !== undefined && typeof owner !== "string") return undefined;
   // The name is joined to a path: nothing but names that this program gives.
   if (typeof content !== "string" || !/^content-[0-9]+-[0-9a-f]{16}$/.test(content)) return undefined;
   return {
@@ -108,6 +112,7 @@ function parseRecord(text: string, folderId: string): UploadRecord | undefined {
     touchedMs: touched_ms,
     uploadId: upload_id,
     tail: tail === undefined ? undefined : fromBase64(tail),
+    owner,
   };
 }
 

@@ -22,7 +22,7 @@ import { SPACES } from "../contract.js";
 import type { LogRange, LogRow, Row, RowName, Space, SyncReader, WriteBatch } from "../contract.js";
 import { FILE_MODE } from "../files/file-system.js";
 import type { RowSeal } from "../sealing/row-seal.js";
-import { checkHeader, findDamage } from "./data-file.js";
+import { checkHeader, findDamage, lookAtPages } from "./data-file.js";
 import { DataFileGrowth } from "./growth.js";
 import { GroupCommit } from "./group-commit.js";
 import { WRITING, causeOfCommit, isOfSystem, lmdbError, noMoreWrites } from "./lmdb-errors.js";
@@ -54,9 +54,23 @@ interface Statistics {
 const DATA_FILE = "data.mdb";
 /** In the environment's main tree, beside the names of the spaces: says that all rows are sealed (row-seal.ts). */
 const MARKER_KEY = utf8("sealed");
+/** Looked at whole whenever it is opened. */
+const SMALL_FILE_BYTES = 16 * 1024 * 1024;
 const BINARY = { encoding: "binary", keyEncoding: "binary" } as const;
 
+/** Which data files have all their pages looked at when they are opened. */
+export type PageChecking = "small" | "every";
+
+interface HowToOpen {
+  readonly seal: RowSeal | undefined;
+  readonly checking: PageChecking;
+  /** In the words of an error. */
+  readonly doing: string;
+}
+
 export class LmdbRows implements SyncReader {
+  /** Pages that were looked at when it was opened, all whole; 0 where none were. */
+  readonly pagesChecked: number;
   readonly #path: string;
   readonly #root: RootDatabase<Uint8Array, Uint8Array>;
   readonly #spaces: Readonly<Record<Space, Rows>>;
@@ -73,9 +87,13 @@ export class LmdbRows implements SyncReader {
    * @throws InvalidArgument - in clear, and there are keys
    * @throws Unavailable - out of reader slots, memory or disk
    */
-  static async open(path: string, seal?: RowSeal): Promise<LmdbRows> {
+  static async open(
+    path: string,
+    options: { readonly seal?: RowSeal | undefined; readonly checking?: PageChecking } = {},
+  ): Promise<LmdbRows> {
     checkHeader(join(path, DATA_FILE));
-    const rows = LmdbRows.#environment(path, seal);
+    const { seal, checking = "small" } = options;
+    const rows = LmdbRows.#environment(path, { seal, checking, doing: "open" });
     try {
       rows.#requireSealed();
       return rows;
@@ -87,12 +105,12 @@ export class LmdbRows implements SyncReader {
 
   /** Makes an environment in the directory `path`, which has none. */
   static create(path: string, seal?: RowSeal): LmdbRows {
-    const rows = LmdbRows.#environment(path, seal);
+    const rows = LmdbRows.#environment(path, { seal, checking: "small", doing: "create" });
     if (seal !== undefined) rows.#guard(WRITING, () => rows.#root.putSync(MARKER_KEY, seal.marker));
     return rows;
   }
 
-  static #environment(path: string, seal: RowSeal | undefined): LmdbRows {
+  static #environment(path: string, how: HowToOpen): LmdbRows {
     const options: EnvironmentOptions = {
       ...BINARY,
       path,
@@ -110,17 +128,23 @@ export class LmdbRows implements SyncReader {
       // Slots of processes that died while reading would pin old pages for ever.
       root.readerCheck();
       makeWhole(root, join(path, DATA_FILE));
-      return new LmdbRows(path, root, seal);
+      const pagesChecked = checkPages(root, join(path, DATA_FILE), how.checking);
+      return new LmdbRows(path, root, { seal: how.seal, pagesChecked });
     } catch (error) {
       void root?.close();
-      throw lmdbError(error, { doing: "open", path });
+      throw lmdbError(error, { doing: how.doing, path });
     }
   }
 
-  private constructor(path: string, root: RootDatabase<Uint8Array, Uint8Array>, seal: RowSeal | undefined) {
+  private constructor(
+    path: string,
+    root: RootDatabase<Uint8Array, Uint8Array>,
+    { seal, pagesChecked }: { readonly seal: RowSeal | undefined; readonly pagesChecked: number },
+  ) {
     this.#path = path;
     this.#root = root;
     this.#seal = seal;
+    this.pagesChecked = pagesChecked;
     const spaces: Partial<Record<Space, Rows>> = {};
     for (const space of SPACES) spaces[space] = root.openDB<Uint8Array, Uint8Array>({ ...BINARY, name: space });
     this.#spaces = spaces as Record<Space, Rows>;
@@ -202,6 +226,16 @@ export class LmdbRows implements SyncReader {
       for (const space of SPACES) rows[space] = (this.#spaces[space].getStats() as Statistics).entryCount;
       return { rows: rows as Record<Space, number>, fileBytes: statSync(join(this.#path, DATA_FILE)).size };
     });
+  }
+
+  /** True where no other process has the environment open, as far as it has read from it. */
+  isAlone(): boolean {
+    this.#assertOpen();
+    // Claims our own slot, so that whoever opens it from now on sees us.
+    this.#guard("read", () => this.#spaces.meta.doesExist(new Uint8Array(1)));
+    this.#root.readerCheck();
+    const pids = [...this.#root.readerList().matchAll(/^ *(\d+) [0-9a-f]+ /gm)].map(([, pid]) => Number(pid));
+    return pids.every((pid) => pid === process.pid);
   }
 
   async close(): Promise<void> {
@@ -375,6 +409,29 @@ function makeWhole(root: RootDatabase<Uint8Array, Uint8Array>, path: string): vo
     if (damage === undefined) truncateSync(path, expected);
     else throw cutShort(path, { actual, expected, damage });
   });
+}
+
+/**
+ * Looks at all pages, where that takes a few milliseconds or `every` is asked for: LMDB trusts what it reads, and damage can
+ * end the process without a word. The pages of the newest transaction stay as they are while a read transaction holds them.
+ * @throws Corrupt - names the page
+ */
+function checkPages(root: RootDatabase<Uint8Array, Uint8Array>, path: string, checking: PageChecking): number {
+  if (checking === "small" && statSync(path).size > SMALL_FILE_BYTES) return 0;
+  const transaction = root.useReadTransaction();
+  try {
+    const seen = lookAtPages(path);
+    // What was being written just then may have been read in part.
+    const { damage, pages } = seen.damage === undefined ? seen : root.transactionSync(() => lookAtPages(path));
+    if (damage === undefined) return pages;
+    throw new Corrupt(`${path} is damaged: ${damage}`, {
+      hint: "restore the database from a backup",
+      facts: { path },
+    });
+  } finally {
+    transaction.done();
+    root.resetReadTxn();
+  }
 }
 
 function cutShort(path: string, found: { actual: number; expected: number; damage: string }): Corrupt {

@@ -71,6 +71,20 @@ async function upload(store: Store): Promise<void> {
   say("published");
 }
 
+/** Stages two files, of which one is to be gone on with whoever dies, and waits. */
+async function stage(store: Store): Promise<void> {
+  for (const [id, lifetime] of [
+    ["kept", "upload"],
+    ["dropped", "process"],
+  ] as const) {
+    const staged = await store.files.stage(id, { metadata: utf8("owner"), lifetime });
+    await staged.append(0, new Uint8Array(1000));
+    await staged.sync();
+  }
+  say("staged");
+  await new Promise((resolve) => setTimeout(resolve, 60_000));
+}
+
 /** What a refused write is to the caller. */
 function describe(error: unknown): string {
   return error instanceof NeleusError
@@ -141,6 +155,8 @@ switch (program) {
   case "fill":
   case "increment":
   case "load":
+  case "look":
+  case "stage":
   case "upload":
   case "write": {
     const { store } = await openDirectory(path);
@@ -149,7 +165,11 @@ switch (program) {
     else if (program === "load") await load(store, Number(argument));
     else if (program === "upload") await upload(store);
     else if (program === "fill") await fill(store, argument);
-    else {
+    else if (program === "stage") await stage(store);
+    else if (program === "look") {
+      await store.snapshot([COUNTER]);
+      say("looked");
+    } else {
       await store.write({ puts: [{ ...COUNTER, value: utf8(argument) }] });
       say("acknowledged");
     }
