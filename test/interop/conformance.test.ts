@@ -9,13 +9,9 @@ import { join } from "node:path";
 import { it } from "node:test";
 
 const LEFT_OUT = [
-  "cell.decode",
   "epoch.follow",
   "map.diff",
   "map.edit",
-  "object.decode",
-  "object.ledger-keys",
-  "object.signatures",
   "proof.verify",
 ];
 

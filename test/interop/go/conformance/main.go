@@ -1,6 +1,7 @@
 // Command conformance answers the conformance kit (test/conformance/README.md) in Go: a second implementation, written from
 // docs/FORMATS.md, that shares nothing with the library. Hashing, encoding, the map with its proofs of keys, ranges and
-// counts, slices of blobs, signatures and the log are its own or those of golang.org/x/mod; what it leaves out it says is unsupported.
+// counts, slices of blobs, objects, signatures and the log are its own or those of golang.org/x/mod; what it leaves out it says is
+// unsupported.
 //
 //	go build -o runner ./conformance && node tools/conformance.js -- ./runner
 package main
@@ -35,27 +36,31 @@ type question struct {
 type object map[string]any
 
 var operations = map[string]func(input) (object, error){
-	"hash":              hashOf,
-	"codec.decode":      codecDecode,
-	"codec.encode":      codecEncode,
-	"map.root":          mapRoot,
-	"map.get":           mapGet,
-	"map.get-many":      mapGetMany,
-	"map.scan":          mapScan,
-	"map.count":         mapCount,
-	"blob.slice":        blobSlice,
-	"blob.slices":       blobSlices,
-	"signature.verify":  signatureVerify,
-	"log.leaf":          logLeaf,
-	"log.root":          logRoot,
-	"log.inclusion":     logInclusion,
-	"log.consistency":   logConsistency,
-	"log.tile":          logTile,
-	"log.tile-path":     logTilePath,
-	"key.parse":         keyParse,
-	"note.verify":       noteVerify,
-	"checkpoint.verify": checkpointVerify,
-	"checkpoint.parse":  checkpointParse,
+	"hash":               hashOf,
+	"codec.decode":       codecDecode,
+	"codec.encode":       codecEncode,
+	"map.root":           mapRoot,
+	"map.get":            mapGet,
+	"map.get-many":       mapGetMany,
+	"map.scan":           mapScan,
+	"map.count":          mapCount,
+	"blob.slice":         blobSlice,
+	"blob.slices":        blobSlices,
+	"object.decode":      objectDecode,
+	"object.signatures":  objectSignatures,
+	"object.ledger-keys": objectLedgerKeys,
+	"cell.decode":        cellDecode,
+	"signature.verify":   signatureVerify,
+	"log.leaf":           logLeaf,
+	"log.root":           logRoot,
+	"log.inclusion":      logInclusion,
+	"log.consistency":    logConsistency,
+	"log.tile":           logTile,
+	"log.tile-path":      logTilePath,
+	"key.parse":          keyParse,
+	"note.verify":        noteVerify,
+	"checkpoint.verify":  checkpointVerify,
+	"checkpoint.parse":   checkpointParse,
 }
 
 func main() {
