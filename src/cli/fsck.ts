@@ -14,10 +14,12 @@ type Options = Readonly<Record<string, unknown>>;
 type Sample = { readonly count: number } | { readonly percent: number };
 
 export function registerFsck(db: Command): void {
-  leaf(db, "fsck", "check everything that is stored; exit 8 where something is wrong", checkDatabase).option(
-    "--sample <n>",
-    "not everything: some rows and blobs at random, N of each kind or N% of them",
-  );
+  leaf(db, "fsck", "check everything that is stored; exit 8 where something is wrong", checkDatabase)
+    .option("--sample <n>", "not everything: some rows and blobs at random, N of each kind or N% of them")
+    .option(
+      "--repair-from <dir>",
+      "fetch content that is missing or damaged from a copy of the database, then check again",
+    );
 }
 
 async function checkDatabase(session: Session, _args: readonly string[], options: Options): Promise<void> {
@@ -25,11 +27,19 @@ async function checkDatabase(session: Session, _args: readonly string[], options
   const text = textOption(options, "sample");
   const sample = text === undefined ? undefined : parseSample(text);
   let summary: FsckSummary | undefined;
-  for await (const event of await eventsOf(session, sample)) {
+  const from = textOption(options, "repairFrom");
+  if (from !== undefined && sample !== undefined) {
+    throw new InvalidArgument("--repair-from looks at everything: leave --sample", { field: "sample" });
+  }
+  for await (const event of await eventsOf(session, { sample, from })) {
     if (event.kind === "progress") output.progress(progressText(event.progress));
     else output.progressDone();
     if (event.kind === "finding")
       await output.result({ finding: findingJson(event.finding, session) }, () => findingText(event.finding, session));
+    if (event.kind === "repaired") {
+      const { place } = event;
+      await output.result({ repaired: placeJson(place) }, () => `repaired  ${placeText(place)}`);
+    }
     if (event.kind === "summary") ({ summary } = event);
   }
   if (summary === undefined) return;
@@ -42,8 +52,15 @@ async function checkDatabase(session: Session, _args: readonly string[], options
   });
 }
 
-async function eventsOf(session: Session, sample: Sample | undefined): Promise<AsyncIterable<FsckEvent>> {
+async function eventsOf(
+  session: Session,
+  { sample, from }: { readonly sample: Sample | undefined; readonly from: string | undefined },
+): Promise<AsyncIterable<FsckEvent | { readonly kind: "repaired"; readonly place: FsckPlace }>> {
   const { signal } = session;
+  if (from !== undefined) {
+    const { repairDirectory } = await import("../database/index.js");
+    return repairDirectory(session.localDirectory("db fsck --repair-from"), from, { signal });
+  }
   if (session.isRemote) return (await session.client()).fsck({ sample, signal });
   const { checkDirectory } = await import("../database/index.js");
   return checkDirectory(session.localDirectory("db fsck"), { sample, signal });
@@ -108,16 +125,10 @@ function findingText(finding: FsckFinding, { keyEncoding }: Session): string {
 
 function findingJson(finding: FsckFinding, { keyEncoding }: Session): Printable {
   const { kind, subject, place, message, affects, affectedCount, repair } = finding;
-  const where: Printable =
-    "path" in place
-      ? { path: place.path }
-      : "largeBlob" in place
-        ? { large_blob: place.largeBlob }
-        : { space: place.space, key: place.key };
   return {
     kind,
     subject,
-    where,
+    where: placeJson(place),
     message,
     affects: affects.map(({ name, map, key, above, last }) => ({
       name,
@@ -129,6 +140,11 @@ function findingJson(finding: FsckFinding, { keyEncoding }: Session): Printable 
     affected_count: affectedCount,
     repair,
   };
+}
+
+function placeJson(place: FsckPlace): Printable {
+  if ("path" in place) return { path: place.path };
+  return "largeBlob" in place ? { large_blob: place.largeBlob } : { space: place.space, key: place.key };
 }
 
 function summaryJson({ findings, counts, bytes, logSize, refsRoot, leftOut }: FsckSummary): Printable {

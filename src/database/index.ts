@@ -72,7 +72,7 @@ export { Database } from "./database.js";
 export type { Recovery } from "../store/index.js";
 export type { FreeingLimits } from "./followed-nodes.js";
 export type { LostLeaves } from "./rollback-alarm.js";
-export { checkDirectory } from "./fsck/index.js";
+export { checkDirectory, repairDirectory } from "./fsck/index.js";
 export type {
   Affected,
   CheckedCount,
@@ -83,4 +83,5 @@ export type {
   FsckProgress,
   FsckSample,
   FsckSummary,
+  RepairEvent,
 } from "./fsck/index.js";

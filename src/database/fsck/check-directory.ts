@@ -1,10 +1,14 @@
 // Checks the database in a directory, also where its engine would not open it.
-import { Corrupt } from "../../core/errors.js";
+import { randomBytes } from "node:crypto";
+import { resolve } from "node:path";
+import { Corrupt, InvalidArgument } from "../../core/errors.js";
 import { examineFiles, examineRowsFile, openDirectory } from "../../store/index.js";
 import type { DatabaseDirectory, FileFault } from "../../store/index.js";
 import { checkStore } from "./check-store.js";
 import type { FsckEvent, FsckOptions } from "./finding.js";
 import { REPAIR_RESTORE } from "./finding.js";
+import { repairStore } from "./repair.js";
+import type { RepairEvent } from "./repair.js";
 
 /**
  * The last event is the summary. Where the files do not let the rows be read, that is the one finding.
@@ -42,4 +46,30 @@ function* cannotOpen({ path, message }: Pick<FileFault, "path" | "message">): Ge
     kind: "summary",
     summary: { findings: 1, counts: [], bytes: 0, logSize: 0, refsRoot: undefined, leftOut },
   };
+}
+
+/**
+ * Mends the database in a directory with what another copy of it has (repair.ts). Neither needs to be left alone.
+ * @throws NotFound, InvalidArgument, Unsupported - either is no database @throws Corrupt - either cannot be opened at all
+ */
+export async function* repairDirectory(
+  path: string,
+  from: string,
+  options: Pick<FsckOptions, "signal"> = {},
+): AsyncGenerator<RepairEvent, void, undefined> {
+  if (resolve(path) === resolve(from)) {
+    throw new InvalidArgument("a database cannot be repaired from itself", { field: "repair-from" });
+  }
+  const source = await openDirectory(from);
+  try {
+    const { store } = await openDirectory(path);
+    const newUploadId = (): string => `t-${randomBytes(16).toString("hex")}`;
+    try {
+      yield* repairStore({ store, clock: Date.now }, source.store, { signal: options.signal, newUploadId });
+    } finally {
+      await store.close();
+    }
+  } finally {
+    await source.store.close();
+  }
 }

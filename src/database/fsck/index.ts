@@ -1,7 +1,8 @@
 // Checking a database.
-export { checkDirectory } from "./check-directory.js";
+export { checkDirectory, repairDirectory } from "./check-directory.js";
 export { checkStore } from "./check-store.js";
 export type { StoreToCheck } from "./check-store.js";
+export type { RepairEvent } from "./repair.js";
 export type {
   Affected,
   CheckedCount,
