@@ -27,42 +27,56 @@ const (
 	maxNoteSignatures = 100
 )
 
+// openedLeaf is what a leaf says; reason is nil but in leaf 0.
+type openedLeaf struct {
+	time   int64
+	root   []byte
+	reason any
+}
+
 func logLeaf(in input) (object, error) {
-	bytes, index := byteString(in["bytes"]), field[int64](in, "index")
-	value, err := decodeCBOR(bytes)
+	leaf, err := decodeLeaf(byteString(in["bytes"]), field[int64](in, "index"))
 	if err != nil {
 		return nil, err
 	}
+	return object{"time": leaf.time, "refs_root": hex.EncodeToString(leaf.root), "reason": leaf.reason}, nil
+}
+
+func decodeLeaf(encoded []byte, index int64) (openedLeaf, error) {
+	value, err := decodeCBOR(encoded)
+	if err != nil {
+		return openedLeaf{}, err
+	}
 	leaf, ok := value.([]any)
 	if !ok || len(leaf) == 0 {
-		return nil, errMalformed
+		return openedLeaf{}, errMalformed
 	}
 	version, ok := leaf[0].(int64)
 	if !ok {
-		return nil, errMalformed
+		return openedLeaf{}, errMalformed
 	}
 	if version != 1 {
-		return nil, errUnsupported
+		return openedLeaf{}, errUnsupported
 	}
 	wanted := 3
 	if index == 0 {
 		wanted = 4
 	}
-	if len(leaf) != wanted || len(bytes) > maxLeafBytes {
-		return nil, errMalformed
+	if len(leaf) != wanted || len(encoded) > maxLeafBytes {
+		return openedLeaf{}, errMalformed
 	}
 	time, isTime := leaf[1].(int64)
 	root, isRoot := leaf[2].([]byte)
 	if !isTime || time < 0 || !isRoot || len(root) != 32 {
-		return nil, errMalformed
+		return openedLeaf{}, errMalformed
 	}
-	var reason any
+	opened := openedLeaf{time: time, root: root}
 	if index == 0 {
-		if reason, err = beginning(leaf[3]); err != nil {
-			return nil, err
+		if opened.reason, err = beginning(leaf[3]); err != nil {
+			return openedLeaf{}, err
 		}
 	}
-	return object{"time": time, "refs_root": hex.EncodeToString(root), "reason": reason}, nil
+	return opened, nil
 }
 
 func beginning(value any) (string, error) {
@@ -137,27 +151,42 @@ func areHashes(list [][]byte) bool {
 func logInclusion(in input) (object, error) {
 	index, size := field[uint64](in, "index"), field[uint64](in, "size")
 	hashes, root := byteStrings(in["proof"]), byteString(in["root"])
-	leaf := rfc6962.DefaultHasher.HashLeaf(byteString(in["leaf"]))
-	if !areHashes(hashes) || proof.VerifyInclusion(rfc6962.DefaultHasher, index, size, leaf, hashes, root) != nil {
-		return nil, errFailed
+	return object{}, verifyInclusion(index, tree{size, root}, byteString(in["leaf"]), hashes)
+}
+
+// tree is a log of some size.
+type tree struct {
+	size uint64
+	root []byte
+}
+
+func verifyInclusion(index uint64, of tree, leaf []byte, hashes [][]byte) error {
+	sum := rfc6962.DefaultHasher.HashLeaf(leaf)
+	if !areHashes(hashes) || proof.VerifyInclusion(rfc6962.DefaultHasher, index, of.size, sum, hashes, of.root) != nil {
+		return errFailed
 	}
-	return object{}, nil
+	return nil
 }
 
 func logConsistency(in input) (object, error) {
-	from, to := field[uint64](in, "from"), field[uint64](in, "to")
-	hashes, old, fresh := byteStrings(in["proof"]), byteString(in["from_root"]), byteString(in["to_root"])
-	if from == 0 {
+	old := tree{field[uint64](in, "from"), byteString(in["from_root"])}
+	fresh := tree{field[uint64](in, "to"), byteString(in["to_root"])}
+	return object{}, verifyConsistency(old, fresh, byteStrings(in["proof"]))
+}
+
+func verifyConsistency(old, fresh tree, hashes [][]byte) error {
+	if old.size == 0 {
 		// Of every log, and shown by the root of the empty one; RFC 6962 leaves this open.
-		if empty := sha256.Sum256(nil); len(hashes) > 0 || string(old) != string(empty[:]) {
-			return nil, errFailed
+		if empty := sha256.Sum256(nil); len(hashes) > 0 || string(old.root) != string(empty[:]) {
+			return errFailed
 		}
-		return object{}, nil
+		return nil
 	}
-	if !areHashes(hashes) || proof.VerifyConsistency(rfc6962.DefaultHasher, from, to, hashes, old, fresh) != nil {
-		return nil, errFailed
+	hasher := rfc6962.DefaultHasher
+	if !areHashes(hashes) || proof.VerifyConsistency(hasher, old.size, fresh.size, hashes, old.root, fresh.root) != nil {
+		return errFailed
 	}
-	return object{}, nil
+	return nil
 }
 
 func tilePath(level int, index uint64, width int) string {
@@ -307,24 +336,32 @@ func noteVerify(in input) (object, error) {
 
 var sizeForm = regexp.MustCompile(`^(0|[1-9][0-9]{0,15})$`)
 
-func parseCheckpoint(text string) (object, error) {
+func parseCheckpointText(text string) (checkpoint, error) {
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 	for _, line := range lines {
 		if line == "" {
-			return nil, errMalformed
+			return checkpoint{}, errMalformed
 		}
 	}
 	if len(lines) < 3 || !sizeForm.MatchString(lines[1]) {
-		return nil, errMalformed
+		return checkpoint{}, errMalformed
 	}
 	size, err := strconv.ParseInt(lines[1], 10, 64)
 	root, rootErr := base64.StdEncoding.Strict().DecodeString(lines[2])
 	empty := sha256.Sum256(nil)
 	if err != nil || size > maxInteger || rootErr != nil || len(root) != 32 ||
 		(size == 0 && string(root) != string(empty[:])) {
-		return nil, errMalformed
+		return checkpoint{}, errMalformed
 	}
-	return object{"origin": lines[0], "size": size, "root": hex.EncodeToString(root)}, nil
+	return checkpoint{origin: lines[0], tree: tree{uint64(size), root}}, nil
+}
+
+func parseCheckpoint(text string) (object, error) {
+	said, err := parseCheckpointText(text)
+	if err != nil {
+		return nil, err
+	}
+	return object{"origin": said.origin, "size": said.size, "root": hex.EncodeToString(said.root)}, nil
 }
 
 func checkpointParse(in input) (object, error) {
@@ -344,12 +381,12 @@ func checkpointVerify(in input) (object, error) {
 	if err != nil {
 		return nil, err
 	}
-	checkpoint, err := parseCheckpoint(text)
+	said, err := parseCheckpoint(text)
 	if err != nil {
 		return nil, err
 	}
-	if checkpoint["origin"] != key.name {
+	if said["origin"] != key.name {
 		return nil, errFailed
 	}
-	return checkpoint, nil
+	return said, nil
 }

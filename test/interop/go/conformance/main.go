@@ -1,7 +1,7 @@
 // Command conformance answers the conformance kit (test/conformance/README.md) in Go: a second implementation, written from
 // docs/FORMATS.md, that shares nothing with the library. Hashing, encoding, the map with its proofs of keys, ranges and
-// counts, slices of blobs, objects, signatures and the log are its own or those of golang.org/x/mod; what it leaves out it says is
-// unsupported.
+// counts, slices of blobs, objects, signatures, the log and whole proof files are its own or those of golang.org/x/mod; what it
+// leaves out it says is unsupported.
 //
 //	go build -o runner ./conformance && node tools/conformance.js -- ./runner
 package main
@@ -23,6 +23,9 @@ var (
 	errFailed      = errors.New("VERIFICATION_FAILED")
 	errIncomplete  = errors.New("INCOMPLETE_PROOF")
 	errNotAnchored = errors.New("NOT_ANCHORED")
+	errNewEpoch    = errors.New("NEW_EPOCH")
+	errForked      = errors.New("FORKED")
+	errInvalid     = errors.New("INVALID_ARGUMENT")
 )
 
 type input map[string]json.RawMessage
@@ -50,6 +53,7 @@ var operations = map[string]func(input) (object, error){
 	"object.signatures":  objectSignatures,
 	"object.ledger-keys": objectLedgerKeys,
 	"cell.decode":        cellDecode,
+	"proof.verify":       proofVerify,
 	"signature.verify":   signatureVerify,
 	"log.leaf":           logLeaf,
 	"log.root":           logRoot,
@@ -90,7 +94,8 @@ func answer(q question) object {
 	case err == nil:
 		return object{"id": q.ID, "ok": true, "output": output}
 	case errors.Is(err, errMalformed), errors.Is(err, errUnsupported), errors.Is(err, errFailed),
-		errors.Is(err, errIncomplete), errors.Is(err, errNotAnchored):
+		errors.Is(err, errIncomplete), errors.Is(err, errNotAnchored), errors.Is(err, errNewEpoch),
+		errors.Is(err, errForked), errors.Is(err, errInvalid):
 		return object{"id": q.ID, "error": err.Error()}
 	default:
 		// A fault of this program is no verdict.

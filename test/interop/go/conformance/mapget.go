@@ -28,17 +28,36 @@ type entry struct {
 	total            int64
 }
 
+// rawReveal is one as it arrives, nothing of it checked.
 type rawReveal struct {
 	Kind, Level, Total int64
 	Count              int
 	Indices            []int
-	Entries            json.RawMessage
-	Siblings           json.RawMessage
+	Entries            [][]byte
+	Siblings           []byte
+}
+
+// UnmarshalJSON reads the notation of the kit.
+func (r *rawReveal) UnmarshalJSON(encoded []byte) error {
+	var written struct {
+		Kind, Level, Total int64
+		Count              int
+		Indices            []int
+		Entries, Siblings  json.RawMessage
+	}
+	if err := json.Unmarshal(encoded, &written); err != nil {
+		return err
+	}
+	*r = rawReveal{
+		written.Kind, written.Level, written.Total, written.Count, written.Indices,
+		byteStrings(written.Entries), byteString(written.Siblings),
+	}
+	return nil
 }
 
 // readReveal checks all that can be checked before hashing, and returns the node with its digest.
 func readReveal(raw rawReveal, kind int64) (reveal, digest, error) {
-	entries, siblings := byteStrings(raw.Entries), byteString(raw.Siblings)
+	entries, siblings := raw.Entries, raw.Siblings
 	node := reveal{raw.Kind, raw.Level, raw.Total, raw.Count, map[int]entry{}}
 	isEmpty := raw.Count == 0 && raw.Level == 0 && raw.Total == 0 && len(raw.Indices) == 0
 	if raw.Kind != kind || raw.Level < 0 || raw.Level > maxLevel || raw.Total < 0 || raw.Total > maxInteger ||
