@@ -40,7 +40,9 @@ func anchorsOf(in input) anchors {
 	return given
 }
 
-var originForm = regexp.MustCompile(`^[^/]+/([0-9a-f]{32})/[1-9][0-9]*$`)
+// A host is a DNS name in lower case.
+var originForm = regexp.MustCompile(
+	`^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*/([0-9a-f]{32})/[1-9][0-9]{0,15}$`)
 
 // hold gives the verdict.
 func (a anchors) hold(proof *checked) (string, error) {
