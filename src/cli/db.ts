@@ -2,28 +2,46 @@
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { fileTrustStore } from "../client/file-trust-store.js";
-import { InvalidArgument, Unavailable, Unsupported } from "../core/errors.js";
+import { InvalidArgument, Unavailable } from "../core/errors.js";
 import { parseOrigin } from "../core/log/index.js";
 import type { EpochReason } from "../database/index.js";
+import type { Algorithm } from "../store/index.js";
 import { recoveryFields, recoveryNotice } from "./recovery.js";
 import { group, leaf, requiredOption, textOption } from "./command.js";
-import { readInput } from "./encoding.js";
+import { parseCount, readInput } from "./encoding.js";
 import { registerFsck } from "./fsck.js";
 import type { Session } from "./session.js";
+
+/** As the store has them, which is loaded only where it is needed. */
+const ALGORITHM_NAMES: readonly Algorithm[] = ["aes-256-gcm", "chacha20-poly1305"];
 
 type Options = Readonly<Record<string, unknown>>;
 
 export function registerDb(program: Command): void {
   const db = group(program, "db", "databases");
   leaf(db, "init <path>", "make a database with one head, main", initDatabase)
-    .option("--encrypt", "encrypt at rest (not in this version)")
+    .option(
+      "--encrypt",
+      "encrypt it at rest; the password is that of NELEUS_DB_ENCRYPTION_PASSWORD, or of its _FILE or _COMMAND",
+    )
+    .option("--algorithm <name>", `with --encrypt: ${ALGORITHM_NAMES.join(" or ")}`)
+    .option("--kdf-iterations <count>", "with --encrypt: iterations of PBKDF2 that turn the password into a key")
     .option("--origin-host <host>", "DNS name that the log's name begins with, in the place of neleus");
   leaf(db, "new-epoch", "begin a new log with a new key: of a directory that was restored or copied", newEpoch)
     .requiredOption("--reason <reason>", "restored, cloned or rekeyed: it stays in the log, and clients are told")
     .option("--previous <file>", "the last checkpoint known of the log before, where it is later than this copy's")
     .option("--now", "rekeyed, though no key was announced: every client has to be told to trust the new one")
     .option("--origin-host <host>", "DNS name that the log's name begins with from now on");
-  leaf(db, "rotate-key", "announce the key of the next epoch; with --finish, begin that epoch", rotateKey)
+  leaf(
+    db,
+    "rotate-key",
+    "give an encrypted database another password: NELEUS_DB_ENCRYPTION_NEW_PASSWORD",
+    rotateKey,
+  ).option(
+    "--kdf-iterations <count>",
+    "iterations of PBKDF2 that turn the new password into a key; as before if not given",
+  );
+  leaf(db, "rotate-log-key", "announce the key of the next epoch; with --finish, begin that epoch", rotateLogKey)
     .option("--finish", "begin the epoch of the announced key: clients who saw the announcement follow")
     .option("--now", "with --finish, though no key was announced: every client has to be told to trust the new one");
   registerFsck(db);
@@ -32,25 +50,59 @@ export function registerDb(program: Command): void {
 
 async function initDatabase(session: Session, args: readonly string[], options: Options): Promise<void> {
   if (session.isRemote) throw new InvalidArgument("db init makes a directory: give no --server", { field: "server" });
-  if (options["encrypt"] === true) {
-    throw new Unsupported("encryption at rest is not in this version; nothing was made", {
-      field: "encrypt",
-      hint: "keep the directory on an encrypted file system, or wait for the release that has it",
-    });
-  }
   const path = args[0] ?? "";
   if (path === "") throw new InvalidArgument("the path is empty", { field: "path" });
+  const encryption = wantedEncryption(options);
   const { Database } = await import("../database/index.js");
-  const database = await Database.create(path, { originHost: textOption(options, "originHost") });
+  const database = await Database.create(path, { encryption, originHost: textOption(options, "originHost") });
   try {
-    const { id, log } = database;
+    const { id, log, directory } = database;
+    const isEncrypted = directory?.config.encryption.enabled === true;
     await session.output.result(
-      { path: resolve(path), database: id, key: log.verifierKey, origin: log.origin },
-      () => `made ${resolve(path)}, head main\nkey ${log.verifierKey}`,
+      { path: resolve(path), database: id, key: log.verifierKey, origin: log.origin, encryption: isEncrypted },
+      () => `made ${resolve(path)}${isEncrypted ? ", encrypted" : ""}, head main\nkey ${log.verifierKey}`,
     );
   } finally {
     await database.close();
   }
+}
+
+/** What a new database's encryption is to be. The engine knows the algorithms; this only wants the options to fit together. */
+function wantedEncryption(options: Options): { algorithm?: Algorithm; kdfIterations?: number } | undefined {
+  const algorithm = textOption(options, "algorithm");
+  const kdfIterations = iterationsOption(options);
+  if (options["encrypt"] !== true) {
+    const field = algorithm !== undefined ? "algorithm" : "kdf-iterations";
+    if (algorithm === undefined && kdfIterations === undefined) return undefined;
+    throw new InvalidArgument(`--${field} goes with --encrypt`, { field });
+  }
+  const known = ALGORITHM_NAMES.find((name) => name === algorithm);
+  if (algorithm !== undefined && known === undefined) {
+    throw new InvalidArgument(`--algorithm is one of ${ALGORITHM_NAMES.join(", ")}, not "${algorithm}"`, {
+      field: "algorithm",
+    });
+  }
+  return {
+    ...(known === undefined ? {} : { algorithm: known }),
+    ...(kdfIterations === undefined ? {} : { kdfIterations }),
+  };
+}
+
+function iterationsOption(options: Options): number | undefined {
+  const text = textOption(options, "kdfIterations");
+  return text === undefined ? undefined : parseCount(text, "kdf-iterations");
+}
+
+async function rotateKey(session: Session, _args: readonly string[], options: Options): Promise<void> {
+  const path = session.localDirectory("db rotate-key");
+  const kdfIterations = iterationsOption(options);
+  const { rotateEncryptionKey } = await import("../store/index.js");
+  await rotateEncryptionKey(path, { kdfIterations });
+  await session.output.result(
+    { path: resolve(path) },
+    () =>
+      `${resolve(path)} opens with the new password; copies of meta/config.json that were made before still open with the old one`,
+  );
 }
 
 async function newEpoch(session: Session, _args: readonly string[], options: Options): Promise<void> {
@@ -115,7 +167,7 @@ function oneReason(text: string): EpochReason {
   throw new InvalidArgument(`--reason is one of ${reasons.join(", ")}, not "${text}"`, { field: "reason" });
 }
 
-async function rotateKey(session: Session, _args: readonly string[], options: Options): Promise<void> {
+async function rotateLogKey(session: Session, _args: readonly string[], options: Options): Promise<void> {
   const isFinish = options["finish"] === true;
   const isNow = options["now"] === true;
   if (isNow && !isFinish) throw new InvalidArgument("--now goes with --finish", { field: "now" });
@@ -125,7 +177,7 @@ async function rotateKey(session: Session, _args: readonly string[], options: Op
   await session.output.result({ key: verifierKey, next_key: nextVerifierKey, checkpoint: checkpoint.note }, () =>
     nextVerifierKey === undefined
       ? `key ${verifierKey}`
-      : `announced ${nextVerifierKey}\nin force  ${verifierKey}\nwhen clients had time to see it: neleus db rotate-key --finish`,
+      : `announced ${nextVerifierKey}\nin force  ${verifierKey}\nwhen clients had time to see it: neleus db rotate-log-key --finish`,
   );
 }
 
@@ -153,6 +205,7 @@ async function showInfo(session: Session): Promise<void> {
         rolled_back: database.log.lost !== undefined,
         schema_version: config.schemaVersion,
         encryption: config.encryption.enabled,
+        ...(config.encryption.enabled ? { algorithm: config.encryption.settings.algorithm } : {}),
         verify_on_read: database.verifyOnRead,
         ...(recovery === undefined ? {} : { recovered: recoveryFields(recovery) }),
         sizes: {
@@ -174,8 +227,7 @@ async function showInfo(session: Session): Promise<void> {
             ? []
             : ["rolled back     leaves were lost, and nothing is signed: see docs/OPERATIONS.md"]),
           `schema version  ${config.schemaVersion}`,
-          // Always off in this version: a directory that asks for it is not opened.
-          "encryption      off",
+          `encryption      ${config.encryption.enabled ? config.encryption.settings.algorithm : "off"}`,
           ...(recovery === undefined ? [] : [`recovered       ${recoveryNotice(recovery).replace(/^neleus: /, "")}`]),
           `verify on read  ${database.verifyOnRead ? "on" : "off"}`,
           `rows            ${rowsText}; ${usage.rowFilesBytes} bytes on disk`,

@@ -17,7 +17,7 @@
 // - After `close` everything throws `Unavailable`.
 import type { MapRoot } from "../core/hashes.js";
 import type { MapAt, NodeSource, Recorder } from "../core/map/index.js";
-import type { DatabaseConfig, Recovery, Store, StoreUsage } from "../store/index.js";
+import type { Algorithm, DatabaseConfig, PasswordSource, Recovery, Store, StoreUsage } from "../store/index.js";
 import type { BlobRef, Blobs, Incoming, Uploads } from "./blob-contract.js";
 import type { Commits, Heads, Tags } from "./commit-contract.js";
 import type { FsckEvent, FsckOptions } from "./fsck/index.js";
@@ -204,6 +204,11 @@ export interface DatabaseOptions {
   readonly clock?: (() => number) | undefined;
   /** Default: the system's source of random bytes. */
   readonly randomBytes?: ((count: number) => Uint8Array) | undefined;
+  /**
+   * Of an encrypted directory. Default: NELEUS_DB_ENCRYPTION_PASSWORD, or the file or command that
+   * NELEUS_DB_ENCRYPTION_PASSWORD_FILE or _COMMAND names.
+   */
+  readonly password?: PasswordSource | undefined;
   /** Hash blobs and nodes again when they are read. Default: as the directory's config says, else true. */
   readonly verifyOnRead?: boolean | undefined;
   /** How long a read waits for a log that is shorter than its caller has seen it. Default: LOG_WAIT_MS. */
@@ -223,6 +228,8 @@ export interface CreateDatabaseOptions extends DatabaseOptions {
    * directory's config.json says, else `neleus`. It is part of the name of the log's key: only an epoch can change it.
    */
   readonly originHost?: string | undefined;
+  /** Encrypt a new directory at rest, where no configuration was written by hand: that one wins. Default: in clear. */
+  readonly encryption?: { readonly algorithm?: Algorithm; readonly kdfIterations?: number } | undefined;
 }
 
 /** What a view must have. */

@@ -12,14 +12,21 @@
 // log's tail, and every read begins at it.
 import { randomBytes as systemRandomBytes } from "node:crypto";
 import { toHex } from "../core/bytes.js";
-import { AlreadyExists, Corrupt, LimitExceeded, NotFound, Unsupported } from "../core/errors.js";
+import { AlreadyExists, Corrupt, InvalidArgument, LimitExceeded, NotFound, Unsupported } from "../core/errors.js";
 import { mapRoot } from "../core/hashes.js";
 import { LOG_WAIT_MS } from "../core/limits.js";
 import { parseOrigin } from "../core/log/index.js";
 import { MapKind, buildMap, emptyMap } from "../core/map/index.js";
 import type { MapNode, NodeSource } from "../core/map/index.js";
 import { LOG_KEYS_KEY, logKeysCell, stagedCell, stagedKey } from "../core/object/index.js";
-import { ConditionFailed, createDirectory, examineFiles, openDirectory } from "../store/index.js";
+import {
+  ConditionFailed,
+  DEFAULT_CONFIG,
+  createDirectory,
+  encryptedConfig,
+  examineFiles,
+  openDirectory,
+} from "../store/index.js";
 import type { DatabaseDirectory, Store, StoreUsage, SyncReader } from "../store/index.js";
 import type { ReadChecking } from "./blob-reader.js";
 import { DatabaseBlobs } from "./blobs.js";
@@ -81,17 +88,24 @@ export const Database = {
    * @throws InvalidArgument - a directory with other things in it, or a config that cannot be; a host that is none, or not
    *   the configured one
    * @throws Unsupported - the config or the store is of a kind that this version does not serve
+   * @throws PermissionDenied - it is to be encrypted, and there is no password
    */
   async create(location: Location, options: CreateDatabaseOptions = {}): Promise<Database> {
     const outside = outsideOf(options);
     const { originHost } = options;
     requireOriginHost(originHost);
     if (typeof location === "string") {
+      const { password, encryption } = options;
       const directory = await createDirectory(location, {
+        config: encryption === undefined ? DEFAULT_CONFIG : encryptedConfig(encryption),
+        password,
         originHost,
         initialise: (store, config) => initialise(store, { ...outside, originHost: config.originHost }),
       });
       return requireHost(await openFound(directory, options), originHost);
+    }
+    if (options.encryption !== undefined) {
+      throw new InvalidArgument("encryption: a store that is handed in is as it is", { field: "encryption" });
     }
     await initialise(location, { ...outside, originHost });
     return new OpenDatabase({ store: location }, options);
@@ -101,10 +115,11 @@ export const Database = {
    * Opens a database.
    * @throws NotFound - kind `database`; the hint says how to make one
    * @throws Corrupt - files or rows are damaged or missing
-   * @throws Unsupported - another schema version, encryption, or a store that cannot be read without waiting
+   * @throws Unsupported - another schema version or cipher, or a store that cannot be read without waiting
+   * @throws PermissionDenied - it is encrypted, and the password is missing or another
    */
   async open(location: Location, options: DatabaseOptions = {}): Promise<Database> {
-    if (typeof location === "string") return openFound(await openDirectory(location), options);
+    if (typeof location === "string") return openFound(await openDirectory(location, options), options);
     if (!hasTail(syncReaderOf(location))) {
       throw new NotFound("the store holds no database", { facts: { kind: "database" } });
     }

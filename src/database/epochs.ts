@@ -209,7 +209,7 @@ export class DatabaseEpochs implements Epochs {
     if (identity.next !== undefined || announcement === "waived") return;
     throw new InvalidArgument("reason: no key is announced, so no client would follow on its own", {
       field: "reason",
-      hint: "announce one first, and give clients time to see it: neleus db rotate-key",
+      hint: "announce one first, and give clients time to see it: neleus db rotate-log-key",
     });
   }
 

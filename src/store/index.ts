@@ -24,9 +24,9 @@ export type {
   UploadState,
   WriteBatch,
 } from "./contract.js";
-export { DEFAULT_CONFIG, SCHEMA_VERSION } from "./directory/config.js";
+export { DEFAULT_CONFIG, SCHEMA_VERSION, encryptedConfig } from "./directory/config.js";
 export type { DatabaseConfig, EncryptionConfig } from "./directory/config.js";
-export { changeConfig, createDirectory, openDirectory, replaceConfig } from "./directory/directory.js";
+export { changeConfig, createDirectory, openDirectory, rotateEncryptionKey } from "./directory/directory.js";
 export type { CreateOptions, DatabaseDirectory, OpenOptions } from "./directory/directory.js";
 export { examineFiles, examineRowsFile } from "./directory/examination.js";
 export type { FileFault } from "./directory/examination.js";

@@ -100,7 +100,7 @@ test("a key that is changed as announced: who was away follows", { timeout: 120_
   // Somebody else, by the server, while it runs.
   const admin = folder(context);
   const rotate = (...more: string[]) =>
-    neleus(admin, ["db", "rotate-key", ...more, "--server", server.address, "--json"]);
+    neleus(admin, ["db", "rotate-log-key", ...more, "--server", server.address, "--json"]);
   const early = await rotate("--finish");
   assert.deepEqual([early.code, errorOf(early).field], [64, "finish"]);
   const announced = json(await rotate());
@@ -110,7 +110,7 @@ test("a key that is changed as announced: who was away follows", { timeout: 120_
   const finished = json(await rotate("--finish"));
   assert.deepEqual([finished["key"], finished["next_key"]], [announced["next_key"], undefined]);
   // Twice, and the second time by the directory, while the server runs on it.
-  assert.equal((await neleus(cwd, ["db", "rotate-key"])).code, 0);
+  assert.equal((await neleus(cwd, ["db", "rotate-log-key"])).code, 0);
   const second = json(await neleus(cwd, ["db", "new-epoch", "--reason", "rekeyed", "--json"]));
   assert.equal(second["epoch"], 3);
   assert.equal((await remote(["state", "set", "main", "k", "-"], "2")).code, 0);

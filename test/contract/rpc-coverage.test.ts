@@ -24,7 +24,7 @@ const SERVICES: readonly DescService[] = [
 /** The command that uses an rpc, or why none does. */
 const CLI_USE: Readonly<Record<string, string>> = {
   "AdminService.GetCapabilities": "neleus db info",
-  "AdminService.RotateKey": "neleus db rotate-key",
+  "AdminService.RotateKey": "neleus db rotate-log-key",
   "AdminService.Fsck": "neleus db fsck",
   "BlobService.Upload": "neleus blob put",
   "BlobService.QueryUpload": "neleus blob put --upload-id",

@@ -115,7 +115,7 @@ describe("a key that is announced", () => {
       code: "INVALID_ARGUMENT",
       field: "reason",
     });
-    assert.match(refused.hint ?? "", /rotate-key/);
+    assert.match(refused.hint ?? "", /rotate-log-key/);
     const seen = await seenBy(db);
     await db.epochs.begin({ reason: "rekeyed", announcement: "waived" });
     const step = await followStep(db, seen);

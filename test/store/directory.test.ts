@@ -14,7 +14,7 @@ import {
   PermissionDenied,
   Unsupported,
 } from "#src/core/errors.js";
-import { DEFAULT_CONFIG, changeConfig, createDirectory, openDirectory, replaceConfig } from "#src/store/index.js";
+import { DEFAULT_CONFIG, changeConfig, createDirectory, openDirectory } from "#src/store/index.js";
 import { run } from "./children/run.js";
 import { temporaryDirectory } from "./temporary-directory.js";
 
@@ -347,12 +347,15 @@ describe("opening a database", () => {
   it("replaces the config, and not by one that it could not read", async (context) => {
     const path = join(temporaryDirectory(context), "db");
     await make(path);
-    await replaceConfig(path, { ...DEFAULT_CONFIG, verifyOnRead: false, extra: { database: "x" } });
+    await changeConfig(path, (present) => ({ ...present, verifyOnRead: false, extra: { database: "x" } }));
     const { store, config } = await openDirectory(path);
     await store.close();
     assert.equal(config.verifyOnRead, false);
     assert.deepEqual(config.extra, { database: "x" });
-    await assert.rejects(replaceConfig(path, { ...DEFAULT_CONFIG, extra: { schema_version: 9 } }), Unsupported);
+    await assert.rejects(
+      changeConfig(path, (present) => ({ ...present, extra: { schema_version: 9 } })),
+      Unsupported,
+    );
     await changeConfig(path, (present) => ({ ...present, originHost: "db.example" }));
     const changed = await openDirectory(path);
     await changed.store.close();

@@ -20,17 +20,18 @@ import type { AcceptedEpoch } from "../records.js";
 import type { Transport } from "../transport.js";
 import { inProcessTransport } from "./in-process-transport.js";
 
+export { rotateEncryptionKey } from "../../store/index.js";
 export { inProcessTransport, type InProcessOptions } from "./in-process-transport.js";
 
 /** What is beside the options of every client. */
 export interface EmbeddedOptions extends DatabaseOptions {
-  /** Passed to the engine: clock, random bytes, verification on read. */
+  /** Passed to the engine: password, clock, random bytes, verification on read. */
   readonly engine?: EngineOptions | undefined;
 }
 
-/** What a database is made with. */
+/** What a database is made with: encrypted, where `engine.encryption` says so. */
 export interface CreateOptions extends DatabaseOptions {
-  /** Passed to the engine: clock, random bytes, verification on read, host of the log's origin. */
+  /** Passed to the engine: password, encryption, clock, random bytes, verification on read, host of the log's origin. */
   readonly engine?: CreateEngineOptions | undefined;
 }
 

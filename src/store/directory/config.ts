@@ -38,6 +38,16 @@ export const DEFAULT_CONFIG: DatabaseConfig = {
   extra: {},
 };
 
+/** The configuration of a new database that is to be encrypted. @throws InvalidArgument @throws Unsupported */
+export function encryptedConfig(wanted: {
+  readonly algorithm?: string | undefined;
+  readonly kdfIterations?: number | undefined;
+}): DatabaseConfig {
+  const { algorithm, kdfIterations } = wanted;
+  const { settings } = parseEncryption({ algorithm, kdf_iterations: kdfIterations }, "a new database");
+  return { ...DEFAULT_CONFIG, encryption: { enabled: true, settings, keys: undefined, extra: {} } };
+}
+
 /** The text of the file. */
 export function formatConfig(config: DatabaseConfig): string {
   const fields = {

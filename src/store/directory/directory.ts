@@ -6,7 +6,7 @@
 import { randomBytes } from "node:crypto";
 import { chmod, rename, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { AlreadyExists, Corrupt, InvalidArgument, NotFound } from "../../core/errors.js";
+import { AlreadyExists, Conflict, Corrupt, InvalidArgument, NotFound } from "../../core/errors.js";
 import type { Store } from "../contract.js";
 import {
   DIRECTORY_MODE,
@@ -17,14 +17,15 @@ import {
   onFile,
   onFileIfThere,
   removeOldTemporaries,
-  replaceFile,
+  replaceFileNow,
   systemCode,
 } from "../files/file-system.js";
 import { LmdbStore } from "../lmdb/lmdb-store.js";
+import { underWriteLock } from "../lmdb/rows.js";
 import type { KeyRing } from "../sealing/key-ring.js";
 import { DEFAULT_CONFIG, formatConfig, parseConfig } from "./config.js";
 import type { DatabaseConfig } from "./config.js";
-import { complete, dropCompleted, unlock } from "./encryption.js";
+import { complete, dropCompleted, rewrap, unlock } from "./encryption.js";
 import { requireLocalFileSystem } from "./local-file-system.js";
 import type { Recovery } from "./recovery.js";
 import {
@@ -35,6 +36,7 @@ import {
   layoutOf,
   listNames,
   readConfigText,
+  readConfigTextNow,
 } from "./layout.js";
 import type { Layout } from "./layout.js";
 import type { PasswordSource } from "./password.js";
@@ -89,7 +91,9 @@ export async function createDirectory(path: string, options: CreateOptions = {})
       facts: { path: layout.root },
     });
   }
-  const wanted = withHost(await chosenConfig(layout, options.config ?? DEFAULT_CONFIG), layout, options);
+  const asked = options.config ?? DEFAULT_CONFIG;
+  const wanted = withHost(await chosenConfig(layout, asked), layout, options);
+  if (asked.encryption.enabled && !wanted.encryption.enabled) throw inClear(layout);
   const { password, initialise = async () => {} } = options;
   const made = await complete(layout, wanted, { password, makeDirectories: () => makeDirectories(layout) });
   const { config, keys } = made;
@@ -109,6 +113,11 @@ export async function createDirectory(path: string, options: CreateOptions = {})
  */
 export async function openDirectory(path: string, options: OpenOptions = {}): Promise<DatabaseDirectory> {
   const layout = layoutOf(resolve(path));
+  await requireDatabase(layout);
+  return openFound(layout, (config) => unlock(layout, config, options.password));
+}
+
+async function requireDatabase(layout: Layout): Promise<void> {
   const finding = await inspect(layout);
   switch (finding.kind) {
     case "absent":
@@ -128,23 +137,53 @@ export async function openDirectory(path: string, options: OpenOptions = {}): Pr
     case "damaged":
       throw withoutConfig(layout);
     case "database":
-      return openFound(layout, (config) => unlock(layout, config, options.password));
+      return;
   }
 }
 
-/** Replaces the configuration of a database, at once and durably. Those who have it open see it when they reopen it. */
-export async function replaceConfig(path: string, config: DatabaseConfig): Promise<void> {
-  const text = formatConfig(config);
-  const layout = layoutOf(resolve(path));
-  // What could not be read back is not written.
-  parseConfig(text, layout.config);
-  await replaceFile(layout.config, Buffer.from(text));
-}
-
-/** Changes the configuration of a database as it is now. Two who do so at once: the later one's stands. */
+/** Changes the configuration of a database as it is now, at once and durably; of two who do so, one after the other. */
 export async function changeConfig(path: string, change: (config: DatabaseConfig) => DatabaseConfig): Promise<void> {
   const layout = layoutOf(resolve(path));
-  await replaceConfig(path, change(parseConfig(await readConfigText(layout), layout.config)));
+  await rewriteConfig(layout, (text) => formatConfig(change(parseConfig(text, layout.config))));
+}
+
+/** The write lock of the database is the one of its configuration, too. */
+async function rewriteConfig(layout: Layout, rewrite: (text: string) => string): Promise<void> {
+  await underWriteLock(await currentStore(layout), () => {
+    const text = rewrite(readConfigTextNow(layout));
+    // What could not be read back is not written.
+    parseConfig(text, layout.config);
+    replaceFileNow(layout.config, Buffer.from(text));
+  });
+}
+
+/**
+ * Gives an encrypted database another password, at once and durably. See `rewrap` for what it costs and throws; and
+ * @throws NotFound, Corrupt - as of `openDirectory`
+ */
+export async function rotateEncryptionKey(
+  path: string,
+  options: {
+    /** In force. Default: from the environment (password.ts). */
+    readonly password?: PasswordSource | undefined;
+    /** Default: from the environment, NELEUS_DB_ENCRYPTION_NEW_PASSWORD. */
+    readonly newPassword?: PasswordSource | undefined;
+    /** Default: as before. */
+    readonly kdfIterations?: number | undefined;
+  } = {},
+): Promise<void> {
+  const layout = layoutOf(resolve(path));
+  await requireDatabase(layout);
+  const { password, newPassword, kdfIterations } = options;
+  const before = await readConfigText(layout);
+  const after = await rewrap(layout, before, { password, newPassword, kdfIterations });
+  await rewriteConfig(layout, (now) => {
+    if (now === before) return after;
+    throw new Conflict(`${layout.config} was changed meanwhile; nothing was done`, {
+      hint: "run it again",
+      facts: { path: layout.config },
+    });
+  });
 }
 
 async function openFound(
@@ -257,6 +296,14 @@ function alreadyExists(layout: Layout): AlreadyExists {
 function withoutConfig(layout: Layout): Corrupt {
   return new Corrupt(`${layout.config} of the database at ${layout.root} is missing`, {
     hint: "restore the file from a backup",
+    facts: { path: layout.config },
+  });
+}
+
+function inClear(layout: Layout): InvalidArgument {
+  return new InvalidArgument(`${layout.config} says that the database is not encrypted; nothing was written`, {
+    field: "encryption.enabled",
+    hint: "set encryption.enabled to true there, or remove the file",
     facts: { path: layout.config },
   });
 }

@@ -4,11 +4,11 @@
 // anything is sealed: the completed text is created under a name of its own, `meta/config.completed.json`, which fails where there is one,
 // and all of them go on with what lies there. It goes once the database exists.
 import { readFile, rm } from "node:fs/promises";
-import { AlreadyExists, PermissionDenied } from "../../core/errors.js";
+import { AlreadyExists, InvalidArgument, PermissionDenied } from "../../core/errors.js";
 import { createFile, flushDirectory, onFile, onFileIfThere, replaceFile } from "../files/file-system.js";
 import { newKeyRing, unwrapKeys } from "../sealing/key-ring.js";
 import type { KeyRing } from "../sealing/key-ring.js";
-import { formatConfig, parseConfig } from "./config.js";
+import { encryptedConfig, formatConfig, parseConfig } from "./config.js";
 import type { DatabaseConfig } from "./config.js";
 import { inspect } from "./layout.js";
 import type { Layout } from "./layout.js";
@@ -72,6 +72,37 @@ export async function complete(
   const keys = await unlock(layout, completed, password);
   await replaceFile(layout.config, Buffer.from(chosen));
   return { config: completed, keys };
+}
+
+/**
+ * The text of a configuration with its keys wrapped under another password: what is sealed stays as it is, so this takes no longer
+ * for a large database. Who has the database open goes on. A copy of the old configuration still opens with the old password.
+ * @throws PermissionDenied - a password is missing, or the old one is another
+ * @throws InvalidArgument - the database is not encrypted
+ */
+export async function rewrap(
+  layout: Layout,
+  text: string,
+  options: {
+    readonly password: PasswordSource | undefined;
+    readonly newPassword: PasswordSource | undefined;
+    readonly kdfIterations: number | undefined;
+  },
+): Promise<string> {
+  const config = parseConfig(text, layout.config);
+  const { encryption } = config;
+  const keys = await unlock(layout, config, options.password);
+  if (keys === undefined || !encryption.enabled) {
+    throw new InvalidArgument(`the database at ${layout.root} is not encrypted`, {
+      field: "db",
+      facts: { path: layout.root },
+    });
+  }
+  const password = await readPassword(options.newPassword, layout.root, "NELEUS_DB_ENCRYPTION_NEW_PASSWORD");
+  const { algorithm, kdfIterations } = encryption.settings;
+  const wanted = encryptedConfig({ algorithm, kdfIterations: options.kdfIterations ?? kdfIterations }).encryption;
+  const wrapped = await keys.wrap(password, wanted.enabled ? wanted.settings : encryption.settings);
+  return formatConfig({ ...config, encryption: { ...encryption, keys: wrapped } });
 }
 
 /** To be called once the database exists. */

@@ -3,10 +3,11 @@
 //   <root>/meta/config.json     objects/CURRENT     objects/<n>/     blobs/     wal/
 //
 // A database exists from the moment that `objects/CURRENT` does: it is created last, whole, and by one process alone.
+import { readFileSync } from "node:fs";
 import { readFile, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Corrupt, InvalidArgument } from "../../core/errors.js";
-import { isTemporaryName, onFile, onFileIfThere } from "../files/file-system.js";
+import { fileError, isTemporaryName, onFile, onFileIfThere } from "../files/file-system.js";
 import { MAX_CONFIG_BYTES } from "./config.js";
 
 /** A store that is being made, not yet `objects/<n>`. */
@@ -137,6 +138,16 @@ export async function readConfigText(layout: Layout): Promise<string> {
     });
   }
   return onFile({ doing: "read", path }, () => readFile(path, "utf8"));
+}
+
+/** The same in one go, for who holds the lock. */
+export function readConfigTextNow(layout: Layout): string {
+  const path = layout.config;
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw fileError(error, { doing: "read", path });
+  }
 }
 
 function describeNames(names: readonly string[]): string {

@@ -6,6 +6,7 @@
 // tried again for a moment. Modes (0700, 0600) are POSIX's; Windows takes the rights of the parent directory.
 // Tested on Linux (ext4, tmpfs) only.
 import { randomBytes } from "node:crypto";
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -259,6 +260,32 @@ async function replace(path: string, bytes: Uint8Array, flush: Flush): Promise<v
 export async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
   await replace(path, bytes, (handle) => handle.sync());
   await flushDirectory(dirname(path));
+}
+
+/** The same in one go, for who holds a lock of this thread's. */
+export function replaceFileNow(path: string, bytes: Uint8Array): void {
+  const temporary = temporaryPath(path);
+  try {
+    const file = openSync(temporary, "wx", FILE_MODE);
+    try {
+      for (let written = 0; written < bytes.length;) written += writeSync(file, bytes, written);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(temporary, path);
+    if (!IS_WINDOWS) {
+      const directory = openSync(dirname(path), "r");
+      try {
+        fsyncSync(directory);
+      } finally {
+        closeSync(directory);
+      }
+    }
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw fileError(error, { doing: "write", path });
+  }
 }
 
 /** Replaces a small file at once. After a crash of the machine it may hold the old bytes, the new, or none. */

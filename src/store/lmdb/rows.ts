@@ -190,6 +190,16 @@ export class LmdbRows implements SyncReader {
     await this.#commit.write(batch);
   }
 
+  /** See `underWriteLock`. */
+  static async locked(path: string, run: () => void): Promise<void> {
+    const rows = LmdbRows.#environment(path, { seal: undefined, checking: "small", doing: "lock" });
+    try {
+      rows.#guard("lock", () => rows.#root.transactionSync(run));
+    } finally {
+      await rows.close();
+    }
+  }
+
   async *scanLog(range: LogRange = {}): AsyncIterable<LogRow> {
     const to = range.to ?? Number.MAX_SAFE_INTEGER;
     let from = range.from ?? 0;
@@ -358,6 +368,11 @@ export class LmdbRows implements SyncReader {
     const present = this.#seal === undefined ? rows.getBinaryFast(name) : this.#read(space, key);
     if (present === undefined || !equalBytes(present, value)) rows.putSync(name, stored);
   }
+}
+
+/** Runs something while no process writes to the environment in the directory `path`. It reads and writes nothing in it. */
+export function underWriteLock(path: string, run: () => void): Promise<void> {
+  return LmdbRows.locked(path, run);
 }
 
 /** A row by the name that it has on the disk. */
