@@ -27,11 +27,12 @@ const (
 	maxNoteSignatures = 100
 )
 
-// openedLeaf is what a leaf says; reason is nil but in leaf 0.
+// openedLeaf is what a leaf says; reason is nil but in leaf 0, previous empty where it names no checkpoint.
 type openedLeaf struct {
-	time   int64
-	root   []byte
-	reason any
+	time     int64
+	root     []byte
+	reason   any
+	previous string
 }
 
 func logLeaf(in input) (object, error) {
@@ -75,6 +76,7 @@ func decodeLeaf(encoded []byte, index int64) (openedLeaf, error) {
 		if opened.reason, err = beginning(leaf[3]); err != nil {
 			return openedLeaf{}, err
 		}
+		opened.previous, _ = leaf[3].(map[string]any)["previous"].(string)
 	}
 	return opened, nil
 }

@@ -53,6 +53,7 @@ var operations = map[string]func(input) (object, error){
 	"object.signatures":  objectSignatures,
 	"object.ledger-keys": objectLedgerKeys,
 	"cell.decode":        cellDecode,
+	"epoch.follow":       epochFollow,
 	"proof.verify":       proofVerify,
 	"signature.verify":   signatureVerify,
 	"log.leaf":           logLeaf,
