@@ -51,7 +51,7 @@ export async function findCommitPath(
       cut ??= "path_bytes";
       continue;
     }
-    if (equalBytes(met.hash, wanted.hash)) return commitsOn(met, objects);
+    if (equalBytes(met.hash, wanted.hash)) return commitsOn(met, { objects, turns });
     if (met.steps === MAX_PATH_COMMITS) {
       if (object.parents.length > 0) cut ??= "path_commits";
       continue;
@@ -71,9 +71,13 @@ function referrer({ child }: Met, { name }: CommitPathOptions): string {
 }
 
 /** The commits of a way, from its top down, without the first one. */
-function commitsOn(last: Met, objects: StoredObjects): StoredCommit[] {
+async function commitsOn(
+  last: Met,
+  { objects, turns }: { readonly objects: StoredObjects; readonly turns: Turns },
+): Promise<StoredCommit[]> {
   const commits: StoredCommit[] = [];
   for (let met = last; met.child !== undefined; met = met.child) {
+    await turns.giveWay();
     commits.push(objects.commitReferred(met.hash, `commit ${toHex(met.child.hash)}`));
   }
   assert(commits.length === last.steps, "a way has as many commits as steps");

@@ -209,4 +209,25 @@ describe("the way from a commit down to an ancestor", () => {
     await assert.rejects(search, reason);
     await expectError(history.path(last, stranger), { code: "NOT_FOUND" });
   });
+
+  it("stops also while the commits on it are read again", async () => {
+    const { db, store } = await inMemory();
+    const history = new History({ db, store });
+    const first = await history.add([]);
+    const last = await history.line(20, first);
+    const controller = new AbortController();
+    const reason = new Error("left");
+    const { sync } = store;
+    const read = sync.get.bind(sync);
+    let reads = 0;
+    const counted: typeof sync.get = (space, key) => {
+      reads += 1;
+      // The commit that is wanted, the 21 of the search, and a few of the 20 on the way.
+      if (reads === 25) controller.abort(reason);
+      return read(space, key);
+    };
+    Object.defineProperty(sync, "get", { value: counted });
+    await assert.rejects(history.path(last, first, controller.signal), reason);
+    assert.equal(reads, 25);
+  });
 });
