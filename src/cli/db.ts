@@ -10,6 +10,7 @@ import { recoveryFields, recoveryNotice } from "./recovery.js";
 import { group, leaf, requiredOption, textOption } from "./command.js";
 import { parseCount, readInput } from "./encoding.js";
 import { registerFsck } from "./fsck.js";
+import { registerGc } from "./gc.js";
 import type { Session } from "./session.js";
 
 /** As the store has them, which is loaded only where it is needed. */
@@ -45,6 +46,7 @@ export function registerDb(program: Command): void {
     .option("--finish", "begin the epoch of the announced key: clients who saw the announcement follow")
     .option("--now", "with --finish, though no key was announced: every client has to be told to trust the new one");
   registerFsck(db);
+  registerGc(db);
   leaf(db, "info", "what the database is: its id, its key, its sizes", showInfo);
 }
 

@@ -27,6 +27,7 @@ import type {
   SignedCheckpoint,
 } from "./records.js";
 import type { VerifierOptions } from "./commit-checking.js";
+import type { CollectEvent, CollectOptions } from "./collect.js";
 import type { FsckEvent, FsckOptions } from "./fsck.js";
 import type { Witnessed, WitnessPolicy } from "./trust/witnesses.js";
 import type { CommitOptions, Commits, Documents, Heads, LogEntries, ProofPlace, Proofs, Tags } from "./sections.js";
@@ -69,6 +70,12 @@ export interface Database extends Documents {
    * @throws LimitExceeded - another check goes on @throws VerificationFailed - the answer is none
    */
   fsck(options?: FsckOptions): AsyncIterable<FsckEvent>;
+
+  /**
+   * Frees map nodes and commits that nothing leads to any more, while others read and write. The last event is the summary.
+   * @throws Corrupt - something that is kept is damaged: nothing was freed @throws Unavailable - others hold everything
+   */
+  collectGarbage(options?: CollectOptions): AsyncIterable<CollectEvent>;
 
   /** The staged state of a head: writes, and reads at a fresh snapshot each. */
   state(head: string): HeadState;

@@ -70,6 +70,8 @@ import type {
   PutSignedOptions,
   Tags,
 } from "./sections.js";
+import { collectGarbage } from "./collect.js";
+import type { CollectEvent, CollectOptions } from "./collect.js";
 import { fsck } from "./fsck.js";
 import type { FsckEvent, FsckOptions } from "./fsck.js";
 import { rotateKey } from "./rotate-key.js";
@@ -390,6 +392,10 @@ class VerifyingDatabase implements Database {
 
   async rotateKey(options: RotateKeyOptions & CallOptions): Promise<RotatedKey> {
     return rotateKey(this.#context, options);
+  }
+
+  collectGarbage(options: CollectOptions = {}): AsyncIterable<CollectEvent> {
+    return collectGarbage(this.#connection, options);
   }
 
   fsck(options: FsckOptions = {}): AsyncIterable<FsckEvent> {

@@ -38,6 +38,7 @@ export type {
 export { openOver } from "./database.js";
 export { evidenceOf, type Evidence, type EvidenceContext, type Exhibit } from "./evidence.js";
 export { RecentAnswers, type RecentAnswer } from "./recent-answers.js";
+export type { CollectEvent, CollectOptions, CollectSummary } from "./collect.js";
 export type {
   FsckAffected,
   FsckEvent,

@@ -1,7 +1,7 @@
 // Commits: what is staged on a head becomes a version, chained to the one before (FORMATS §6).
 import { compareBytes, equalBytes, toHex } from "../core/bytes.js";
 import { Conflict, LimitExceeded, assert } from "../core/errors.js";
-import { mapRoot, type CommitHash, type MapRoot } from "../core/hashes.js";
+import { mapRoot, type MapRoot } from "../core/hashes.js";
 import { MAX_BATCH_KEYS, MAX_TRANSITION_BYTES } from "../core/limits.js";
 import { MapKind, Recorder, edit, readSync } from "../core/map/index.js";
 import type { Edit } from "../core/map/index.js";
@@ -181,9 +181,9 @@ export class DatabaseCommits implements Commits {
     }
     for (;;) {
       yield commit;
-      const parent: CommitHash | undefined = commit.object.parents[0];
+      const parent = objects.parentOf(commit);
       if (parent === undefined) return;
-      commit = objects.commitReferred(parent, `commit ${toHex(commit.hash)}`);
+      commit = parent;
     }
   }
 }

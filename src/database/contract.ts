@@ -21,6 +21,7 @@ import type { Algorithm, DatabaseConfig, PasswordSource, Recovery, Store, StoreU
 import type { BlobRef, Blobs, Incoming, Uploads } from "./blob-contract.js";
 import type { Commits, Heads, Tags } from "./commit-contract.js";
 import type { FsckEvent, FsckOptions } from "./fsck/index.js";
+import type { CollectEvent, CollectOptions } from "./gc/collector.js";
 import type { FreeingLimits } from "./followed-nodes.js";
 import type { Epochs, TransparencyLog } from "./log-contract.js";
 import type { LostLeaves } from "./rollback-alarm.js";
@@ -279,6 +280,13 @@ export interface Database {
    * @throws LimitExceeded - another check of this database goes on
    */
   fsck(options?: FsckOptions): AsyncGenerator<FsckEvent, void, undefined>;
+  /**
+   * Frees map nodes and commits that nothing leads to, while others read and write (gc/collector.ts). The last event is the
+   * summary.
+   * @throws Corrupt - something that is kept is damaged: nothing was freed
+   * @throws Unavailable - a load, a check or another collection went on all the time
+   */
+  collectGarbage(options?: CollectOptions): AsyncGenerator<CollectEvent, void, undefined>;
   /** Waits for writes in progress, then lets go of everything. Closing twice is fine. */
   close(): Promise<void>;
 }

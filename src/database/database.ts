@@ -45,6 +45,8 @@ import type {
 import { DatabaseEpochs } from "./epochs.js";
 import type { View } from "./view-contract.js";
 import { DatabaseDocuments } from "./documents.js";
+import { collectGarbage } from "./gc/collector.js";
+import type { CollectEvent, CollectOptions, CollectorContext } from "./gc/collector.js";
 import { checkStore } from "./fsck/index.js";
 import type { FsckEvent, FsckOptions } from "./fsck/index.js";
 import { FREEING_LIMITS } from "./followed-nodes.js";
@@ -148,6 +150,7 @@ class OpenDatabase implements Contract {
   readonly #leases: Leases;
   readonly #newView: () => View;
   readonly #clock: () => number;
+  readonly #collecting: CollectorContext;
   #isChecking = false;
 
   /** @throws Corrupt @throws Unsupported - the store offers no reads without waiting */
@@ -184,13 +187,14 @@ class OpenDatabase implements Contract {
     this.nodesInPassing = nodes.inPassing;
     this.#committer = committer;
     this.#leases = leases;
+    this.#collecting = { store, rows, nodes, log: logStore, committer, clock, randomBytes, limits };
     this.#newView = () => viewAt(logStore.tail());
     this.blobs = new DatabaseBlobs({ store, rows, checking, newUploadId });
     this.uploads = new DatabaseUploads({ store, newUploadId });
     const { blobs, uploads } = this;
-    const manifests = new DatabaseManifests({ store, nodes, blobs, objects, committer });
+    const manifests = new DatabaseManifests({ store, nodes, blobs, objects, committer, rows, leases });
     this.manifests = manifests;
-    this.documents = new DatabaseDocuments({ store, nodes, blobs, uploads, manifests, clock, view });
+    this.documents = new DatabaseDocuments({ store, nodes, blobs, uploads, manifests, clock, view, leases });
     this.states = new DatabaseStates({
       store,
       rows,
@@ -239,6 +243,10 @@ class OpenDatabase implements Contract {
 
   usage(): Promise<StoreUsage> {
     return this.#store.usage();
+  }
+
+  collectGarbage(options: CollectOptions = {}): AsyncGenerator<CollectEvent, void, undefined> {
+    return collectGarbage(this.#collecting, options);
   }
 
   async *fsck(options: FsckOptions = {}): AsyncGenerator<FsckEvent, void, undefined> {

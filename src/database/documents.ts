@@ -23,6 +23,7 @@ import type { BlobReader, BlobRef, FinishOptions, Incoming, UploadFinish } from 
 import type { DocumentOptions, Documents, OpenDocument, PutResult } from "./contract.js";
 import type { View } from "./view-contract.js";
 import type { ClosedIntake } from "./intake.js";
+import type { Leases, WholeLease } from "./leases.js";
 import type { DatabaseManifests } from "./manifests.js";
 import { RequestMeaning } from "./request-meaning.js";
 import { identifyRequest, requireIdempotencyKey } from "./requests.js";
@@ -41,6 +42,7 @@ export interface DocumentsOptions {
   readonly manifests: DatabaseManifests;
   readonly clock: () => number;
   readonly view: () => Promise<View>;
+  readonly leases: Leases;
 }
 
 /** Options that were checked, copied, with the time filled in. */
@@ -109,13 +111,18 @@ class DocumentUpload implements Incoming<PutResult> {
     if (earlier !== undefined) return earlier;
     signal?.throwIfAborted();
     await intake.publish(blob);
-    const rows = new PendingRows(this.#options.store);
-    if (blob.small !== undefined) rows.add({ space: "blobs", key: blob.hash, value: blob.small });
-    const chunks = await this.#cut(blob, { rows, signal });
-    const object = documentManifest(this.#document, { blob, chunks });
-    const bytes = encodeManifest(object);
-    const manifest = { hash: manifestHashOf(bytes), bytes, object };
-    return manifests.store({ manifest, head: this.#document.head, rows: rows.take(), request, signal });
+    const rows = new PendingRows(this.#options);
+    try {
+      if (blob.small !== undefined) rows.add({ space: "blobs", key: blob.hash, value: blob.small });
+      const chunks = await this.#cut(blob, { rows, signal });
+      const object = documentManifest(this.#document, { blob, chunks });
+      const bytes = encodeManifest(object);
+      const manifest = { hash: manifestHashOf(bytes), bytes, object };
+      const { lease } = rows;
+      return await manifests.store({ manifest, head: this.#document.head, rows: rows.take(), request, lease, signal });
+    } finally {
+      rows.lease?.release();
+    }
   }
 
   close(): Promise<void> {
@@ -153,14 +160,15 @@ class DocumentUpload implements Incoming<PutResult> {
   }
 }
 
-/** Rows that wait for a batch; too many of them go ahead in one of their own. */
+/** Rows that wait for a batch; too many of them go ahead in one of their own, under a lease: nothing names them yet. */
 class PendingRows {
-  readonly #store: Store;
+  readonly #options: Pick<DocumentsOptions, "store" | "leases">;
   #rows: Row[] = [];
   #bytes = 0;
+  lease: WholeLease | undefined;
 
-  constructor(store: Store) {
-    this.#store = store;
+  constructor(options: Pick<DocumentsOptions, "store" | "leases">) {
+    this.#options = options;
   }
 
   add(row: Row): void {
@@ -169,7 +177,10 @@ class PendingRows {
   }
 
   async spill(): Promise<void> {
-    if (this.#bytes >= MAX_PENDING_BYTES) await this.#store.write({ puts: this.take() });
+    if (this.#bytes < MAX_PENDING_BYTES) return;
+    const { store, leases } = this.#options;
+    this.lease ??= await leases.takeAll();
+    await store.write({ puts: this.take() });
   }
 
   take(): Row[] {

@@ -65,6 +65,7 @@ export class DatabaseHeads implements Heads {
           facts: { limit: "heads", value: String(MAX_HEADS) },
         });
       }
+      if (commit !== undefined) objects.relyOn(draft, commit.hash);
       placeHead(draft, name, { commit, empty });
     }, recorded);
     return receipt;
@@ -86,6 +87,7 @@ export class DatabaseHeads implements Heads {
       requireNoKeys(draft, name, "reset");
       requireCommit(head, expected);
       requireStagedRoot(head, expectedRoot);
+      if (commit !== undefined) objects.relyOn(draft, commit.hash);
       placeHead(draft, name, { commit, empty });
     }, recorded);
     return receipt;

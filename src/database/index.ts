@@ -85,3 +85,4 @@ export type {
   FsckSummary,
   RepairEvent,
 } from "./fsck/index.js";
+export type { CollectEvent, CollectOptions, CollectSummary, CollectedCount } from "./gc/collector.js";

@@ -8,18 +8,37 @@
 // covered by the time that nodes wait anyway.
 //
 //   leases  a random id, 16 bytes    dag_cbor([1, log end, expires at, milliseconds since 1970])
+//   meta    holds                    dag_cbor([1, id, a number]), changed by whoever begins to hold everything
 //
 // The row is written once a read has lasted half of the time that nodes wait at least, so that it is there before the
 // first of them goes; renewed while it is needed; and counts no longer once it has expired, as after a crash.
+import { utf8 } from "../core/bytes.js";
 import { decode, encode } from "../core/codec/index.js";
 import { NeleusError } from "../core/errors.js";
 import { MAX_LEASE_MS, SHARED_LEASE_MS } from "../core/limits.js";
-import type { Row, RowName, Store } from "../store/contract.js";
+import type { Condition, Row, RowName, Store, SyncReader } from "../store/contract.js";
 import type { Lease } from "./view-contract.js";
 
 const LEASE_VERSION = 1;
+/** Changes whenever somebody begins to hold everything. */
+const HOLDS: RowName = { space: "meta", key: utf8("holds") };
 /** A row that holds more than it must is renewed this seldom, if it does not expire before. */
 const NARROW_AFTER_MS = SHARED_LEASE_MS / 6;
+
+/** A lease on everything. */
+export interface WholeLease extends Lease {
+  /** False where this process stood still for so long that others may have gone on without it. */
+  readonly isUnbroken: () => boolean;
+}
+
+/** The row that says who began to hold everything, as it is, and the condition that it stays so. */
+export function holdsCondition(rows: SyncReader): {
+  readonly current: Uint8Array | undefined;
+  readonly condition: Condition;
+} {
+  const current = rows.get(HOLDS.space, HOLDS.key);
+  return { current, condition: { ...HOLDS, expected: current ?? "absent" } };
+}
 
 export interface LeasesOptions {
   readonly store: Store;
@@ -55,6 +74,9 @@ export class Leases {
   #expired: readonly RowName[] = [];
   #othersAtMs = -Infinity;
   #isClosed = false;
+  /** How often the row had expired before it was renewed. */
+  #broken = 0;
+  #barriers = 0;
 
   constructor(options: LeasesOptions) {
     this.#options = options;
@@ -71,13 +93,15 @@ export class Leases {
    * learn that another writer made the same node and frees it. Resolves when the lease is durable.
    * @throws Unavailable - it cannot be written
    */
-  async takeAll(): Promise<Lease> {
+  async takeAll(): Promise<WholeLease> {
     const lease = this.#opened({ logEnd: 0, sinceMs: performance.now(), isEndless: true });
     const shared = this.#writing.then(() => this.#share());
     this.#writing = shared.catch(() => undefined);
     try {
       await shared;
-      return lease;
+      const broken = this.#broken;
+      const isUnbroken = (): boolean => broken === this.#broken && !this.#hasExpired();
+      return { ...lease, isUnbroken };
     } catch (error) {
       lease.release();
       throw error;
@@ -102,6 +126,22 @@ export class Leases {
   /** True where it is time to look at the leases of others again: before anything is freed. */
   get isStale(): boolean {
     return performance.now() - this.#othersAtMs >= this.#options.graceMs / 4;
+  }
+
+  /** The oldest view that others read, as of the last `refresh`; 0 where somebody holds everything. */
+  get oldestOfOthers(): number {
+    return Math.min(Infinity, ...this.#others);
+  }
+
+  /** A row that stops garbage collection for a look, where nodes get a new use that no ref shows. */
+  barrierRow(): Row {
+    this.#barriers += 1;
+    return { ...HOLDS, value: encode([LEASE_VERSION, this.#options.id, this.#barriers]) };
+  }
+
+  /** True where others may take the row for that of a process that died. */
+  #hasExpired(): boolean {
+    return this.#shared !== undefined && performance.now() - this.#shared.writtenMs >= SHARED_LEASE_MS;
   }
 
   /** Reads the leases of other processes. */
@@ -193,7 +233,10 @@ export class Leases {
     const isEnough = shared !== undefined && shared.logEnd <= logEnd && ageMs < SHARED_LEASE_MS / 2;
     if (isEnough && (shared.logEnd === logEnd || ageMs < NARROW_AFTER_MS)) return;
     const row: Row = { ...this.#name, value: encode([LEASE_VERSION, logEnd, clock() + SHARED_LEASE_MS]) };
-    await store.write({ puts: [row] });
+    if (this.#hasExpired()) this.#broken += 1;
+    // Whoever begins to hold everything is noticed by the next batch of a collection, whatever it has seen before.
+    const isBeginning = logEnd === 0 && (shared?.logEnd !== 0 || this.#hasExpired());
+    await store.write({ puts: isBeginning ? [row, this.barrierRow()] : [row] });
     this.#shared = { logEnd, writtenMs: nowMs };
   }
 }

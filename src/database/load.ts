@@ -39,7 +39,7 @@ import type { Committer } from "./committer.js";
 import type { MutationContext, Outcome } from "./round.js";
 import type { Load, LoadEntries, Loaded, LoadOptions } from "./contract.js";
 import type { LoggedLeaf, ReadPoint, View } from "./view-contract.js";
-import type { Leases } from "./leases.js";
+import type { Leases, WholeLease } from "./leases.js";
 import { LoadMeaning } from "./load-meaning.js";
 import type { LogStore, Tail } from "./log-store.js";
 import { requireHead } from "./refs.js";
@@ -179,13 +179,16 @@ class StateLoad implements Load {
     // not free it before.
     const lease = await this.#context.leases.takeAll();
     try {
-      return await this.#loadInto(recorded, signal);
+      return await this.#loadInto(recorded, { signal, lease });
     } finally {
       lease.release();
     }
   }
 
-  async #loadInto(recorded: Recorded<LoadOutcome> | undefined, signal: AbortSignal | undefined): Promise<Loaded> {
+  async #loadInto(
+    recorded: Recorded<LoadOutcome> | undefined,
+    { signal, lease }: { readonly signal: AbortSignal | undefined; readonly lease: WholeLease },
+  ): Promise<Loaded> {
     const { committer, view } = this.#context;
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
       const base = await (await view()).resolve({ staged: this.#head });
@@ -198,6 +201,7 @@ class StateLoad implements Load {
       try {
         const move = (context: MutationContext): LoadOutcome => {
           signal?.throwIfAborted();
+          if (!lease.isUnbroken()) throw stoodStill();
           this.#move(context, stagedState, built);
           return { beforeRoot: stagedState, root: built.root, keys: built.keys, isRepeated: false };
         };
@@ -436,5 +440,11 @@ function tooManyLoads(): LimitExceeded {
   return new LimitExceeded(`${MAX_LOADS} loads are in progress`, {
     hint: "wait for one of them to end",
     facts: { limit: "loads", value: String(MAX_LOADS) },
+  });
+}
+
+function stoodStill(): Unavailable {
+  return new Unavailable("this process stood still for so long that what the load had stored may be gone", {
+    hint: "load it again",
   });
 }

@@ -1,6 +1,6 @@
 // Manifests: stored as received, and filed in the staged ledger of a head (FORMATS §6).
-import { compareBytes } from "../core/bytes.js";
-import { InvalidArgument } from "../core/errors.js";
+import { compareBytes, equalBytes } from "../core/bytes.js";
+import { InvalidArgument, Unavailable } from "../core/errors.js";
 import { MAX_OBJECT_BYTES } from "../core/limits.js";
 import { MapKind } from "../core/map/index.js";
 import type { Edit } from "../core/map/index.js";
@@ -13,13 +13,14 @@ import {
   stagedKey,
 } from "../core/object/index.js";
 import type { AttestationManifest, DocumentManifest } from "../core/object/index.js";
-import type { Row, Store } from "../store/contract.js";
+import type { Row, RowName, Store, SyncReader } from "../store/contract.js";
 import type { DatabaseBlobs } from "./blobs.js";
 import { fromRequest } from "./boundary.js";
 import type { Committer } from "./committer.js";
 import type { Manifests, PutResult, PutSignedOptions } from "./contract.js";
 import type { StoredManifest } from "./view-contract.js";
 import type { Draft } from "./draft.js";
+import type { Leases, WholeLease } from "./leases.js";
 import { missingHash } from "./missing.js";
 import type { StoreNodes } from "./nodes.js";
 import { objectRow } from "./objects.js";
@@ -36,6 +37,8 @@ export interface ManifestsOptions {
   readonly blobs: DatabaseBlobs;
   readonly objects: StoredObjects;
   readonly committer: Committer;
+  readonly rows: SyncReader;
+  readonly leases: Leases;
 }
 
 export class DatabaseManifests implements Manifests {
@@ -92,7 +95,8 @@ export class DatabaseManifests implements Manifests {
   /** A document that somebody else put together: its blob and its chunks are here. */
   async #requireContent(document: DocumentManifest): Promise<void> {
     const { blobs, nodes } = this.#options;
-    const node = nodes.find(document.chunks);
+    // In the store, and not only in memory: it may have been freed.
+    const node = this.#options.rows.has("nodes", document.chunks) ? nodes.find(document.chunks) : undefined;
     if (node === undefined) throw missingHash("root", document.chunks);
     if (node.kind !== MapKind.chunks) {
       throw new InvalidArgument("manifest.chunks: the root of another kind of map, not of chunks", {
@@ -108,18 +112,36 @@ export class DatabaseManifests implements Manifests {
     readonly head: string | undefined;
     readonly rows: readonly Row[];
     readonly request: IdentifiedRequest | undefined;
+    /** What holds nodes of the document that were written before. */
+    readonly lease?: WholeLease | undefined;
     /** Ends it until it is written. */
     readonly signal?: AbortSignal | undefined;
   }): Promise<PutResult> {
-    const { manifest, head, rows, request, signal } = options;
+    const { manifest, head, rows, request, lease, signal } = options;
     signal?.throwIfAborted();
+    const { object } = manifest;
     const puts = [...rows, objectRow(manifest.hash, manifest.bytes)];
+    // A document leads to nodes as refs do: a collection looks at it before it goes on.
+    if (object.kind === "document") puts.push(this.#options.leases.barrierRow());
+    const isPut = (key: Uint8Array): boolean => rows.some((row) => row.space === "nodes" && equalBytes(row.key, key));
+    const required: RowName[] =
+      object.kind === "document" && !isPut(object.chunks) ? [{ space: "nodes", key: object.chunks }] : [];
+    const requireNodes = (): void => {
+      if (lease?.isUnbroken() === false) throw stoodStill();
+      for (const { space, key } of required) {
+        if (!this.#options.rows.has(space, key)) throw missingHash("root", key);
+      }
+    };
     if (head === undefined) {
-      await this.#options.store.write({ puts });
+      requireNodes();
+      const conditions = required.map((name) => ({ ...name, expected: "present" }) as const);
+      await this.#options.store.write({ puts, conditions });
       return { manifest, receipt: undefined };
     }
     const { value, receipt } = await this.#options.committer.commit(({ draft }) => {
       signal?.throwIfAborted();
+      requireNodes();
+      draft.require(required);
       stageManifest(draft, head, manifest);
       draft.put(puts);
       return manifest;
@@ -139,6 +161,12 @@ export class DatabaseManifests implements Manifests {
       decode: (hash) => this.#options.objects.manifestReferred(hash, "a request"),
     });
   }
+}
+
+function stoodStill(): Unavailable {
+  return new Unavailable("this process stood still for so long that what it had stored of the document may be gone", {
+    hint: "put the document again",
+  });
 }
 
 /** @throws InvalidArgument - not a manifest, or over MAX_OBJECT_BYTES @throws Unsupported */

@@ -8,6 +8,7 @@ import { commitHashOf, decodeCommit, decodeManifest, manifestHashOf } from "../c
 import type { Row, Store, SyncReader } from "../store/contract.js";
 import { fromStore, requireHashBytes } from "./boundary.js";
 import type { StoredCommit, StoredManifest } from "./view-contract.js";
+import type { Draft } from "./draft.js";
 import { missingHash } from "./missing.js";
 
 type ObjectKind = "commit" | "manifest";
@@ -49,6 +50,26 @@ export class StoredObjects {
   manifestReferred(hash: Digest, by: string): StoredManifest {
     const bytes = this.#referred("manifest", hash, by);
     return { hash: manifestHash(hash), ...fromStore(`manifest ${toHex(hash)}`, () => decodeManifest(bytes)) };
+  }
+
+  /**
+   * The first parent of a commit, or undefined. Both are looked up in one turn: where the commit itself is gone, it was freed
+   * with all before it. @throws NotFound @throws Corrupt
+   */
+  parentOf({ hash, object }: StoredCommit): StoredCommit | undefined {
+    const [parent] = object.parents;
+    if (parent === undefined) return undefined;
+    if (!this.#rows.has("objects", hash)) throw missingHash("commit", hash);
+    return this.commitReferred(parent, `commit ${toHex(hash)}`);
+  }
+
+  /**
+   * To be called in the round that has a ref name a commit: until then it may be freed.
+   * @throws NotFound - kind `commit`: it was
+   */
+  relyOn(draft: Pick<Draft, "require">, commit: Digest): void {
+    if (!this.#rows.has("objects", commit)) throw missingHash("commit", commit);
+    draft.require([{ space: "objects", key: commit }]);
   }
 
   #referred(kind: ObjectKind, hash: Digest, by: string): Uint8Array {

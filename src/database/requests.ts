@@ -16,7 +16,7 @@
 import { createHash } from "node:crypto";
 import { equalBytes, toHex } from "../core/bytes.js";
 import { decode, encode } from "../core/codec/index.js";
-import { AlreadyExists, InvalidArgument, Malformed } from "../core/errors.js";
+import { AlreadyExists, Corrupt, InvalidArgument, Malformed } from "../core/errors.js";
 import { MAX_IDEMPOTENCY_KEY_CHARACTERS, REQUEST_EXPIRY_MS } from "../core/limits.js";
 import type { Condition, Row, RowName, Store, SyncReader } from "../store/contract.js";
 import { fromStore } from "./boundary.js";
@@ -268,6 +268,19 @@ function requireSame(request: IdentifiedRequest, digest: Uint8Array): void {
 interface StoredRecord extends RequestOutcome {
   readonly timeMs: number;
   readonly digest: Uint8Array;
+}
+
+/** The hashes that the outcome in a row is made of: roots, a commit, a manifest. None where it is no such row. */
+export function outcomesOf(row: Uint8Array | undefined): Uint8Array[] {
+  if (row === undefined) return [];
+  try {
+    const { outcome } = readRecord(new Uint8Array(0), row);
+    const hashes = outcome.length % 32 === 0 ? outcome.length / 32 : 0;
+    return Array.from({ length: hashes }, (_, index) => outcome.slice(32 * index, 32 * index + 32));
+  } catch (error) {
+    if (error instanceof Corrupt) return [];
+    throw error;
+  }
 }
 
 /** A row of the space, held against its form. @throws Corrupt */

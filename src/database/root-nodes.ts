@@ -30,15 +30,12 @@ export interface RootNodesOptions {
 }
 
 export class RootNodes {
-  /** Below what is never freed: what is missing is damage. */
-  readonly kept: NodesOfRoot;
   readonly #options: RootNodesOptions;
   /** Roots that the newest refs name, as they were last looked at. */
   #live: { readonly refsRoot: Digest; readonly roots: ReadonlySet<string> } | undefined;
 
   constructor(options: RootNodesOptions) {
     this.#options = options;
-    this.kept = { nodes: options.nodes, nodesInPassing: options.nodes.inPassing };
   }
 
   /** Below roots that may be pruned, one of a kind. Loading throws Pruned, or Corrupt where they were not. */
@@ -50,6 +47,18 @@ export class RootNodes {
     return {
       nodes: { load: (digest, kind) => nodes.find(digest) ?? raise(digest, kind) },
       nodesInPassing: { load: (digest, kind) => nodes.findInPassing(digest) ?? raise(digest, kind) },
+    };
+  }
+
+  /** Below a commit: what is missing was freed with it, or is damage. Commits go before their maps. */
+  ofCommit(hash: Digest): NodesOfRoot {
+    const { nodes, rows } = this.#options;
+    const raise = (digest: Digest): never => {
+      throw rows.has("objects", hash) ? missingNode(digest) : prunedRoot(digest);
+    };
+    return {
+      nodes: { load: (digest) => nodes.find(digest) ?? raise(digest) },
+      nodesInPassing: { load: (digest) => nodes.findInPassing(digest) ?? raise(digest) },
     };
   }
 

@@ -44,6 +44,7 @@ export class DatabaseTags implements Tags {
           facts: { limit: "tags", value: String(MAX_TAGS) },
         });
       }
+      this.#objects.relyOn(draft, named.hash);
       draft.keep([named.object.stateRoot, named.object.manifests]);
       draft.move(tagKey(name), commitCell.encode({ commit: named.hash }));
     }, recorded);

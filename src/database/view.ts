@@ -88,16 +88,16 @@ export class DatabaseView implements View {
       const head = requireHead(this.#lookup, at.head);
       if (head.commit === undefined) throw missingHeadCommit(at.head);
       const commit = objects.commitReferred(head.commit, `head "${head.name}"`);
-      return this.#point({ ...NOTHING, ...rootsOf(commit), commit, head }, rootNodes.kept);
+      return this.#point({ ...NOTHING, ...rootsOf(commit), commit, head }, rootNodes.ofCommit(commit.hash));
     }
     if ("tag" in at) {
       const tag = requireTag(this.#lookup, at.tag);
       const commit = objects.commitReferred(tag.commit, `tag "${tag.name}"`);
-      return this.#point({ ...NOTHING, ...rootsOf(commit), commit, tag }, rootNodes.kept);
+      return this.#point({ ...NOTHING, ...rootsOf(commit), commit, tag }, rootNodes.ofCommit(commit.hash));
     }
     if ("commit" in at) {
       const commit = await objects.commit(at.commit, "at.commit");
-      return this.#point({ ...NOTHING, ...rootsOf(commit), commit }, rootNodes.kept);
+      return this.#point({ ...NOTHING, ...rootsOf(commit), commit }, rootNodes.ofCommit(commit.hash));
     }
     const state = this.#requireStateRoot(at.root);
     return this.#point({ ...NOTHING, state }, rootNodes.below([state]), this.#lastSeenAt(state.root));

@@ -28,6 +28,7 @@ import {
 import { InvalidArgument } from "../core/errors.js";
 import type { BegunEpoch, Database } from "../database/index.js";
 import { openDatabase, type ServiceEnvironment } from "./environment.js";
+import { collectStream } from "./collect-stream.js";
 import { fsckStream, sampleField } from "./fsck-stream.js";
 import type { ServiceImplementation } from "./implementation.js";
 import { throwIfEnded } from "./pace.js";
@@ -83,6 +84,12 @@ export function adminService(environment: ServiceEnvironment): ServiceImplementa
       const { nextVerifierKey, receipt } = await database.epochs.announceKey();
       const { verifierKey, origin } = database.log;
       return { verifierKey, nextVerifierKey, origin, checkpoint: receipt.checkpoint };
+    },
+
+    async *collectGarbage(request, { signal }) {
+      const database = await openDatabase(environment, request);
+      throwIfEnded(signal);
+      yield* collectStream(database, { isDryRun: request.dryRun, signal });
     },
 
     async *fsck(request, { signal }) {

@@ -25,6 +25,7 @@ const SERVICES: readonly DescService[] = [
 const CLI_USE: Readonly<Record<string, string>> = {
   "AdminService.GetCapabilities": "neleus db info",
   "AdminService.RotateKey": "neleus db rotate-log-key",
+  "AdminService.CollectGarbage": "neleus db gc",
   "AdminService.Fsck": "neleus db fsck",
   "BlobService.Upload": "neleus blob put",
   "BlobService.QueryUpload": "neleus blob put --upload-id",

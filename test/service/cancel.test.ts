@@ -61,6 +61,7 @@ async function fill({ database }: Harness): Promise<Map<DescMethod, Message>> {
     [ProofService.method.proveRange, { at: MAIN }],
     [ProofService.method.listLogEntries, {}],
     [AdminService.method.fsck, {}],
+    [AdminService.method.collectGarbage, { dryRun: true }],
   ];
   return new Map(requests.map(([method, request]) => [method, create(method.input, request)]));
 }

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file neleus/v1/admin.proto.
  */
 export const file_neleus_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("ChVuZWxldXMvdjEvYWRtaW4ucHJvdG8SCW5lbGV1cy52MSI2CiJBZG1pblNlcnZpY2VHZXRDYXBhYmlsaXRpZXNSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJIsEBCiNBZG1pblNlcnZpY2VHZXRDYXBhYmlsaXRpZXNSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEhAKCGZlYXR1cmVzGAIgAygJEhMKC2RhdGFiYXNlX2lkGAMgASgJEg4KBm9yaWdpbhgEIAEoCRIUCgx2ZXJpZmllcl9rZXkYBSABKAkSIQoGbGltaXRzGAYgASgLMhEubmVsZXVzLnYxLkxpbWl0cxIZChFuZXh0X3ZlcmlmaWVyX2tleRgHIAEoCSJVChxBZG1pblNlcnZpY2VSb3RhdGVLZXlSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEg4KBmZpbmlzaBgCIAEoCBITCgt1bmFubm91bmNlZBgDIAEoCCJ0Ch1BZG1pblNlcnZpY2VSb3RhdGVLZXlSZXNwb25zZRIUCgx2ZXJpZmllcl9rZXkYASABKAkSGQoRbmV4dF92ZXJpZmllcl9rZXkYAiABKAkSDgoGb3JpZ2luGAMgASgJEhIKCmNoZWNrcG9pbnQYBCABKAkiawoXQWRtaW5TZXJ2aWNlRnNja1JlcXVlc3QSEAoIZGF0YWJhc2UYASABKAkSFgoMc2FtcGxlX2NvdW50GAIgASgESAASHAoSc2FtcGxlX3Blcl9taWxsaW9uGAMgASgNSABCCAoGc2FtcGxlIqYBChhBZG1pblNlcnZpY2VGc2NrUmVzcG9uc2USKwoIcHJvZ3Jlc3MYASABKAsyFy5uZWxldXMudjEuRnNja1Byb2dyZXNzSAASKQoHZmluZGluZxgCIAEoCzIWLm5lbGV1cy52MS5Gc2NrRmluZGluZ0gAEikKB3N1bW1hcnkYAyABKAsyFi5uZWxldXMudjEuRnNja1N1bW1hcnlIAEIHCgVldmVudCJYCgxGc2NrUHJvZ3Jlc3MSDQoFcGhhc2UYASABKAkSDAoEZG9uZRgCIAEoBBISCgV0b3RhbBgDIAEoBEgAiAEBEg0KBWJ5dGVzGAQgASgEQggKBl90b3RhbCLhAQoLRnNja0ZpbmRpbmcSDAoEa2luZBgBIAEoCRIPCgdzdWJqZWN0GAIgASgJEiEKA3JvdxgDIAEoCzISLm5lbGV1cy52MS5Gc2NrUm93SAASFAoKbGFyZ2VfYmxvYhgEIAEoDEgAEg4KBHBhdGgYBSABKAlIABIPCgdtZXNzYWdlGAYgASgJEigKB2FmZmVjdHMYByADKAsyFy5uZWxldXMudjEuRnNja0FmZmVjdGVkEhYKDmFmZmVjdGVkX2NvdW50GAggASgEEg4KBnJlcGFpchgJIAEoCUIHCgVwbGFjZSIlCgdGc2NrUm93Eg0KBXNwYWNlGAEgASgJEgsKA2tleRgCIAEoDCKNAQoMRnNja0FmZmVjdGVkEgwKBG5hbWUYASABKAkSCwoDbWFwGAIgASgJEhAKA2tleRgDIAEoDEgAiAEBEhcKCmtleXNfYWJvdmUYBCABKAxIAYgBARIUCgdrZXlzX3RvGAUgASgMSAKIAQFCBgoEX2tleUINCgtfa2V5c19hYm92ZUIKCghfa2V5c190byKLAQoLRnNja1N1bW1hcnkSEAoIZmluZGluZ3MYASABKAQSJAoGY291bnRzGAIgAygLMhQubmVsZXVzLnYxLkZzY2tDb3VudBINCgVieXRlcxgDIAEoBBIQCghsb2dfc2l6ZRgEIAEoBBIRCglyZWZzX3Jvb3QYBSABKAwSEAoIbGVmdF9vdXQYBiADKAkiYwoJRnNja0NvdW50EgwKBG5hbWUYASABKAkSDwoHY2hlY2tlZBgCIAEoBBINCgV0b3RhbBgDIAEoBBIYCgt1bnJlYWNoYWJsZRgEIAEoBEgAiAEBQg4KDF91bnJlYWNoYWJsZSLLAwoGTGltaXRzEhUKDW1lc3NhZ2VfYnl0ZXMYASABKAQSEQoJa2V5X2J5dGVzGAIgASgEEhoKEmlubGluZV92YWx1ZV9ieXRlcxgDIAEoBBISCgpiYXRjaF9rZXlzGAQgASgEEhMKC2JhdGNoX2Jsb2JzGAUgASgEEhIKCmJsb2JfYnl0ZXMYBiABKAQSDQoFaGVhZHMYByABKAQSFwoPbWluX2NodW5rX2J5dGVzGAggASgEEhcKD21heF9jaHVua19ieXRlcxgJIAEoBBIOCgZjaHVua3MYCiABKAQSGAoQdXBsb2FkX2V4cGlyeV9tcxgLIAEoBBIeChZmcmVzaF9sZWFmX2ludGVydmFsX21zGAwgASgEEiIKGmlkZW1wb3RlbmN5X2tleV9jaGFyYWN0ZXJzGA0gASgEEhkKEXJlcXVlc3RfZXhwaXJ5X21zGA4gASgEEgwKBHRhZ3MYDyABKAQSEwoLbG9nX3dhaXRfbXMYECABKAQSFAoMa2V5c19vZl9oZWFkGBEgASgEEhEKCWhlYWRfa2V5cxgSIAEoBBIUCgxwYXRoX2NvbW1pdHMYEyABKAQSEgoKcGF0aF9ieXRlcxgUIAEoBDLLAgoMQWRtaW5TZXJ2aWNlEnkKD0dldENhcGFiaWxpdGllcxItLm5lbGV1cy52MS5BZG1pblNlcnZpY2VHZXRDYXBhYmlsaXRpZXNSZXF1ZXN0Gi4ubmVsZXVzLnYxLkFkbWluU2VydmljZUdldENhcGFiaWxpdGllc1Jlc3BvbnNlIgeQAgGovBgCEmQKCVJvdGF0ZUtleRInLm5lbGV1cy52MS5BZG1pblNlcnZpY2VSb3RhdGVLZXlSZXF1ZXN0GigubmVsZXVzLnYxLkFkbWluU2VydmljZVJvdGF0ZUtleVJlc3BvbnNlIgSovBgEEloKBEZzY2sSIi5uZWxldXMudjEuQWRtaW5TZXJ2aWNlRnNja1JlcXVlc3QaIy5uZWxldXMudjEuQWRtaW5TZXJ2aWNlRnNja1Jlc3BvbnNlIgeQAgGovBgEMAFCMwoNZGV2Lm5lbGV1cy52MVABWiBuZWxldXMuZGV2L2dvL25lbGV1cy92MTtuZWxldXN2MWIGcHJvdG8z", [file_neleus_v1_options]);
+  fileDesc("ChVuZWxldXMvdjEvYWRtaW4ucHJvdG8SCW5lbGV1cy52MSI2CiJBZG1pblNlcnZpY2VHZXRDYXBhYmlsaXRpZXNSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJIsEBCiNBZG1pblNlcnZpY2VHZXRDYXBhYmlsaXRpZXNSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEhAKCGZlYXR1cmVzGAIgAygJEhMKC2RhdGFiYXNlX2lkGAMgASgJEg4KBm9yaWdpbhgEIAEoCRIUCgx2ZXJpZmllcl9rZXkYBSABKAkSIQoGbGltaXRzGAYgASgLMhEubmVsZXVzLnYxLkxpbWl0cxIZChFuZXh0X3ZlcmlmaWVyX2tleRgHIAEoCSJVChxBZG1pblNlcnZpY2VSb3RhdGVLZXlSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEg4KBmZpbmlzaBgCIAEoCBITCgt1bmFubm91bmNlZBgDIAEoCCJ0Ch1BZG1pblNlcnZpY2VSb3RhdGVLZXlSZXNwb25zZRIUCgx2ZXJpZmllcl9rZXkYASABKAkSGQoRbmV4dF92ZXJpZmllcl9rZXkYAiABKAkSDgoGb3JpZ2luGAMgASgJEhIKCmNoZWNrcG9pbnQYBCABKAkiRgohQWRtaW5TZXJ2aWNlQ29sbGVjdEdhcmJhZ2VSZXF1ZXN0EhAKCGRhdGFiYXNlGAEgASgJEg8KB2RyeV9ydW4YAiABKAgiiwEKIkFkbWluU2VydmljZUNvbGxlY3RHYXJiYWdlUmVzcG9uc2USLgoIcHJvZ3Jlc3MYASABKAsyGi5uZWxldXMudjEuQ29sbGVjdFByb2dyZXNzSAASLAoHc3VtbWFyeRgCIAEoCzIZLm5lbGV1cy52MS5Db2xsZWN0U3VtbWFyeUgAQgcKBWV2ZW50Ii4KD0NvbGxlY3RQcm9ncmVzcxINCgVwaGFzZRgBIAEoCRIMCgRkb25lGAIgASgEIpcBCg5Db2xsZWN0U3VtbWFyeRIPCgdkcnlfcnVuGAEgASgIEhIKCm5vZGVzX2tlcHQYAiABKAQSEwoLbm9kZXNfZnJlZWQYAyABKAQSGAoQbm9kZV9ieXRlc19mcmVlZBgEIAEoBBIVCg1jb21taXRzX2ZyZWVkGAUgASgEEhoKEmNvbW1pdF9ieXRlc19mcmVlZBgGIAEoBCJrChdBZG1pblNlcnZpY2VGc2NrUmVxdWVzdBIQCghkYXRhYmFzZRgBIAEoCRIWCgxzYW1wbGVfY291bnQYAiABKARIABIcChJzYW1wbGVfcGVyX21pbGxpb24YAyABKA1IAEIICgZzYW1wbGUipgEKGEFkbWluU2VydmljZUZzY2tSZXNwb25zZRIrCghwcm9ncmVzcxgBIAEoCzIXLm5lbGV1cy52MS5Gc2NrUHJvZ3Jlc3NIABIpCgdmaW5kaW5nGAIgASgLMhYubmVsZXVzLnYxLkZzY2tGaW5kaW5nSAASKQoHc3VtbWFyeRgDIAEoCzIWLm5lbGV1cy52MS5Gc2NrU3VtbWFyeUgAQgcKBWV2ZW50IlgKDEZzY2tQcm9ncmVzcxINCgVwaGFzZRgBIAEoCRIMCgRkb25lGAIgASgEEhIKBXRvdGFsGAMgASgESACIAQESDQoFYnl0ZXMYBCABKARCCAoGX3RvdGFsIuEBCgtGc2NrRmluZGluZxIMCgRraW5kGAEgASgJEg8KB3N1YmplY3QYAiABKAkSIQoDcm93GAMgASgLMhIubmVsZXVzLnYxLkZzY2tSb3dIABIUCgpsYXJnZV9ibG9iGAQgASgMSAASDgoEcGF0aBgFIAEoCUgAEg8KB21lc3NhZ2UYBiABKAkSKAoHYWZmZWN0cxgHIAMoCzIXLm5lbGV1cy52MS5Gc2NrQWZmZWN0ZWQSFgoOYWZmZWN0ZWRfY291bnQYCCABKAQSDgoGcmVwYWlyGAkgASgJQgcKBXBsYWNlIiUKB0ZzY2tSb3cSDQoFc3BhY2UYASABKAkSCwoDa2V5GAIgASgMIo0BCgxGc2NrQWZmZWN0ZWQSDAoEbmFtZRgBIAEoCRILCgNtYXAYAiABKAkSEAoDa2V5GAMgASgMSACIAQESFwoKa2V5c19hYm92ZRgEIAEoDEgBiAEBEhQKB2tleXNfdG8YBSABKAxIAogBAUIGCgRfa2V5Qg0KC19rZXlzX2Fib3ZlQgoKCF9rZXlzX3RvIosBCgtGc2NrU3VtbWFyeRIQCghmaW5kaW5ncxgBIAEoBBIkCgZjb3VudHMYAiADKAsyFC5uZWxldXMudjEuRnNja0NvdW50Eg0KBWJ5dGVzGAMgASgEEhAKCGxvZ19zaXplGAQgASgEEhEKCXJlZnNfcm9vdBgFIAEoDBIQCghsZWZ0X291dBgGIAMoCSJjCglGc2NrQ291bnQSDAoEbmFtZRgBIAEoCRIPCgdjaGVja2VkGAIgASgEEg0KBXRvdGFsGAMgASgEEhgKC3VucmVhY2hhYmxlGAQgASgESACIAQFCDgoMX3VucmVhY2hhYmxlIssDCgZMaW1pdHMSFQoNbWVzc2FnZV9ieXRlcxgBIAEoBBIRCglrZXlfYnl0ZXMYAiABKAQSGgoSaW5saW5lX3ZhbHVlX2J5dGVzGAMgASgEEhIKCmJhdGNoX2tleXMYBCABKAQSEwoLYmF0Y2hfYmxvYnMYBSABKAQSEgoKYmxvYl9ieXRlcxgGIAEoBBINCgVoZWFkcxgHIAEoBBIXCg9taW5fY2h1bmtfYnl0ZXMYCCABKAQSFwoPbWF4X2NodW5rX2J5dGVzGAkgASgEEg4KBmNodW5rcxgKIAEoBBIYChB1cGxvYWRfZXhwaXJ5X21zGAsgASgEEh4KFmZyZXNoX2xlYWZfaW50ZXJ2YWxfbXMYDCABKAQSIgoaaWRlbXBvdGVuY3lfa2V5X2NoYXJhY3RlcnMYDSABKAQSGQoRcmVxdWVzdF9leHBpcnlfbXMYDiABKAQSDAoEdGFncxgPIAEoBBITCgtsb2dfd2FpdF9tcxgQIAEoBBIUCgxrZXlzX29mX2hlYWQYESABKAQSEQoJaGVhZF9rZXlzGBIgASgEEhQKDHBhdGhfY29tbWl0cxgTIAEoBBISCgpwYXRoX2J5dGVzGBQgASgEMsIDCgxBZG1pblNlcnZpY2USeQoPR2V0Q2FwYWJpbGl0aWVzEi0ubmVsZXVzLnYxLkFkbWluU2VydmljZUdldENhcGFiaWxpdGllc1JlcXVlc3QaLi5uZWxldXMudjEuQWRtaW5TZXJ2aWNlR2V0Q2FwYWJpbGl0aWVzUmVzcG9uc2UiB5ACAai8GAISZAoJUm90YXRlS2V5EicubmVsZXVzLnYxLkFkbWluU2VydmljZVJvdGF0ZUtleVJlcXVlc3QaKC5uZWxldXMudjEuQWRtaW5TZXJ2aWNlUm90YXRlS2V5UmVzcG9uc2UiBKi8GAQSdQoOQ29sbGVjdEdhcmJhZ2USLC5uZWxldXMudjEuQWRtaW5TZXJ2aWNlQ29sbGVjdEdhcmJhZ2VSZXF1ZXN0Gi0ubmVsZXVzLnYxLkFkbWluU2VydmljZUNvbGxlY3RHYXJiYWdlUmVzcG9uc2UiBKi8GAQwARJaCgRGc2NrEiIubmVsZXVzLnYxLkFkbWluU2VydmljZUZzY2tSZXF1ZXN0GiMubmVsZXVzLnYxLkFkbWluU2VydmljZUZzY2tSZXNwb25zZSIHkAIBqLwYBDABQjMKDWRldi5uZWxldXMudjFQAVogbmVsZXVzLmRldi9nby9uZWxldXMvdjE7bmVsZXVzdjFiBnByb3RvMw", [file_neleus_v1_options]);
 
 /**
  * Asks for capabilities.
@@ -178,6 +178,155 @@ export const AdminServiceRotateKeyResponseSchema: GenMessage<AdminServiceRotateK
   messageDesc(file_neleus_v1_admin, 3);
 
 /**
+ * Asks for a collection.
+ *
+ * @generated from message neleus.v1.AdminServiceCollectGarbageRequest
+ */
+export type AdminServiceCollectGarbageRequest = Message<"neleus.v1.AdminServiceCollectGarbageRequest"> & {
+  /**
+   * Name of the database; empty means "default".
+   *
+   * @generated from field: string database = 1;
+   */
+  database: string;
+
+  /**
+   * True to count what would be freed, and free nothing.
+   *
+   * @generated from field: bool dry_run = 2;
+   */
+  dryRun: boolean;
+};
+
+/**
+ * Describes the message neleus.v1.AdminServiceCollectGarbageRequest.
+ * Use `create(AdminServiceCollectGarbageRequestSchema)` to create a new message.
+ */
+export const AdminServiceCollectGarbageRequestSchema: GenMessage<AdminServiceCollectGarbageRequest> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_admin, 4);
+
+/**
+ * How far a collection is, or what it did.
+ *
+ * @generated from message neleus.v1.AdminServiceCollectGarbageResponse
+ */
+export type AdminServiceCollectGarbageResponse = Message<"neleus.v1.AdminServiceCollectGarbageResponse"> & {
+  /**
+   * One of them.
+   *
+   * @generated from oneof neleus.v1.AdminServiceCollectGarbageResponse.event
+   */
+  event: {
+    /**
+     * Now and then.
+     *
+     * @generated from field: neleus.v1.CollectProgress progress = 1;
+     */
+    value: CollectProgress;
+    case: "progress";
+  } | {
+    /**
+     * The last message.
+     *
+     * @generated from field: neleus.v1.CollectSummary summary = 2;
+     */
+    value: CollectSummary;
+    case: "summary";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message neleus.v1.AdminServiceCollectGarbageResponse.
+ * Use `create(AdminServiceCollectGarbageResponseSchema)` to create a new message.
+ */
+export const AdminServiceCollectGarbageResponseSchema: GenMessage<AdminServiceCollectGarbageResponse> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_admin, 5);
+
+/**
+ * How far a collection is.
+ *
+ * @generated from message neleus.v1.CollectProgress
+ */
+export type CollectProgress = Message<"neleus.v1.CollectProgress"> & {
+  /**
+   * mark or sweep.
+   *
+   * @generated from field: string phase = 1;
+   */
+  phase: string;
+
+  /**
+   * Nodes marked, or freed, so far.
+   *
+   * @generated from field: uint64 done = 2;
+   */
+  done: bigint;
+};
+
+/**
+ * Describes the message neleus.v1.CollectProgress.
+ * Use `create(CollectProgressSchema)` to create a new message.
+ */
+export const CollectProgressSchema: GenMessage<CollectProgress> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_admin, 6);
+
+/**
+ * What a collection freed, or would free.
+ *
+ * @generated from message neleus.v1.CollectSummary
+ */
+export type CollectSummary = Message<"neleus.v1.CollectSummary"> & {
+  /**
+   * As asked.
+   *
+   * @generated from field: bool dry_run = 1;
+   */
+  dryRun: boolean;
+
+  /**
+   * Map nodes that something leads to.
+   *
+   * @generated from field: uint64 nodes_kept = 2;
+   */
+  nodesKept: bigint;
+
+  /**
+   * Map nodes freed.
+   *
+   * @generated from field: uint64 nodes_freed = 3;
+   */
+  nodesFreed: bigint;
+
+  /**
+   * Their bytes, keys and pages aside. The store uses the room again; its file does not shrink.
+   *
+   * @generated from field: uint64 node_bytes_freed = 4;
+   */
+  nodeBytesFreed: bigint;
+
+  /**
+   * Commits freed.
+   *
+   * @generated from field: uint64 commits_freed = 5;
+   */
+  commitsFreed: bigint;
+
+  /**
+   * Their bytes.
+   *
+   * @generated from field: uint64 commit_bytes_freed = 6;
+   */
+  commitBytesFreed: bigint;
+};
+
+/**
+ * Describes the message neleus.v1.CollectSummary.
+ * Use `create(CollectSummarySchema)` to create a new message.
+ */
+export const CollectSummarySchema: GenMessage<CollectSummary> = /*@__PURE__*/
+  messageDesc(file_neleus_v1_admin, 7);
+
+/**
  * Asks for a check.
  *
  * @generated from message neleus.v1.AdminServiceFsckRequest
@@ -219,7 +368,7 @@ export type AdminServiceFsckRequest = Message<"neleus.v1.AdminServiceFsckRequest
  * Use `create(AdminServiceFsckRequestSchema)` to create a new message.
  */
 export const AdminServiceFsckRequestSchema: GenMessage<AdminServiceFsckRequest> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_admin, 4);
+  messageDesc(file_neleus_v1_admin, 8);
 
 /**
  * What was found, or how far the check is.
@@ -264,7 +413,7 @@ export type AdminServiceFsckResponse = Message<"neleus.v1.AdminServiceFsckRespon
  * Use `create(AdminServiceFsckResponseSchema)` to create a new message.
  */
 export const AdminServiceFsckResponseSchema: GenMessage<AdminServiceFsckResponse> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_admin, 5);
+  messageDesc(file_neleus_v1_admin, 9);
 
 /**
  * How far a check is.
@@ -306,7 +455,7 @@ export type FsckProgress = Message<"neleus.v1.FsckProgress"> & {
  * Use `create(FsckProgressSchema)` to create a new message.
  */
 export const FsckProgressSchema: GenMessage<FsckProgress> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_admin, 6);
+  messageDesc(file_neleus_v1_admin, 10);
 
 /**
  * Something that is not as it must be.
@@ -394,7 +543,7 @@ export type FsckFinding = Message<"neleus.v1.FsckFinding"> & {
  * Use `create(FsckFindingSchema)` to create a new message.
  */
 export const FsckFindingSchema: GenMessage<FsckFinding> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_admin, 7);
+  messageDesc(file_neleus_v1_admin, 11);
 
 /**
  * A row of the store.
@@ -422,7 +571,7 @@ export type FsckRow = Message<"neleus.v1.FsckRow"> & {
  * Use `create(FsckRowSchema)` to create a new message.
  */
 export const FsckRowSchema: GenMessage<FsckRow> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_admin, 8);
+  messageDesc(file_neleus_v1_admin, 12);
 
 /**
  * Something that a finding affects.
@@ -471,7 +620,7 @@ export type FsckAffected = Message<"neleus.v1.FsckAffected"> & {
  * Use `create(FsckAffectedSchema)` to create a new message.
  */
 export const FsckAffectedSchema: GenMessage<FsckAffected> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_admin, 9);
+  messageDesc(file_neleus_v1_admin, 13);
 
 /**
  * What a check looked at.
@@ -527,7 +676,7 @@ export type FsckSummary = Message<"neleus.v1.FsckSummary"> & {
  * Use `create(FsckSummarySchema)` to create a new message.
  */
 export const FsckSummarySchema: GenMessage<FsckSummary> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_admin, 10);
+  messageDesc(file_neleus_v1_admin, 14);
 
 /**
  * How many of one kind were looked at.
@@ -569,7 +718,7 @@ export type FsckCount = Message<"neleus.v1.FsckCount"> & {
  * Use `create(FsckCountSchema)` to create a new message.
  */
 export const FsckCountSchema: GenMessage<FsckCount> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_admin, 11);
+  messageDesc(file_neleus_v1_admin, 15);
 
 /**
  * Limits that a client needs to know. Passing one gets RESOURCE_EXHAUSTED or INVALID_ARGUMENT, as each rpc says.
@@ -723,7 +872,7 @@ export type Limits = Message<"neleus.v1.Limits"> & {
  * Use `create(LimitsSchema)` to create a new message.
  */
 export const LimitsSchema: GenMessage<Limits> = /*@__PURE__*/
-  messageDesc(file_neleus_v1_admin, 12);
+  messageDesc(file_neleus_v1_admin, 16);
 
 /**
  * Administration.
@@ -757,6 +906,22 @@ export const AdminService: GenService<{
     methodKind: "unary";
     input: typeof AdminServiceRotateKeyRequestSchema;
     output: typeof AdminServiceRotateKeyResponseSchema;
+  },
+  /**
+   * Frees map nodes and commits that nothing leads to any more, while others read and write. Kept is what heads, tags and staged
+   * states lead to with all commits behind them, what was replaced just now, what views that are read need, all manifests
+   * and what they name, and all blobs. The last message is the summary; a stream without one was broken off, and what was
+   * freed by then is freed.
+   *
+   * NOT_FOUND: no such database. DATA_LOSS: something that is kept is damaged, and nothing was freed. UNAVAILABLE: a load, a
+   * check or another collection goes on.
+   *
+   * @generated from rpc neleus.v1.AdminService.CollectGarbage
+   */
+  collectGarbage: {
+    methodKind: "server_streaming";
+    input: typeof AdminServiceCollectGarbageRequestSchema;
+    output: typeof AdminServiceCollectGarbageResponseSchema;
   },
   /**
    * Checks everything that is stored: every hash, the shape of every map, that all that is named is there, the log from its

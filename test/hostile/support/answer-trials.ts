@@ -478,6 +478,13 @@ export function defineAnswerTrials(thoroughness: Thoroughness): void {
       },
       harmless: /./,
     }));
+    trial("a collection", () => ({
+      run: async (db) => {
+        const events = await all(db.collectGarbage({ dryRun: true }));
+        return events.at(-1)?.kind;
+      },
+      harmless: /./,
+    }));
     trial("capabilities", () => ({
       run: async (db) => (await db.checkpoint()).checkpoint.size,
       // Nothing of it is proved, and nothing but the key is relied on.
