@@ -20,6 +20,7 @@ import { formatKey, keyMembers, parseKey } from "./encoding.js";
 import { printableText, toJsonText, type Printable } from "./output.js";
 import { writeOutput } from "./output-file.js";
 import type { Session } from "./session.js";
+import { registerStateCompact } from "./state-compact.js";
 import { rangeOptions, registerStateDiff } from "./state-diff.js";
 import { registerStateLoad } from "./state-load.js";
 
@@ -41,6 +42,7 @@ export function registerState(program: Command): void {
     .option("--values", "print the values too (JSON: base64)");
   registerStateDiff(state);
   registerStateLoad(state);
+  registerStateCompact(state);
 }
 
 function appliedResult(head: string, applied: Applied): Record<string, Printable> {
