@@ -3,6 +3,7 @@
 // Method: databases of random histories, copied row by row; many rows of the original are damaged; the repaired one is
 // checked clean and its rows are compared with the copy's.
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { cp, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it } from "node:test";
@@ -13,7 +14,8 @@ import { repairStore } from "#src/database/fsck/repair.js";
 import type { RepairEvent } from "#src/database/fsck/repair.js";
 import type { Store } from "#src/store/index.js";
 import { MemoryStore, openDirectory } from "#src/store/index.js";
-import { inDirectory, inMemory, put } from "../support/database.js";
+import { patternBytes } from "../support/bytes.js";
+import { inDirectory, inMemory, put, readAll } from "../support/database.js";
 import { DEEDS, check, placeOf, putDocument } from "./support.js";
 
 const CONTENT = ["nodes", "objects", "blobs"] as const;
@@ -93,6 +95,38 @@ describe("repair", () => {
     const left = events.flatMap((event) => (event.kind === "finding" ? [placeOf(event.finding)] : []));
     assert.deepEqual(left.sort(), [`blobs/${toHex(b!.hash)}`, `log/${toHex(key)}`].sort());
     assert.equal(events.filter(({ kind }) => kind === "repaired").length, 1);
+  });
+
+  it("may be killed at any time, and goes on from there", async () => {
+    await inDirectory(async ({ create, location }) => {
+      const db = await create({ clock: Date.now });
+      await db.states.apply("main", { operations: Array.from({ length: 2_000 }, (_, n) => put(`key-${n}`, `${n}`)) });
+      for (let n = 0; n < 4; n += 1) await db.blobs.put(patternBytes(400_000, n + 1));
+      await db.close();
+      const copy = `${location}-copy`;
+      await cp(location, copy, { recursive: true });
+      const { store } = await openDirectory(location);
+      for (const space of ["nodes", "blobs"] as const) {
+        const keys: Uint8Array[] = [];
+        for await (const key of store.iterate(space)) keys.push(key);
+        await store.write({ deletes: keys.map((key) => ({ space, key })) });
+      }
+      for await (const hash of store.files.iterate()) await store.files.delete(hash);
+      await store.close();
+      const script = join(process.cwd(), "build/test/database/fsck/repair-once.js");
+      for (let kill = 0; kill < 6; kill += 1) {
+        const child = spawn(process.execPath, [script, location, copy], { stdio: "ignore" });
+        const ended = new Promise((resolve) => child.once("exit", resolve));
+        const timer = setTimeout(() => child.kill("SIGKILL"), 300 + 250 * kill * Math.random());
+        await ended;
+        clearTimeout(timer);
+      }
+      for await (const { kind } of repairDirectory(location, copy)) assert.notEqual(kind, "finding");
+      const opened = await Database.open(location);
+      assert.equal(Object.keys(await readAll(opened)).length, 2_000);
+      await opened.close();
+      await rm(copy, { recursive: true });
+    });
   });
 
   it("of files, in directories, also begun again", async () => {
