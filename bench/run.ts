@@ -16,6 +16,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { blobs } from "./figures/blobs.js";
 import { chain } from "./figures/chain.js";
+import { encryption } from "./figures/encryption.js";
 import { kernel } from "./figures/kernel.js";
 import { loading } from "./figures/loading.js";
 import { batches, gets, verification } from "./figures/reads.js";
@@ -23,7 +24,18 @@ import { starting } from "./figures/starting.js";
 import { writes } from "./figures/writes.js";
 import { isMet, type Bench, type Figure } from "./harness.js";
 
-const BENCHES: readonly Bench[] = [kernel, verification, gets, batches, writes, loading, blobs, starting, chain];
+const BENCHES: readonly Bench[] = [
+  kernel,
+  verification,
+  gets,
+  batches,
+  writes,
+  loading,
+  blobs,
+  starting,
+  chain,
+  encryption,
+];
 const RATIOS = join(process.cwd(), "bench", "ratios.json");
 /** Below this share of the committed ratio, something has become slower. */
 const LEAST_SHARE = 0.7;

@@ -3,6 +3,7 @@
 import { Client, credentials, Metadata } from "@grpc/grpc-js";
 import { connect } from "#src/index.js";
 import { DATA_MESSAGE_BYTES, HTTP2_WINDOW_BYTES } from "#src/core/limits.js";
+import { contentOf } from "../content.js";
 import { emptyDatabase } from "../databases.js";
 import { downloadRequest, passBytes, writeAll } from "../echo-service.js";
 import { inTurns, shown, type Bench, type Figure } from "../harness.js";
@@ -34,7 +35,7 @@ export const blobs: Bench = {
         context.rounds,
         () =>
           inMegabytes(async () => {
-            hashes.push((await db.putBlob(content(sizeBytes, hashes.length))).hash);
+            hashes.push((await db.putBlob(contentOf(sizeBytes, hashes.length))).hash);
           }),
         () => inMegabytes(() => stream.upload()),
       );
@@ -73,15 +74,6 @@ export const blobs: Bench = {
     }
   },
 };
-
-/** Pieces that are no two alike. */
-function* content(sizeBytes: number, seed: number): Generator<Uint8Array> {
-  for (let offset = 0; offset < sizeBytes; offset += DATA_MESSAGE_BYTES) {
-    const piece = new Uint8Array(DATA_MESSAGE_BYTES).fill(offset >> 18);
-    new DataView(piece.buffer).setFloat64(0, offset + seed / 2);
-    yield piece;
-  }
-}
 
 class BareStream {
   readonly #client: Client;

@@ -124,7 +124,7 @@ class StateLoad implements Load {
   readonly #file: StagedBlob;
   /** Cells by key. */
   readonly #entries: SortedSpool;
-  /** Values by hash. */
+  /** Values in the order in which the store puts their rows cheapest: mostly that of their hashes. */
   readonly #values: SortedSpool;
   /** Gathered where the load has an idempotency key. */
   readonly #meaning: LoadMeaning | undefined;
@@ -157,7 +157,7 @@ class StateLoad implements Load {
       const bytes = values[index] ?? new Uint8Array(0);
       const hash = hashes[index];
       assert(hash !== undefined, "a hash for each value");
-      const blob = { key: hash, value: bytes };
+      const blob = { key: this.#context.store.orderOf?.("blobs", hash) ?? hash, value: bytes };
       if (!this.#values.add(blob)) await addToNextRun(this.#values, blob);
       const entry = { key, value: stateCell.encode({ hash, size: bytes.length }) };
       if (!this.#entries.add(entry)) await addToNextRun(this.#entries, entry);
@@ -253,10 +253,14 @@ class StateLoad implements Load {
     const turns = new Turns(signal);
     for await (const values of this.#values.records()) {
       await turns.giveWay();
-      for (const { key, value } of values) {
+      const hashes =
+        store.orderOf === undefined ? values.map(({ key }) => key) : hashBlobs(values.map(({ value }) => value));
+      for (const [index, { value }] of values.entries()) {
+        const hash = hashes[index];
+        assert(hash !== undefined, "a hash for each value");
         if (value.length < LARGE_BLOB_BYTES) {
-          if (writer.add(key, value)) await writer.write();
-        } else await blobs.prepare([{ hash: blobHash(key), bytes: value, sizeBytes: value.length }]);
+          if (writer.add(hash, value)) await writer.write();
+        } else await blobs.prepare([{ hash: blobHash(hash), bytes: value, sizeBytes: value.length }]);
       }
     }
     await writer.end();

@@ -130,6 +130,11 @@ export interface Store {
   readonly sync?: SyncReader;
 
   /**
+   * Present where rows do not lie in the order of their keys: much is put cheapest in the order of what this gives for them.
+   */
+  readonly orderOf?: (space: Space, key: Uint8Array) => Uint8Array;
+
+  /**
    * The values of many rows of one space, in the order of `keys`; undefined where there is none. Meant for the
    * content-addressed spaces: for mutable rows that belong together use `snapshot`.
    */

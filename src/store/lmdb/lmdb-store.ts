@@ -25,6 +25,7 @@ interface StoreParts {
 
 export class LmdbStore implements Store {
   readonly sync: SyncReader;
+  readonly orderOf?: (space: Space, key: Uint8Array) => Uint8Array;
   readonly files: FileBlobs;
   readonly #rows: LmdbRows;
   readonly #uploads: string;
@@ -74,6 +75,7 @@ export class LmdbStore implements Store {
     this.#presence = parts.presence;
     this.sync = parts.rows;
     this.files = parts.files;
+    if (parts.rows.isSealed) this.orderOf = (space, key) => parts.rows.nameOf(space, key);
   }
 
   /** What opening it did for processes that had not closed it; undefined where there were none, or another reports it. */

@@ -156,6 +156,11 @@ export class LmdbRows implements SyncReader {
     });
   }
 
+  /** Rows lie under other names than their keys. */
+  get isSealed(): boolean {
+    return this.#seal !== undefined;
+  }
+
   get(space: Space, key: Uint8Array): Uint8Array | undefined {
     this.#assertOpen();
     checkKey(space, key);
@@ -165,7 +170,7 @@ export class LmdbRows implements SyncReader {
   has(space: Space, key: Uint8Array): boolean {
     this.#assertOpen();
     checkKey(space, key);
-    return this.#guard("read", () => this.#spaces[space].doesExist(this.#nameOf(space, key)));
+    return this.#guard("read", () => this.#spaces[space].doesExist(this.nameOf(space, key)));
   }
 
   async getMany(space: Space, keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
@@ -274,7 +279,7 @@ export class LmdbRows implements SyncReader {
   #read(space: Space, key: Uint8Array): Uint8Array | undefined {
     return this.#guard("read", () => {
       // One buffer that every read of this thread reuses; its `length` is the value's.
-      const name = this.#nameOf(space, key);
+      const name = this.nameOf(space, key);
       const shared = this.#spaces[space].getBinaryFast(name);
       if (shared === undefined) return undefined;
       if (this.#seal !== undefined) return this.#seal.open(space, name, shared.subarray(0, shared.length)).value;
@@ -315,7 +320,7 @@ export class LmdbRows implements SyncReader {
   }
 
   /** Where a row lies. */
-  #nameOf(space: Space, key: Uint8Array): Uint8Array {
+  nameOf(space: Space, key: Uint8Array): Uint8Array {
     return this.#seal === undefined ? key : this.#seal.nameOf(space, key);
   }
 
@@ -354,7 +359,7 @@ export class LmdbRows implements SyncReader {
     const refusal = failedCondition(batch.conditions ?? [], (space, key) => this.#read(space, key));
     if (refusal !== undefined) return refusal;
     for (const row of batch.puts ?? []) this.#put(row);
-    for (const { space, key } of batch.deletes ?? []) this.#spaces[space].removeSync(this.#nameOf(space, key));
+    for (const { space, key } of batch.deletes ?? []) this.#spaces[space].removeSync(this.nameOf(space, key));
     return undefined;
   }
 
@@ -362,7 +367,7 @@ export class LmdbRows implements SyncReader {
   #put({ space, key, value }: Row): void {
     const rows = this.#spaces[space];
     const put: NewRowPut = rows;
-    const name = this.#nameOf(space, key);
+    const name = this.nameOf(space, key);
     const stored = this.#seal === undefined ? value : this.#seal.seal(space, name, { key, value });
     if (put.putSync(name, stored, { noOverwrite: true })) return;
     const present = this.#seal === undefined ? rows.getBinaryFast(name) : this.#read(space, key);

@@ -12,7 +12,7 @@
 // unseen (the STREAM construction, Hoang, Reyhanitabar, Rogaway, Vizár 2015). What a record is, and where it lies, is
 // associated data: `space ‖ 0x00 ‖ physical name`. One moved to another place does not open there.
 //
-// Cost (bench/sealing.ts): 53 bytes a record of up to 64 KiB, and some 20 µs, half of it the subkey.
+// Cost (bench/figures/encryption.ts): 53 bytes a record of up to 64 KiB, and some 20 µs, half of it the subkey.
 import { createHmac, randomBytes } from "node:crypto";
 import { concatBytes, utf8 } from "../../core/bytes.js";
 import { Malformed, assert } from "../../core/errors.js";
