@@ -41,6 +41,9 @@ import {
 import type { Layout } from "./layout.js";
 import type { PasswordSource } from "./password.js";
 
+/** What LMDB gives to a lock file with room for 1,024 readers; a larger one would do. */
+const LOCK_FILE_BYTES = 65_744;
+
 /** A database's directory with its store open. */
 export interface DatabaseDirectory {
   /** Absolute. */
@@ -84,6 +87,7 @@ export async function createDirectory(path: string, options: CreateOptions = {})
   const finding = await inspect(layout);
   if (finding.kind === "database") throw alreadyExists(layout);
   if (finding.kind === "damaged") throw withoutConfig(layout);
+  if (finding.kind === "unnamed") throw withoutCurrent(layout);
   if (finding.kind === "other") {
     throw new InvalidArgument(`${layout.root} holds other things (${finding.found}); nothing was written`, {
       field: "path",
@@ -136,6 +140,8 @@ async function requireDatabase(layout: Layout): Promise<void> {
       });
     case "damaged":
       throw withoutConfig(layout);
+    case "unnamed":
+      throw withoutCurrent(layout);
     case "database":
       return;
   }
@@ -194,6 +200,7 @@ async function openFound(
   const config = parseConfig(await readConfigText(layout), layout.config);
   const keys = await keysOf(config);
   const rows = await currentStore(layout);
+  await ensureLockFile(rows);
   // A copy of a database may lack folders that were empty.
   for (const directory of [layout.blobs, layout.uploads]) await ensureDirectory(directory);
   for (const directory of [layout.meta, layout.objects]) await removeOldTemporaries(directory);
@@ -256,6 +263,7 @@ async function makeStore(
   const unfinished = join(layout.objects, UNFINISHED_PREFIX + randomBytes(8).toString("hex"));
   try {
     await ensureDirectory(unfinished);
+    await ensureLockFile(unfinished);
     const store = LmdbStore.create({ rows: unfinished, blobs: layout.blobs, uploads: layout.uploads }, keys);
     try {
       await initialise(store);
@@ -308,11 +316,28 @@ function inClear(layout: Layout): InvalidArgument {
   });
 }
 
+function withoutCurrent(layout: Layout): Corrupt {
+  return new Corrupt(`${layout.current} of the database at ${layout.root} is missing`, {
+    hint: `restore the file from a backup: it holds the name of the one folder in ${layout.objects}`,
+    facts: { path: layout.current },
+  });
+}
+
 function notFound(layout: Layout, message: string): NotFound {
   return new NotFound(message, {
     hint: `neleus db init ${layout.root}`,
     facts: { kind: "database", path: layout.root },
   });
+}
+
+/**
+ * LMDB makes its lock file itself, but crashes where it cannot give it its size. Never touched where it is there: closing any
+ * descriptor of it would release the locks of this whole process.
+ */
+async function ensureLockFile(rows: string): Promise<void> {
+  const path = join(rows, "lock.mdb");
+  const found = await onFileIfThere({ doing: "look at", path }, () => stat(path));
+  if (found === undefined) await createFile(path, new Uint8Array(LOCK_FILE_BYTES));
 }
 
 async function removeTree(path: string): Promise<void> {

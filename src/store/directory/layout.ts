@@ -49,10 +49,11 @@ export function layoutOf(root: string): Layout {
  * - `unfinished`: an initialisation that was interrupted;
  * - `database`;
  * - `damaged`: a database whose config.json is gone;
+ * - `unnamed`: one whose CURRENT is gone;
  * - `other`: something else, with the names of a few things found there.
  */
 export type Finding =
-  | { readonly kind: "absent" | "empty" | "configured" | "unfinished" | "database" | "damaged" }
+  | { readonly kind: "absent" | "empty" | "configured" | "unfinished" | "database" | "damaged" | "unnamed" }
   | { readonly kind: "other"; readonly found: string };
 
 /** Looks at what is there and changes nothing. @throws InvalidArgument - it is a file */
@@ -71,6 +72,8 @@ export async function inspect(layout: Layout): Promise<Finding> {
   const objects = await listNames(layout.objects);
   if (objects.includes("CURRENT")) return { kind: meta.includes("config.json") ? "database" : "damaged" };
   const strangers = await findStrangers(layout, { meta, objects });
+  const isContent = (name: string): boolean => name.startsWith("blobs/") || name.startsWith("wal/");
+  if (strangers.length > 0 && strangers.every(isContent) && objects.some(isGeneration)) return { kind: "unnamed" };
   if (strangers.length > 0) return { kind: "other", found: describeNames(strangers) };
   return { kind: names.length === 1 && meta.includes("config.json") ? "configured" : "unfinished" };
 }

@@ -221,6 +221,11 @@ export async function removeOldTemporaries(directory: string): Promise<void> {
   }
 }
 
+/** What cannot be removed now is left to `removeOldTemporaries`: it is in nobody's way. */
+async function dropTemporary(path: string): Promise<void> {
+  await fs.rm(path, { force: true }).catch(() => undefined);
+}
+
 type Flush = (handle: fs.FileHandle) => Promise<void>;
 
 async function writeTemporary(path: string, bytes: Uint8Array, flush: Flush): Promise<string> {
@@ -231,7 +236,7 @@ async function writeTemporary(path: string, bytes: Uint8Array, flush: Flush): Pr
       await writeWhole(handle, bytes);
       await flush(handle);
     } catch (error) {
-      await fs.rm(temporary, { force: true });
+      await dropTemporary(temporary);
       throw error;
     } finally {
       await handle.close();
@@ -251,7 +256,7 @@ async function replace(path: string, bytes: Uint8Array, flush: Flush): Promise<v
   try {
     await renameOver(temporary, path);
   } catch (error) {
-    await fs.rm(temporary, { force: true });
+    await dropTemporary(temporary);
     throw error;
   }
 }
@@ -303,7 +308,7 @@ export async function createFile(path: string, bytes: Uint8Array): Promise<boole
     if (systemCode(error) === "EEXIST") return false;
     throw fileError(error, { doing: "create", path });
   } finally {
-    await fs.rm(temporary, { force: true });
+    await dropTemporary(temporary);
   }
   await flushDirectory(dirname(path));
   return true;

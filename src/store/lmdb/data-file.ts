@@ -22,14 +22,84 @@ const VERSION = 2;
 const META_BYTES = HEADER_BYTES + 136;
 const FREE_TREE = HEADER_BYTES + 24;
 const MAIN_TREE = FREE_TREE + 48;
+/** How often a look that writers disturbed is taken again. */
+const MAX_LOOKS = 3;
+const LEAST_PAGE_BYTES = 512;
+const MOST_PAGE_BYTES = 65_536;
+/** Far beyond any database of this kind, and within what can be mapped. */
+const MOST_FILE_BYTES = 2 ** 46;
+const MOST_DEPTH = 32;
+/** Flags of a meta page, and of the tree of free pages; the main tree has none. */
+const META = 8;
+const INTEGER_KEYS = 8;
+
+const ADDRESS = HEADER_BYTES + 8;
+const MAP_SIZE = HEADER_BYTES + 16;
 const LAST_PAGE = MAIN_TREE + 48;
 const TRANSACTION = MAIN_TREE + 56;
 
-/** @throws Corrupt - not LMDB's data file, or an empty one */
+/**
+ * Looks at the two pages that LMDB reads before any other, and trusts. Others may be writing them: what is wrong is looked at again.
+ * @throws Corrupt - not LMDB's data file, or pages that it would not survive
+ */
 export function checkHeader(path: string): void {
   withFile(path, (file) => {
-    if (!isMeta(readBytes(file, { offset: 0, length: META_BYTES }))) throw notData(path);
+    let fault: string | undefined;
+    for (let look = 0; look < MAX_LOOKS; look += 1) {
+      fault = faultOfMetas(readMetas(file, path));
+      if (fault === undefined) return;
+    }
+    throw new Corrupt(`${path} is damaged: ${fault ?? ""}`, {
+      hint: "restore the database from a backup",
+      facts: { path },
+    });
   });
+}
+
+interface Metas {
+  readonly pageSize: number;
+  readonly pages: readonly [DataView, DataView];
+}
+
+/** @throws Corrupt - the first page is none of LMDB's */
+function readMetas(file: number, path: string): Metas {
+  const first = readBytes(file, { offset: 0, length: META_BYTES });
+  if (!isMeta(first)) throw notData(path);
+  const pageSize = first.getUint32(FREE_TREE, true);
+  // The second is where the first says; nowhere if that cannot be.
+  const offset = pageSize >= LEAST_PAGE_BYTES && pageSize <= MOST_PAGE_BYTES ? pageSize : 0;
+  return { pageSize, pages: [first, readBytes(file, { offset, length: META_BYTES })] };
+}
+
+function faultOfMetas({ pageSize, pages }: Metas): string | undefined {
+  const isPower = (pageSize & (pageSize - 1)) === 0;
+  if (!isPower || pageSize < LEAST_PAGE_BYTES || pageSize > MOST_PAGE_BYTES) return `pages of ${pageSize} bytes`;
+  for (const [number, page] of pages.entries()) {
+    if (!isMeta(page) || readU64(page, 0) !== number || page.getUint16(18, true) !== META)
+      return `page ${number} is not a meta page`;
+    const mapSize = readU64(page, MAP_SIZE);
+    const isSane = mapSize <= MOST_FILE_BYTES && readU64(page, ADDRESS) === 0;
+    const isForm = page.getUint32(FREE_TREE, true) === pageSize && page.getUint32(MAIN_TREE, true) === 0;
+    const areFlags = page.getUint16(FREE_TREE + 4, true) === INTEGER_KEYS && page.getUint16(MAIN_TREE + 4, true) === 0;
+    if (!isSane || !isForm || !areFlags) return `meta page ${number} has values that cannot be`;
+  }
+  const [first, second] = pages.map((page) => readU64(page, TRANSACTION)) as [number, number];
+  // Transactions take turns at the two pages; both are of none in a new file.
+  const isTurn = (first === 0 && second === 0) || (first % 2 === 0 && Math.abs(first - second) === 1);
+  if (!isTurn) return "the meta pages are of no two transactions that followed each other";
+  // Of the older one a write that failed may have left a part.
+  return faultOfTrees(pages[first > second ? 0 : 1], pageSize);
+}
+
+function faultOfTrees(page: DataView, pageSize: number): string | undefined {
+  const lastPage = readU64(page, LAST_PAGE);
+  if (lastPage * pageSize > MOST_FILE_BYTES) return "the newest meta page has values that cannot be";
+  for (const tree of [FREE_TREE, MAIN_TREE]) {
+    const { root, depth } = readTreeRecord(page, tree);
+    if (depth > MOST_DEPTH || (root !== undefined && (root < 2 || root > lastPage)))
+      return "the newest meta page has a tree that cannot be";
+  }
+  return undefined;
 }
 
 /** What a look at all pages found. */
@@ -46,21 +116,20 @@ export interface PagesSeen {
  */
 export function lookAtPages(path: string): PagesSeen {
   return withFile(path, (file) => {
-    const first = readBytes(file, { offset: 0, length: META_BYTES });
-    if (!isMeta(first)) throw notData(path);
-    const pageSize = first.getUint32(FREE_TREE, true);
-    if (pageSize < 512 || pageSize > 65_536) throw notData(path);
-    const second = readBytes(file, { offset: pageSize, length: META_BYTES });
-    if (!isMeta(second)) return { damage: "page 1 is not a meta page", pages: 0 };
-    const transactions = [readU64(first, TRANSACTION), readU64(second, TRANSACTION)] as const;
-    // Transactions take turns at the two pages.
-    const isTurn = transactions[0] % 2 === 0 && (transactions[1] % 2 === 1 || transactions[1] === 0);
-    if (!isTurn) return { damage: "the meta pages are of no two transactions that followed each other", pages: 0 };
-    const newest = transactions[0] > transactions[1] ? first : second;
-    const shape = { file, pageSize, lastPage: readU64(newest, LAST_PAGE), transaction: Math.max(...transactions) };
-    const walk = new PageWalk(shape);
+    const metas = readMetas(file, path);
+    const fault = faultOfMetas(metas);
+    if (fault !== undefined) return { damage: fault, pages: 0 };
+    const { pageSize } = metas;
+    const [first, second] = metas.pages;
+    const newest = readU64(first, TRANSACTION) > readU64(second, TRANSACTION) ? first : second;
+    const transaction = readU64(newest, TRANSACTION);
+    const walk = new PageWalk({ file, pageSize, lastPage: readU64(newest, LAST_PAGE), transaction });
+    const main = readTreeRecord(newest, MAIN_TREE);
     try {
-      walk.walk({ free: readTreeRecord(newest, FREE_TREE), main: readTreeRecord(newest, MAIN_TREE) });
+      walk.walk({ free: readTreeRecord(newest, FREE_TREE), main });
+      // A transaction always writes the root of the trees anew: an older meta page that passes for a newer one shows.
+      if (main.root !== undefined && transactionOf(file, main.root * pageSize) !== transaction)
+        return { damage: `page ${main.root} is not of the newest transaction`, pages: walk.count };
       return { damage: undefined, pages: walk.count };
     } catch (error) {
       if (error instanceof Damage) return { damage: error.message, pages: walk.count };
@@ -69,13 +138,14 @@ export function lookAtPages(path: string): PagesSeen {
   });
 }
 
+function transactionOf(file: number, offset: number): number {
+  return readU64(readBytes(file, { offset, length: HEADER_BYTES }), 8);
+}
+
 /** The same, for who only asks whether. */
 export function findDamage(path: string): string | undefined {
   return lookAtPages(path).damage;
 }
-
-/** How often a look that writers disturbed is taken again. */
-const MAX_LOOKS = 3;
 
 /**
  * The same without a lock, while others may write.

@@ -1,7 +1,7 @@
 // Room for LMDB's data file, taken before LMDB needs it.
 //
 // LMDB learns that a disk is full when it writes the pages of a transaction. The binding then prints a message into a buffer
-// that is too short for it (lmdb 3.5.6, `mdb_page_flush`), and the process may end in malloc with its heap damaged. So the
+// that is too short for it (lmdb 3.5.6, `mdb_page_flush`), and the process may end, its heap damaged. So the
 // file is made longer here first, with zeros and not with a hole: what fails then is a call of ours, with an error of ours,
 // and LMDB finds all its pages there. Only whoever holds the write lock may do this: pages behind the end that LMDB knows are
 // the next transaction's.

@@ -229,6 +229,8 @@ export class PageWalk {
       into.large.push({ number: readU64(page, data), pages: readU64(page, data + 16), sizeBytes });
       if (into.visitor.onValue !== undefined) throw new Damage(`page ${number} has a list of free pages elsewhere`);
     } else if (flags === NODE_TREE && into.visitor.onTree !== undefined && sizeBytes === TREE_BYTES) {
+      // Of another kind, keys would be in another order.
+      if (page.getUint16(data + 4, true) !== 0) throw new Damage(`page ${number} has a tree of another kind`);
       into.visitor.onTree(readTreeRecord(page, data));
     } else if (flags !== 0) {
       throw new Damage(`page ${number} has a value of a kind that is not in use`);
