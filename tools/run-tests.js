@@ -1,6 +1,6 @@
 // Runs the compiled tests with node's own runner and closes with one line: `N passed, N failed, N skipped`.
 //
-//   node tools/run-tests.js                 every suite except slow/, and interop/ and browser/, which need other programs
+//   node tools/run-tests.js                 every suite except slow/ and crash/, and interop/ and browser/, which need other programs
 //   node tools/run-tests.js core crash      only build/test/core and build/test/crash
 //   node tools/run-tests.js slow            the long ones
 //   node tools/run-tests.js browser         those in a headless Chromium
@@ -21,7 +21,9 @@ const files = readdirSync(testRoot, { recursive: true })
   .filter((name) => name.endsWith(".test.js"))
   .map((name) => name.split(sep).join("/"))
   .filter((name) =>
-    wanted.length === 0 ? !/^(slow|interop|browser)\//.test(name) : wanted.some((prefix) => name.startsWith(prefix)),
+    wanted.length === 0
+      ? !/^(slow|crash|interop|browser)\//.test(name)
+      : wanted.some((prefix) => name.startsWith(prefix)),
   )
   .sort()
   .map((name) => join(testRoot, name));
@@ -40,7 +42,8 @@ const count = (event, key) => {
 let fileFailures = 0;
 // A file, not a test: those of slow/ measure, one at a time, and some wait for a disk a hundred thousand times.
 const isSlow = files.some((name) => relative(testRoot, name).startsWith("slow"));
-const stream = run({ files, concurrency: isSlow ? 1 : 2, timeout: isSlow ? 3_600_000 : 600_000 });
+const timeout = Number(process.env.NELEUS_TEST_TIMEOUT_MS ?? (isSlow ? 3_600_000 : 600_000));
+const stream = run({ files, concurrency: isSlow ? 1 : 2, timeout });
 stream.on("test:pass", (event) => count(event, "passed"));
 stream.on("test:fail", (event) => {
   if (files.includes(event.name)) fileFailures += 1;
