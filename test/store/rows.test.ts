@@ -1,5 +1,6 @@
 // The rows in LMDB: what the conformance suite cannot reach.
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { spawnSync } from "node:child_process";
 import { cpSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -8,7 +9,7 @@ import { utf8 } from "#src/core/bytes.js";
 import { Corrupt } from "#src/core/errors.js";
 import { createDirectory, openDirectory } from "#src/store/index.js";
 import type { Row } from "#src/store/index.js";
-import { findDamage } from "#src/store/lmdb/data-file.js";
+import { findDamage, lookAtPages } from "#src/store/lmdb/data-file.js";
 import { commandLine } from "./children/run.js";
 import { temporaryDirectory } from "./temporary-directory.js";
 
@@ -124,6 +125,28 @@ describe("rows in LMDB", () => {
       writeFileSync(file, damaged);
       assert.ok(["string", "undefined"].includes(typeof findDamage(file)));
     }
+  });
+});
+
+describe("the look at pages", () => {
+  it("finds nothing in a large file that has much to use again: lists of free pages in pages of their own", async (context) => {
+    const path = join(temporaryDirectory(context), "db");
+    const { store } = await createDirectory(path);
+    for (let round = 0; round < 12; round += 1) {
+      const puts = Array.from({ length: 3000 }, (_, index): Row => {
+        const key = new Uint8Array(createHash("sha256").update(`${round}/${index}`).digest());
+        return { space: "nodes", key, value: new Uint8Array(700).fill(index) };
+      });
+      await store.write({ puts });
+      assert.equal(findDamage(join(path, "objects", "1", "data.mdb")), undefined);
+    }
+    const keys: Uint8Array[] = [];
+    for await (const key of store.iterate("nodes")) keys.push(key);
+    await store.write({ deletes: keys.slice(0, 20_000).map((key) => ({ space: "nodes", key })) });
+    await store.close();
+    const seen = lookAtPages(join(path, "objects", "1", "data.mdb"));
+    assert.equal(seen.damage, undefined);
+    await (await openDirectory(path)).store.close();
   });
 });
 
