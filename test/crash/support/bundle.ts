@@ -1,5 +1,5 @@
 // The workload in one file: these tests start it hundreds of times, and Node reads one file in a third of the time.
-import { mkdirSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { buildSync } from "esbuild";
 
@@ -20,5 +20,6 @@ export function bundled(name: string): string {
     external: ["lmdb", "@grpc/grpc-js", "@grpc/reflection"],
     logLevel: "warning",
   });
+  process.once("exit", () => rmSync(outfile, { force: true }));
   return outfile;
 }
