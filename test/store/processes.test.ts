@@ -44,6 +44,21 @@ describe("several processes", () => {
     await second.close();
   });
 
+  it(
+    "can open a directory that they are writing to, while others write to it",
+    { timeout: 60_000 },
+    async (context) => {
+      const path = join(temporaryDirectory(context), "db");
+      await (await createDirectory(path)).store.close();
+      const children = [1, 2].map(() => start({ program: "reopen", path }));
+      // One that waits for itself would wait for ever.
+      const timer = setTimeout(() => children.forEach((child) => child.process.kill("SIGKILL")), 30_000);
+      const codes = await Promise.all(children.map(({ ended }) => ended));
+      clearTimeout(timer);
+      assert.deepEqual(codes, [0, 0]);
+    },
+  );
+
   it("find every acknowledged batch after kill -9, and no part of another", async (context) => {
     const path = join(temporaryDirectory(context), "db");
     await (await createDirectory(path)).store.close();

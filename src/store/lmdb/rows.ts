@@ -10,7 +10,7 @@
 //
 // Cost (bench/store.ts): a read of a node takes a few microseconds, of which half is the copy. Values over about 2 KB take whole 4 KiB pages. Pages
 // freed by deletes are used again, but the file never shrinks by itself.
-import { statSync, truncateSync } from "node:fs";
+import { realpathSync, statSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate as eventTurn } from "node:timers/promises";
 import { open } from "lmdb";
@@ -25,6 +25,7 @@ import type { RowSeal } from "../sealing/row-seal.js";
 import { checkHeader, findDamage, lookAtPages } from "./data-file.js";
 import { DataFileGrowth } from "./growth.js";
 import { GroupCommit } from "./group-commit.js";
+import { inProcessTurn } from "./process-turn.js";
 import { WRITING, causeOfCommit, isOfSystem, lmdbError, noMoreWrites } from "./lmdb-errors.js";
 
 /** Rows read in one event turn: others are served between two pages of a long read. */
@@ -72,6 +73,7 @@ export class LmdbRows implements SyncReader {
   /** Pages that were looked at when it was opened, all whole; 0 where none were. */
   readonly pagesChecked: number;
   readonly #path: string;
+  readonly #place: string;
   readonly #root: RootDatabase<Uint8Array, Uint8Array>;
   readonly #spaces: Readonly<Record<Space, Rows>>;
   readonly #commit: GroupCommit;
@@ -93,7 +95,9 @@ export class LmdbRows implements SyncReader {
   ): Promise<LmdbRows> {
     checkHeader(join(path, DATA_FILE));
     const { seal, checking = "small" } = options;
-    const rows = LmdbRows.#environment(path, { seal, checking, doing: "open" });
+    const rows = await inProcessTurn(realpathSync(path), () =>
+      LmdbRows.#environment(path, { seal, checking, doing: "open" }),
+    );
     try {
       rows.#requireSealed();
       return rows;
@@ -142,6 +146,7 @@ export class LmdbRows implements SyncReader {
     { seal, pagesChecked }: { readonly seal: RowSeal | undefined; readonly pagesChecked: number },
   ) {
     this.#path = path;
+    this.#place = realpathSync(path);
     this.#root = root;
     this.#seal = seal;
     this.pagesChecked = pagesChecked;
@@ -197,12 +202,14 @@ export class LmdbRows implements SyncReader {
 
   /** See `underWriteLock`. */
   static async locked(path: string, run: () => void): Promise<void> {
-    const rows = LmdbRows.#environment(path, { seal: undefined, checking: "small", doing: "lock" });
-    try {
-      rows.#guard("lock", () => rows.#root.transactionSync(run));
-    } finally {
-      await rows.close();
-    }
+    await inProcessTurn(realpathSync(path), async () => {
+      const rows = LmdbRows.#environment(path, { seal: undefined, checking: "small", doing: "lock" });
+      try {
+        rows.#guard("lock", () => rows.#root.transactionSync(run));
+      } finally {
+        await rows.close();
+      }
+    });
   }
 
   async *scanLog(range: LogRange = {}): AsyncIterable<LogRow> {
@@ -340,7 +347,7 @@ export class LmdbRows implements SyncReader {
   async #runTransaction(takeAndApply: () => void): Promise<void> {
     try {
       // A child transaction, because only that is undone when the callback throws.
-      await this.#root.childTransaction(takeAndApply);
+      await inProcessTurn(this.#place, () => this.#root.childTransaction(takeAndApply));
       this.#root.resetReadTxn();
     } catch (thrown) {
       const cause = await causeOfCommit(thrown);

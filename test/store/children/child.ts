@@ -34,6 +34,19 @@ async function increment(store: Store, times: number): Promise<void> {
   say(`conflicts ${conflicts}`);
 }
 
+/** Opens its directory over and over while it writes to it. */
+async function reopen(store: Store, path: string): Promise<void> {
+  const endsMs = Date.now() + 1_500;
+  const writing = (async () => {
+    for (let number = 0; Date.now() < endsMs; number += 1) {
+      await store.write({ puts: [{ space: "meta", key: u64be(number), value: new Uint8Array(3_000) }] });
+    }
+  })();
+  while (Date.now() < endsMs) await (await openDirectory(path)).store.close();
+  await writing;
+  say("done");
+}
+
 /** Writes rows from `from` on until it is killed, several batches at a time; each batch is three rows or none. */
 async function load(store: Store, from: number): Promise<void> {
   let next = from;
@@ -156,12 +169,14 @@ switch (program) {
   case "increment":
   case "load":
   case "look":
+  case "reopen":
   case "stage":
   case "upload":
   case "write": {
     const { store } = await openDirectory(path);
     say("open");
     if (program === "increment") await increment(store, Number(argument));
+    else if (program === "reopen") await reopen(store, path);
     else if (program === "load") await load(store, Number(argument));
     else if (program === "upload") await upload(store);
     else if (program === "fill") await fill(store, argument);

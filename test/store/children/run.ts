@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 const CHILD = fileURLToPath(new URL("./child.js", import.meta.url));
 
 export interface Command {
-  readonly program: "fill" | "init" | "increment" | "load" | "look" | "stage" | "upload" | "write";
+  readonly program: "fill" | "init" | "increment" | "load" | "look" | "reopen" | "stage" | "upload" | "write";
   readonly path: string;
   readonly argument?: string;
   /** What to run node under, such as strace with its options. */
