@@ -46,11 +46,14 @@ export interface FileFormat {
   read(file: OpenFile, blob: { readonly hash: Uint8Array; readonly part: BlobPart }): Promise<FileReader>;
   /** A writer of an empty file. */
   begin(file: OpenFile, part: BlobPart): Promise<FileWriter>;
-  /** One that goes on with content that another has released. @throws Corrupt - the file is shorter than it said */
-  resume(file: OpenFile, state: WriterState): Promise<FileWriter>;
+  /**
+   * One that goes on with content that another has released, in its own file; undefined where that is never done.
+   * @throws Corrupt - the file is shorter than it said
+   */
+  readonly resume: ((file: OpenFile, state: WriterState) => Promise<FileWriter>) | undefined;
   /**
    * One of a new file with what another has made durable, whose own file is left alone. Durable after its `sync`.
-   * @throws Corrupt - as of `resume`
+   * @throws Corrupt - the file is shorter than it said, or not what was written
    */
   copy(from: string, to: OpenFile, state: WriterState): Promise<FileWriter>;
 

@@ -3,10 +3,11 @@
 // The engine hashes what it appends, and publishes under that hash what lies in the file. So nobody else may ever write
 // to that file: each writer has one of its own. A writer that finds the last one gone without a word (a crash, or a
 // process that has merely stopped for a while) copies the durable part and leaves the old file alone; only a file
-// whose writer let go of it is taken over as it is, and the exclusive creation of a claim decides who takes it.
+// whose writer let go of it is taken over as it is, and the exclusive creation of a claim decides who takes it. A sealed one
+// is copied then, too (sealed-file.ts), and removed.
 // Files of earlier writers go when the upload ends, with its directory.
 import { randomBytes } from "node:crypto";
-import { constants, open, stat } from "node:fs/promises";
+import { constants, open, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { FileFormat, FileWriter } from "./file-format.js";
 import { FILE_MODE, onFile, onFileIfThere, systemCode, type OpenFile } from "./file-system.js";
@@ -67,17 +68,23 @@ export async function takeUpload(place: UploadPlace, { metadata, owner }: BeginU
   }
   const next = { ...found, generation: found.generation + 1, released: false, touchedMs: now };
   const from = join(directory, found.content);
-  // It became a blob, and whoever wrote it died before the record went: then the upload begins anew.
-  const isLost = !(await isThere(from));
-  if (!isLost && found.released && (await claim(directory, found.generation))) {
-    const goOn = (file: OpenFile): Promise<FileWriter> => format.resume(file, found);
-    return openParts(place, next, { writer: goOn, write: writeRecord });
+  // The upload begins anew where nothing of it was durable: then its file need not even have the beginning that it was given. And where
+  // the file is gone: it became a blob, and whoever wrote it died before the record went.
+  const isLost = found.sizeBytes === 0 || !(await isThere(from));
+  const isReleased = !isLost && found.released && (await claim(directory, found.generation));
+  const { resume } = format;
+  if (isReleased && resume !== undefined) {
+    return openParts(place, next, { writer: (file) => resume(file, found), write: writeRecord });
   }
   const content = contentName(next.generation);
   const sizeBytes = isLost ? 0 : found.sizeBytes;
   const copy = (file: OpenFile): Promise<FileWriter> =>
     isLost ? format.begin(file, "content") : format.copy(from, file, found);
-  return openParts(place, { ...next, content, sizeBytes }, { writer: copy, write: writeRecord });
+  const parts = await openParts(place, { ...next, content, sizeBytes }, { writer: copy, write: writeRecord });
+  // Nobody writes to it, and nobody else is to go on with it: an upload that is often let go of is not kept as often. What a failure
+  // leaves of it goes with the upload.
+  if (isReleased) await Promise.allSettled([rm(from), rm(join(directory, outboardName(found.content)))]);
+  return parts;
 }
 
 export async function closeParts(parts: Pick<UploadParts, "content" | "outboard">): Promise<void> {
@@ -87,6 +94,10 @@ export async function closeParts(parts: Pick<UploadParts, "content" | "outboard"
 
 function contentName(generation: number): string {
   return `content-${generation}-${randomBytes(8).toString("hex")}`;
+}
+
+function outboardName(content: string): string {
+  return content.replace(/^content-/, "outboard-");
 }
 
 async function isThere(path: string): Promise<boolean> {
@@ -115,7 +126,7 @@ async function openParts(
 ): Promise<UploadParts> {
   const content = await openFile(join(directory, record.content));
   try {
-    const outboard = await openFile(join(directory, record.content.replace(/^content-/, "outboard-")));
+    const outboard = await openFile(join(directory, outboardName(record.content)));
     try {
       const writer = await by.writer(content);
       // What the last writer left of one is of no use: whoever goes on hashes the content again.

@@ -8,8 +8,9 @@
 // content is meant: its salt is its alone. So neither two files can be exchanged nor a file be given another's name.
 //
 // No segment is sealed twice with different content: what does not fill one stays in memory, and with the record of the upload
-// between two writers; whoever goes on after a writer who has not let go, or has failed, seals anew under another salt; and after the
-// last segment nobody goes on.
+// between two writers; whoever goes on with what another has written seals it anew under another salt, since of a directory that was
+// copied two may go on; and after the last segment nobody does. That costs reading and writing it, once each time: whoever goes on
+// reads all of it anyway, to hash it.
 import { concatBytes, equalBytes, readU64be, u64be } from "../../core/bytes.js";
 import { Corrupt, Malformed, Unavailable, assert } from "../../core/errors.js";
 import type { BlobPart, FileReader, FileWriter, Released, WriterState } from "../files/file-format.js";
@@ -203,11 +204,11 @@ export class SealedFileWriter implements FileWriter {
     return new SealedFileWriter(file, { ...options, cipher, written: 0, tail: NAMELESS });
   }
 
-  /** @throws Corrupt - the file is not what such a writer left */
-  static async resume(
+  /** What another writer has made durable, to be read. @throws Corrupt - the file is not what such a writer left */
+  static async reopen(
     file: OpenFile,
     options: { keys: KeyRing; part: BlobPart; state: WriterState },
-  ): Promise<SealedFileWriter> {
+  ): Promise<FileReader> {
     const { keys, part, state } = options;
     const { sizeBytes, tail = NAMELESS } = state;
     try {
@@ -220,7 +221,10 @@ export class SealedFileWriter implements FileWriter {
       const actual = (await onFile({ doing: "measure", path: file.path }, () => file.handle.stat())).size;
       const wanted = LABEL_BYTES + RECORD_HEADER_BYTES + written * SEALED_SEGMENT_BYTES;
       if (actual < wanted) throw new Malformed(`${actual} bytes, and ${wanted} were durable`);
-      return new SealedFileWriter(file, { keys, part, cipher, written, tail });
+      const reader = new SealedFileWriter(file, { keys, part, cipher, written, tail });
+      // Its next segment may be sealed already, by that writer, or in a copy of the directory.
+      reader.#isBroken = true;
+      return reader;
     } catch (cause) {
       throw damaged(file.path, cause);
     }
@@ -283,8 +287,10 @@ export class SealedFileWriter implements FileWriter {
 
   async sync(): Promise<Uint8Array> {
     this.#requireSound();
+    // What there is now: of what is appended during the flush nobody knows whether it is in the file.
+    const tail = this.#tail.slice(0, this.#tailBytes);
     await this.#flush();
-    return this.#tail.slice(0, this.#tailBytes);
+    return tail;
   }
 
   async release(): Promise<Released | undefined> {

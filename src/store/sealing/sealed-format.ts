@@ -39,12 +39,13 @@ export function sealedFormat(keys: KeyRing): FileFormat {
 
     read: (file, { hash, part }) => SealedFileReader.open(file, { keys, part, hash }),
     begin: (file, part) => SealedFileWriter.begin(file, { keys, part }),
-    resume: (file, state) => SealedFileWriter.resume(file, { keys, part: "content", state }),
+    // Of this directory there may be a copy, in which another goes on with the same upload.
+    resume: undefined,
 
     async copy(from, to, state: WriterState) {
       const handle = await onFile({ doing: "open", path: from }, () => open(from, "r"));
       try {
-        const source = await SealedFileWriter.resume({ path: from, handle }, { keys, part: "content", state });
+        const source = await SealedFileWriter.reopen({ path: from, handle }, { keys, part: "content", state });
         const copied = await SealedFileWriter.begin(to, { keys, part: "content" });
         for (let offset = 0; offset < state.sizeBytes; offset += COPIED_BYTES) {
           const bytes = new Uint8Array(Math.min(COPIED_BYTES, state.sizeBytes - offset));

@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { cpSync, readFileSync, readdirSync, renameSync, truncateSync, writeFileSync } from "node:fs";
 import { mkdirSync } from "node:fs";
+import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import fc from "fast-check";
@@ -154,6 +155,58 @@ describe("sealed files", () => {
       }),
       { numRuns: 25 },
     );
+  });
+
+  it("share no segment with a copy of the directory in which the same upload goes on otherwise", async (context) => {
+    const here = place(context);
+    const staged = await here.open().stage("u", METADATA);
+    await staged.append(0, new Uint8Array(SEGMENT + 10).fill(1));
+    await staged.close();
+    // A backup, a clone, a snapshot of the disk.
+    const copy = join(temporaryDirectory(context), "wal");
+    cpSync(here.uploads, copy, { recursive: true });
+    const seen = new Map<string, string>();
+    for (const [number, uploads] of [here.uploads, copy].entries()) {
+      const again = await new FileBlobs({ blobs: here.blobs, uploads }, sealedFormat(KEYS)).stage("u", METADATA);
+      assert.equal(again.sizeBytes, SEGMENT + 10);
+      await again.append(SEGMENT + 10, new Uint8Array(2 * SEGMENT).fill(2 + number));
+      for (const path of filesBelow(uploads)) if (path.includes("/content-")) noteSegments(path, seen);
+      await again.close();
+    }
+  });
+
+  it("of an upload are one content however often its writer lets go of it", async (context) => {
+    const here = place(context);
+    for (let round = 0; round < 4; round += 1) {
+      const staged = await here.open().stage("u", METADATA);
+      assert.equal(staged.sizeBytes, round * 1_000);
+      await staged.append(staged.sizeBytes, new Uint8Array(1_000).fill(round));
+      await staged.close();
+      assert.equal(filesBelow(here.uploads).filter((path) => path.includes("/content-")).length, 1);
+    }
+  });
+
+  it("begin anew where a crash came before anything of an upload was durable", async (context) => {
+    const here = place(context);
+    const crashed = await here.open().stage("u", METADATA);
+    // What a machine that loses its power may leave of a file that was never flushed.
+    for (const path of filesBelow(here.uploads)) if (path.includes("/content-")) truncateSync(path, 0);
+    const staged = await here.open().stage("u", METADATA);
+    await staged.append(0, new Uint8Array(10).fill(7));
+    await staged.publish(hashOf(1));
+    assert.deepEqual(await contentOf(await here.open().open(hashOf(1))), new Uint8Array(10).fill(7));
+    await crashed.discard();
+  });
+
+  it("record the end of what was flushed, whatever is appended meanwhile", async (context) => {
+    const path = join(temporaryDirectory(context), "content");
+    const handle = await open(path, "w+");
+    const writer = await sealedFormat(KEYS).begin({ path, handle }, "content");
+    await writer.append(new Uint8Array(10).fill(1));
+    const synced = writer.sync();
+    await writer.append(new Uint8Array(10).fill(2));
+    assert.deepEqual(await synced, new Uint8Array(10).fill(1));
+    await handle.close();
   });
 
   it("read at once at different places", async (context) => {
