@@ -16,6 +16,7 @@ import { utf8 } from "../core/bytes.js";
 import { decode, encode } from "../core/codec/index.js";
 import { NeleusError } from "../core/errors.js";
 import { MAX_LEASE_MS, SHARED_LEASE_MS } from "../core/limits.js";
+import { PASSING_OVER } from "../store/contract.js";
 import type { Condition, Row, RowName, Store, SyncReader } from "../store/contract.js";
 import type { Lease } from "./view-contract.js";
 
@@ -150,7 +151,7 @@ export class Leases {
     const readAtMs = performance.now();
     const keys: Uint8Array[] = [];
     const own = Buffer.from(this.#options.id);
-    for await (const key of store.iterate("leases")) if (!own.equals(key)) keys.push(key);
+    for await (const key of store.iterate("leases", PASSING_OVER)) if (!own.equals(key)) keys.push(key);
     const values = keys.length === 0 ? [] : await store.getMany("leases", keys);
     const nowMs = clock();
     const others: number[] = [];

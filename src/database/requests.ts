@@ -18,6 +18,7 @@ import { equalBytes, toHex } from "../core/bytes.js";
 import { decode, encode } from "../core/codec/index.js";
 import { AlreadyExists, Corrupt, InvalidArgument, Malformed } from "../core/errors.js";
 import { MAX_IDEMPOTENCY_KEY_CHARACTERS, REQUEST_EXPIRY_MS } from "../core/limits.js";
+import { PASSING_OVER } from "../store/contract.js";
 import type { Condition, Row, RowName, Store, SyncReader } from "../store/contract.js";
 import { fromStore } from "./boundary.js";
 import type { IdempotencyKey } from "./view-contract.js";
@@ -145,7 +146,8 @@ export class StoredRequests {
     const nowMs = this.#clock();
     if (this.#pass === undefined) {
       if (nowMs < this.#nextPassMs) return;
-      this.#pass = this.#store.iterate(SPACE)[Symbol.asyncIterator]();
+      // Of what cannot be read a check tells: it must not stop who writes.
+      this.#pass = this.#store.iterate(SPACE, PASSING_OVER)[Symbol.asyncIterator]();
       this.#passBeganMs = nowMs;
       this.#oldestSeenMs = nowMs;
     }

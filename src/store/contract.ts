@@ -18,6 +18,7 @@
 // and fail an assertion.
 import { toHex } from "../core/bytes.js";
 import { Conflict } from "../core/errors.js";
+import type { Corrupt } from "../core/errors.js";
 
 /**
  * Where rows live.
@@ -114,6 +115,15 @@ export interface LogRange {
   readonly to?: number;
 }
 
+/** What to do where a store is damaged. */
+export interface IterateOptions {
+  /** Told of each row or file of which nothing tells the key: it is passed over. */
+  readonly onUnreadable?: ((error: Corrupt) => void) | undefined;
+}
+
+/** For who wants the rows that can be read, and leaves it to a check to tell of others. */
+export const PASSING_OVER: IterateOptions = { onUnreadable: () => undefined };
+
 /** How much a store holds. Sizes are those of files, free pages included; 0 where nothing is on disk. */
 export interface StoreUsage {
   readonly rows: Readonly<Record<Space, number>>;
@@ -160,8 +170,9 @@ export interface Store {
   /**
    * The key of every row of a space, in no promised order: each that is there from beginning to end exactly once; one
    * put or deleted meanwhile perhaps. The caller may write, also to the same space, between two steps.
+   * @throws Corrupt - nothing tells the key of a row (an encrypted store), and `onUnreadable` was not given
    */
-  iterate(space: Space): AsyncIterable<Uint8Array>;
+  iterate(space: Space, options?: IterateOptions): AsyncIterable<Uint8Array>;
 
   /** Costs a look at every large blob's file; the rows are counted already. */
   usage(): Promise<StoreUsage>;
@@ -188,8 +199,8 @@ export interface LargeBlobs {
   ensureDurable(hash: Uint8Array): Promise<boolean>;
   /** Removes a blob and its outboard. True if it was there. Durable when it resolves. */
   delete(hash: Uint8Array): Promise<boolean>;
-  /** The hash of every blob, in no promised order; promises as of `Store.iterate`. */
-  iterate(): AsyncIterable<Uint8Array>;
+  /** The hash of every blob, in no promised order; promises and errors as of `Store.iterate`. */
+  iterate(options?: IterateOptions): AsyncIterable<Uint8Array>;
 
   /**
    * Begins an upload, or continues one from its durable end. Ids are 1 … 64 characters of `a–z 0–9 -`.

@@ -9,6 +9,7 @@ export {
 export type {
   CleanUpResult,
   Condition,
+  IterateOptions,
   LargeBlob,
   LargeBlobs,
   LogRange,

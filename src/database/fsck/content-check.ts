@@ -13,7 +13,7 @@ import { FileBlobReader } from "../blob-reader.js";
 import type { DigestSet } from "../digest-set.js";
 import type { Turns } from "../turns.js";
 import type { Affected, FindingKind, FindingPlace, FsckEvent } from "./finding.js";
-import { REPAIR_FROM_COPY } from "./finding.js";
+import { REPAIR_FROM_COPY, REPAIR_UNNAMED } from "./finding.js";
 import type { FindingRegister } from "./register.js";
 import { rowKeys } from "./row-keys.js";
 import type { Sampler } from "./sampler.js";
@@ -79,7 +79,15 @@ export class ContentCheck {
     let checked = 0;
     let seen = 0;
     try {
-      for await (const key of store.files.iterate()) {
+      const onUnreadable = ({ message, facts }: Corrupt): void =>
+        register.report({
+          kind: "damaged",
+          subject: "file",
+          place: { path: facts["path"] ?? "blobs" },
+          message,
+          repair: REPAIR_UNNAMED,
+        });
+      for await (const key of store.files.iterate({ onUnreadable })) {
         await turns.giveWay();
         yield* register.take();
         seen += 1;

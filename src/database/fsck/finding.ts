@@ -118,6 +118,8 @@ export interface FsckOptions {
 
 export const REPAIR_FROM_COPY =
   "fetch it from a copy of the database: neleus db fsck --repair-from DIR, or restore a backup";
+export const REPAIR_UNNAMED =
+  "if something that is kept needs it, that is found too, and says how to repair it; else leave it";
 export const REPAIR_RESTORE = "restore the database from a backup, and begin a new epoch: neleus db new-epoch";
 export const NOTHING_TO_REPAIR =
   "nothing that is kept needs it: leave it, or fetch it from a copy (neleus db fsck --repair-from DIR)";

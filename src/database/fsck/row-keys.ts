@@ -1,7 +1,7 @@
 // The keys of a space, for a check that goes on where they cannot be listed to the end.
-import { NeleusError } from "../../core/errors.js";
+import { NeleusError, type Corrupt } from "../../core/errors.js";
 import type { Space, Store } from "../../store/contract.js";
-import { REPAIR_RESTORE } from "./finding.js";
+import { REPAIR_RESTORE, REPAIR_UNNAMED } from "./finding.js";
 import type { FindingRegister } from "./register.js";
 
 export async function* rowKeys(
@@ -9,7 +9,10 @@ export async function* rowKeys(
   space: Space,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   try {
-    yield* store.iterate(space);
+    // Of what was sealed and cannot be opened nothing tells the key.
+    const onUnreadable = ({ message }: Corrupt): void =>
+      register.report({ kind: "damaged", subject: "space", place: { space }, message, repair: REPAIR_UNNAMED });
+    yield* store.iterate(space, { onUnreadable });
   } catch (error) {
     if (!(error instanceof NeleusError)) throw error;
     const message = `the rows of ${space} cannot be listed to the end: ${error.message}`;

@@ -10,7 +10,15 @@ import { toHex } from "../../core/bytes.js";
 import { Conflict, Corrupt, Unavailable, assert } from "../../core/errors.js";
 import { UPLOAD_EXPIRY_MS } from "../../core/limits.js";
 import { MAX_UPLOAD_METADATA_BYTES } from "../contract.js";
-import type { CleanUpResult, LargeBlob, LargeBlobs, StageOptions, StagedBlob, UploadState } from "../contract.js";
+import type {
+  CleanUpResult,
+  IterateOptions,
+  LargeBlob,
+  LargeBlobs,
+  StageOptions,
+  StagedBlob,
+  UploadState,
+} from "../contract.js";
 import { BlobFile, OUTBOARD_SUFFIX, blobPaths, flushBlobFolders, type BlobPaths } from "./blob-file.js";
 import type { FileFormat } from "./file-format.js";
 import { LEFTOVER_AGE_MS, flushDirectory, makeDirectory, onFile, onFileIfThere, systemCode } from "./file-system.js";
@@ -83,14 +91,18 @@ export class FileBlobs implements LargeBlobs {
     });
   }
 
-  async *iterate(): AsyncIterable<Uint8Array> {
+  async *iterate({ onUnreadable }: IterateOptions = {}): AsyncIterable<Uint8Array> {
     this.#assertOpen();
     for await (const { directory, names } of this.#blobDirectories()) {
       for (const name of names) {
         this.#assertOpen();
         if (/^[0-9a-f]{64}$/.test(name) && join(this.#blobs, name.slice(0, 2), name.slice(2, 4)) === directory) {
-          const hash = await this.#format.blobOf(name, join(directory, name));
-          if (hash !== undefined) yield hash;
+          const path = join(directory, name);
+          const hash = await this.#format.blobOf(name, path);
+          if (hash instanceof Corrupt) {
+            if (onUnreadable === undefined) throw hash;
+            onUnreadable(hash);
+          } else if (hash !== undefined) yield hash;
         }
       }
     }

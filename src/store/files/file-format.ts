@@ -1,5 +1,6 @@
 // How large blobs and uploads lie in their files: as they are (plain-format.ts), or sealed (sealed-format.ts). Names,
 // renames, flushes and who may write what are the same for both, and are file-blobs.ts and staged-file.ts.
+import type { Corrupt } from "../../core/errors.js";
 import type { OpenFile } from "./file-system.js";
 
 /** The two files of a blob. */
@@ -37,8 +38,8 @@ export interface WriterState {
 export interface FileFormat {
   /** What a blob's files are called: 64 hex digits. */
   blobName(hash: Uint8Array): string;
-  /** Which blob a content file is of; undefined where nothing tells. */
-  blobOf(name: string, path: string): Promise<Uint8Array | undefined>;
+  /** Which blob a content file is of; undefined where it has gone, and what is wrong with it where nothing tells. */
+  blobOf(name: string, path: string): Promise<Uint8Array | Corrupt | undefined>;
   /** What the folder of an upload is called: 1 to 64 characters of `a–z 0–9 -`. */
   uploadName(uploadId: string): string;
 

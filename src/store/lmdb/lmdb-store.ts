@@ -1,5 +1,15 @@
 // The embedded store: rows in LMDB, large blobs in files. Several processes may have one database open at once.
-import type { LogRange, LogRow, RowName, Space, Store, StoreUsage, SyncReader, WriteBatch } from "../contract.js";
+import type {
+  IterateOptions,
+  LogRange,
+  LogRow,
+  RowName,
+  Space,
+  Store,
+  StoreUsage,
+  SyncReader,
+  WriteBatch,
+} from "../contract.js";
 import { enter, leave } from "../directory/presence.js";
 import { Presences, type Recovery } from "../directory/recovery.js";
 import { FileBlobs } from "../files/file-blobs.js";
@@ -110,8 +120,8 @@ export class LmdbStore implements Store {
     return this.#rows.scanLog(range);
   }
 
-  iterate(space: Space): AsyncIterable<Uint8Array> {
-    return this.#rows.iterate(space);
+  iterate(space: Space, options?: IterateOptions): AsyncIterable<Uint8Array> {
+    return this.#rows.iterate(space, options);
   }
 
   async usage(): Promise<StoreUsage> {

@@ -19,7 +19,7 @@ import { equalBytes, readU64be, u64be, utf8 } from "../../core/bytes.js";
 import { Corrupt, InvalidArgument, Unavailable, assert } from "../../core/errors.js";
 import { checkBatch, checkKey, failedCondition } from "../batch.js";
 import { SPACES } from "../contract.js";
-import type { LogRange, LogRow, Row, RowName, Space, SyncReader, WriteBatch } from "../contract.js";
+import type { IterateOptions, LogRange, LogRow, Row, RowName, Space, SyncReader, WriteBatch } from "../contract.js";
 import { FILE_MODE } from "../files/file-system.js";
 import type { RowSeal } from "../sealing/row-seal.js";
 import { checkHeader, findDamage, lookAtPages } from "./data-file.js";
@@ -227,16 +227,32 @@ export class LmdbRows implements SyncReader {
     }
   }
 
-  async *iterate(space: Space): AsyncIterable<Uint8Array> {
+  async *iterate(space: Space, options: IterateOptions = {}): AsyncIterable<Uint8Array> {
     let last: Uint8Array | undefined;
     for (;;) {
       const page = this.#namePage(space, last);
       for (const { name, stored } of page) {
-        yield stored === undefined || this.#seal === undefined ? name : this.#seal.open(space, name, stored).key;
+        const key = stored === undefined ? name : this.#keyOf(space, { name, stored }, options);
+        if (key !== undefined) yield key;
       }
       last = page.at(-1)?.name;
       if (page.length < PAGE_ROWS) return;
       await eventTurn();
+    }
+  }
+
+  /** The key of a sealed row; undefined where nothing tells it, and that is told. */
+  #keyOf(
+    space: Space,
+    { name, stored }: { readonly name: Uint8Array; readonly stored: Uint8Array },
+    { onUnreadable }: IterateOptions,
+  ): Uint8Array | undefined {
+    try {
+      return this.#seal?.keyOf(space, name, stored);
+    } catch (error) {
+      if (onUnreadable === undefined || !(error instanceof Corrupt)) throw error;
+      onUnreadable(error);
+      return undefined;
     }
   }
 

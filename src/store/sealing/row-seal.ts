@@ -25,7 +25,12 @@ export class RowSeal {
 
   /** Where the row with this key lies. */
   nameOf(space: Space, key: Uint8Array): Uint8Array {
-    return space === "log" || space === "tiles" ? key : this.#keys.name(space, key);
+    return hasPlainKeys(space) ? key : this.#keys.name(space, key);
+  }
+
+  /** The key of a row. @throws Corrupt - the bytes are not what was sealed under this name */
+  keyOf(space: Space, name: Uint8Array, stored: Uint8Array): Uint8Array {
+    return hasPlainKeys(space) ? name : this.open(space, name, stored).key;
   }
 
   seal(space: Space, name: Uint8Array, { key, value }: PlainRow): Uint8Array {
@@ -65,6 +70,10 @@ export class RowSeal {
       throw error;
     }
   }
+}
+
+function hasPlainKeys(space: Space): boolean {
+  return space === "log" || space === "tiles";
 }
 
 const MARKER = utf8("neleus sealed store v1");

@@ -2,7 +2,7 @@
 // and the outboard of a blob share a name, as they do in clear.
 import { open } from "node:fs/promises";
 import { equalBytes, fromHex, toHex, utf8 } from "../../core/bytes.js";
-import { Malformed, NeleusError } from "../../core/errors.js";
+import { Corrupt, Malformed } from "../../core/errors.js";
 import type { FileFormat, WriterState } from "../files/file-format.js";
 import { onFile, onFileIfThere, readExactly } from "../files/file-system.js";
 import type { KeyRing } from "./key-ring.js";
@@ -17,7 +17,6 @@ export function sealedFormat(keys: KeyRing): FileFormat {
   return {
     blobName: (hash) => toHex(blobNameOf(keys, hash)),
 
-    /** Of a file that cannot be opened nobody knows; whoever asks for its blob by hash learns that it is damaged. */
     async blobOf(name, path) {
       const physical = fromHex(name);
       const handle = await onFileIfThere({ doing: "open", path }, () => open(path, "r"));
@@ -25,10 +24,10 @@ export function sealedFormat(keys: KeyRing): FileFormat {
       try {
         const stored = await readExactly({ path, handle }, { offset: 0, length: LABEL_BYTES });
         const { hash } = openLabel(keys.find, labelPlace("content", physical), stored);
-        return equalBytes(blobNameOf(keys, hash), physical) ? hash : undefined;
+        return equalBytes(blobNameOf(keys, hash), physical) ? hash : unlabelled(path, "labelled as another blob");
       } catch (error) {
-        const isDamage = error instanceof Malformed || (error instanceof NeleusError && error.code === "CORRUPT");
-        if (isDamage) return undefined;
+        if (error instanceof Corrupt) return error;
+        if (error instanceof Malformed) return unlabelled(path, error.message);
         throw error;
       } finally {
         await handle.close();
@@ -62,4 +61,11 @@ export function sealedFormat(keys: KeyRing): FileFormat {
     encodeRecord: (folder, record) => sealRecord(keys.current, recordPlace(folder), record),
     decodeRecord: (folder, stored) => openRecord(keys.find, recordPlace(folder), stored),
   };
+}
+
+function unlabelled(path: string, why: string): Corrupt {
+  return new Corrupt(`${path}: nothing tells which blob it is: ${why}`, {
+    hint: "run: neleus db fsck",
+    facts: { path },
+  });
 }

@@ -269,9 +269,12 @@ describe("sealed files", () => {
     const here = place(context);
     const blobs = here.open();
     for (const number of [1, 2, 3]) await putBlob(blobs, hashOf(number), new Uint8Array(10).fill(number));
+    const unreadable: Corrupt[] = [];
     const listed = async (): Promise<string[]> => {
       const hashes: string[] = [];
-      for await (const hash of blobs.iterate()) hashes.push(toHex(hash));
+      for await (const hash of blobs.iterate({ onUnreadable: (error) => unreadable.push(error) })) {
+        hashes.push(toHex(hash));
+      }
       return hashes.sort();
     };
     assert.deepEqual(
@@ -288,6 +291,10 @@ describe("sealed files", () => {
       await listed(),
       [1, 3].map((number) => toHex(hashOf(number))),
     );
+    assert.equal(unreadable.length, 1);
+    await assert.rejects(async () => {
+      for await (const hash of blobs.iterate()) assert.ok(hash.length === 32);
+    }, Corrupt);
     for (const file of filesBelow(here.blobs)) {
       for (const number of [1, 2, 3]) assert.ok(!file.includes(toHex(hashOf(number)).slice(0, 8)), file);
     }
