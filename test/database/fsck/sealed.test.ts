@@ -41,12 +41,14 @@ async function spoil(path: string, space: Space): Promise<void> {
   await root.close();
 }
 
+let checks = 0;
+
 async function check(path: string): Promise<Finding[]> {
   const db = await Database.open(path, { password: PASSWORD });
   const findings: Finding[] = [];
   for await (const event of db.fsck()) if (event.kind === "finding") findings.push(event.finding);
   // Whoever writes goes on.
-  const idempotency = { caller: "", key: "twice" };
+  const idempotency = { caller: "", key: `after check ${(checks += 1)}` };
   await db.states.apply("other", { operations: [put("k", "v")], idempotency });
   await db.close();
   return findings;
