@@ -48,7 +48,7 @@ async function check(path: string): Promise<Finding[]> {
   const findings: Finding[] = [];
   for await (const event of db.fsck()) if (event.kind === "finding") findings.push(event.finding);
   // Whoever writes goes on.
-  const idempotency = { caller: "", key: `after check ${(checks += 1)}` };
+  const idempotency = { caller: "", key: `check-${(checks += 1)}` };
   await db.states.apply("other", { operations: [put("k", "v")], idempotency });
   await db.close();
   return findings;
