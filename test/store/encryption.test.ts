@@ -4,6 +4,8 @@ import assert from "node:assert/strict";
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, it } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { inspect } from "node:util";
 import { toHex, utf8 } from "#src/core/bytes.js";
 import {
   AlreadyExists,
@@ -13,7 +15,10 @@ import {
   PermissionDenied,
   Unavailable,
 } from "#src/core/errors.js";
-import { createDirectory, openDirectory, type RowName, type Store } from "#src/store/index.js";
+import { DEFAULT_CONFIG, encryptedConfig, formatConfig, parseConfig } from "#src/store/directory/config.js";
+import { complete, unlock } from "#src/store/directory/encryption.js";
+import { layoutOf } from "#src/store/directory/layout.js";
+import { createDirectory, openDirectory, rotateEncryptionKey, type RowName, type Store } from "#src/store/index.js";
 import { temporaryDirectory } from "./temporary-directory.js";
 
 /** FORMATS §8, as it stands there, but for the iterations, of which so many only take time. */
@@ -248,5 +253,77 @@ describe("an encrypted directory", () => {
     await (await createDirectory(early, { password: PASSWORD })).store.close();
     assert.deepEqual(readConfig(early).encryption, encryption);
     rmSync(early, { recursive: true });
+  });
+
+  it("keeps its keys beside somebody who makes one in clear at the same time", async (context) => {
+    const config = encryptedConfig({ kdfIterations: 100_000 });
+    // Finished by the one while the other is on the way to write a configuration.
+    const path = join(temporaryDirectory(context), "db");
+    const makeOther = async (): Promise<void> => {
+      await (await createDirectory(path, { config, password: PASSWORD })).store.close();
+    };
+    const late = complete(layoutOf(path), DEFAULT_CONFIG, { password: undefined, makeDirectories: makeOther });
+    await assert.rejects(late, AlreadyExists);
+    await (await openDirectory(path, { password: PASSWORD })).store.close();
+    // Begun by the one: then it is that one's, and whoever goes on needs the password.
+    const begun = join(temporaryDirectory(context), "db");
+    const initialise = async (): Promise<void> => {
+      throw new Unavailable("the power went");
+    };
+    const beginOther = async (): Promise<void> => {
+      await assert.rejects(createDirectory(begun, { config, password: PASSWORD, initialise }), Unavailable);
+    };
+    const second = complete(layoutOf(begun), DEFAULT_CONFIG, { password: undefined, makeDirectories: beginOther });
+    await assert.rejects(second, PermissionDenied);
+    await (await createDirectory(begun, { password: PASSWORD })).store.close();
+    assert.equal(readConfig(begun).encryption["enabled"], true);
+    // And the other way round.
+    const clear = join(temporaryDirectory(context), "db");
+    const beginClear = async (): Promise<void> => {
+      await assert.rejects(createDirectory(clear, { initialise }), Unavailable);
+    };
+    const third = complete(layoutOf(clear), config, { password: PASSWORD, makeDirectories: beginClear });
+    await assert.rejects(third, { code: "INVALID_ARGUMENT", message: /not encrypted/ });
+    await (await createDirectory(clear)).store.close();
+    assert.deepEqual(readdirSync(join(clear, "meta")), ["config.json"]);
+  });
+
+  it("does not get its old password back from somebody who was late in making it", async (context) => {
+    const parent = temporaryDirectory(context);
+    const path = join(parent, "db");
+    await make(path);
+    // Keys that take a second to open: what the late one is at while all else happens.
+    const { encryption } = parseConfig(readFileSync(configOf(path), "utf8"), "");
+    const keys = await unlock(layoutOf(path), parseConfig(readFileSync(configOf(path), "utf8"), ""), PASSWORD);
+    assert.ok(encryption.enabled && keys !== undefined);
+    const slow = await keys.wrap(utf8(PASSWORD), { ...encryption.settings, kdfIterations: 2_500_000 });
+    const late = layoutOf(configured(join(parent, "late")));
+    writeFileSync(late.completed, formatConfig({ ...DEFAULT_CONFIG, encryption: { ...encryption, keys: slow } }));
+    const wanted = encryptedConfig({ kdfIterations: 100_000 });
+    const completing = complete(late, wanted, { password: PASSWORD, makeDirectories: async () => {} });
+    const refused = assert.rejects(completing, AlreadyExists);
+    await delay(300);
+    cpSync(path, late.root, { recursive: true });
+    await refused;
+    assert.deepEqual(readConfig(late.root), readConfig(path));
+  });
+
+  it("leaves nothing that opens with the old password", async (context) => {
+    const path = join(temporaryDirectory(context), "db");
+    await make(path);
+    // As a crash at the end of making it leaves it.
+    cpSync(configOf(path), layoutOf(path).completed);
+    await rotateEncryptionKey(path, { password: PASSWORD, newPassword: "new" });
+    assert.deepEqual(readdirSync(join(path, "meta")), ["config.json"]);
+    await assert.rejects(openDirectory(path, { password: PASSWORD }), PermissionDenied);
+  });
+
+  it("shows no keys to who prints them", async (context) => {
+    const path = join(temporaryDirectory(context), "db");
+    await make(path);
+    const keys = await unlock(layoutOf(path), parseConfig(readFileSync(configOf(path), "utf8"), ""), PASSWORD);
+    assert.ok(keys !== undefined);
+    assert.ok(!JSON.stringify(keys).includes("key"), JSON.stringify(keys));
+    assert.ok(!inspect(keys, { depth: 9, showHidden: true }).includes("Uint8Array"));
   });
 });

@@ -190,6 +190,8 @@ export async function rotateEncryptionKey(
       facts: { path: layout.config },
     });
   });
+  // Where making it was interrupted at its very end: it still opens with the first password.
+  await dropCompleted(layout);
 }
 
 async function openFound(
@@ -207,8 +209,14 @@ async function openFound(
   for (const name of await listNames(layout.objects)) {
     if (name.startsWith(UNFINISHED_PREFIX)) await removeTree(join(layout.objects, name));
   }
-  await dropCompleted(layout);
   const store = await LmdbStore.open({ rows, blobs: layout.blobs, uploads: layout.uploads }, keys);
+  // Last: until the configuration has opened the store, it may hold the only keys.
+  try {
+    await dropCompleted(layout);
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
   return { path: layout.root, config, store, recovery: store.recovery };
 }
 

@@ -2,13 +2,14 @@
 //
 // A new database's keys are made by whoever completes its configuration, and of several processes at that one has to win before
 // anything is sealed: the completed text is created under a name of its own, `meta/config.completed.json`, which fails where there is one,
-// and all of them go on with what lies there. It goes once the database exists.
-import { readFile, rm } from "node:fs/promises";
-import { AlreadyExists, InvalidArgument, PermissionDenied } from "../../core/errors.js";
-import { createFile, flushDirectory, onFile, onFileIfThere, replaceFile } from "../files/file-system.js";
+// and all of them go on with what lies there. It goes once the database exists. Who makes one in clear does the same: else one that comes
+// late would write a configuration without keys over that of a database which is lost without them.
+import { readFile, rm, stat } from "node:fs/promises";
+import { AlreadyExists, Corrupt, InvalidArgument, PermissionDenied, assert } from "../../core/errors.js";
+import { createFile, flushDirectory, onFileIfThere, replaceFile } from "../files/file-system.js";
 import { newKeyRing, unwrapKeys } from "../sealing/key-ring.js";
 import type { KeyRing } from "../sealing/key-ring.js";
-import { encryptedConfig, formatConfig, parseConfig } from "./config.js";
+import { MAX_CONFIG_BYTES, encryptedConfig, formatConfig, parseConfig } from "./config.js";
 import type { DatabaseConfig } from "./config.js";
 import { inspect } from "./layout.js";
 import type { Layout } from "./layout.js";
@@ -41,6 +42,7 @@ export async function unlock(
  * Completes the configuration of a database that is being made, and writes it.
  * @throws PermissionDenied - there is no password, or making it was begun with another
  * @throws AlreadyExists - somebody else has made it meanwhile
+ * @throws InvalidArgument - it is to be encrypted, and making it was begun in clear
  */
 export async function complete(
   layout: Layout,
@@ -51,27 +53,49 @@ export async function complete(
   // Asked for first: without one nothing is written.
   const password = encryption.enabled ? await readPassword(options.password, layout.root) : undefined;
   await options.makeDirectories();
-  if (!encryption.enabled || password === undefined) {
+  if (encryption.enabled && password !== undefined && encryption.keys !== undefined) {
+    return { config, keys: await unwrapKeys(encryption.keys, password, layout.config) };
+  }
+  const chosen = await choose(layout, password === undefined ? formatConfig(config) : await withKeys(config, password));
+  const completed = parseConfig(chosen, layout.completed);
+  if (!completed.encryption.enabled) {
+    if (encryption.enabled) throw begunInClear(layout);
     await replaceFile(layout.config, Buffer.from(formatConfig(config)));
     return { config, keys: undefined };
   }
-  if (encryption.keys !== undefined) {
-    return { config, keys: await unwrapKeys(encryption.keys, password, layout.config) };
-  }
-  const fresh = newKeyRing(encryption.settings.algorithm);
-  const wrapped = await fresh.wrap(password, encryption.settings);
-  const text = formatConfig({ ...config, encryption: { ...encryption, keys: wrapped } });
-  await createFile(layout.completed, Buffer.from(text));
-  // One who is late finds no such file, because the database exists, and must not replace the keys of that one.
-  if ((await inspect(layout)).kind === "database") {
-    await dropCompleted(layout);
-    throw new AlreadyExists(`there is a database at ${layout.root} already`, { facts: { path: layout.root } });
-  }
-  const chosen = await onFile({ doing: "read", path: layout.completed }, () => readFile(layout.completed, "utf8"));
-  const completed = parseConfig(chosen, layout.completed);
-  const keys = await unlock(layout, completed, password);
+  const keys = await unlock(layout, completed, password ?? options.password);
+  // That took its time. What another has finished may have been given another password since.
+  await requireUnmade(layout);
   await replaceFile(layout.config, Buffer.from(chosen));
   return { config: completed, keys };
+}
+
+/** The text of a configuration with new keys. */
+async function withKeys(config: DatabaseConfig, password: Uint8Array): Promise<string> {
+  const { encryption } = config;
+  assert(encryption.enabled, "keys are for who wants encryption");
+  const keys = await newKeyRing(encryption.settings.algorithm).wrap(password, encryption.settings);
+  return formatConfig({ ...config, encryption: { ...encryption, keys } });
+}
+
+/** The completed text of whoever is first: this one, or what another has written. */
+async function choose(layout: Layout, text: string): Promise<string> {
+  const path = layout.completed;
+  await createFile(path, Buffer.from(text));
+  // One who is late finds no such file, because the database exists, and must not replace the configuration of that one.
+  await requireUnmade(layout);
+  const file = await onFileIfThere({ doing: "look at", path }, () => stat(path));
+  if (file !== undefined && file.size > MAX_CONFIG_BYTES) throw tooLarge(path);
+  const chosen = await onFileIfThere({ doing: "read", path }, () => readFile(path, "utf8"));
+  if (chosen === undefined) throw alreadyMade(layout);
+  return chosen;
+}
+
+/** @throws AlreadyExists - somebody has made the database */
+async function requireUnmade(layout: Layout): Promise<void> {
+  if ((await inspect(layout)).kind !== "database") return;
+  await dropCompleted(layout);
+  throw alreadyMade(layout);
 }
 
 /**
@@ -113,6 +137,25 @@ export async function dropCompleted(layout: Layout): Promise<void> {
     return true;
   });
   if (removed === true) await flushDirectory(layout.meta);
+}
+
+function alreadyMade(layout: Layout): AlreadyExists {
+  return new AlreadyExists(`there is a database at ${layout.root} already`, { facts: { path: layout.root } });
+}
+
+function begunInClear(layout: Layout): InvalidArgument {
+  return new InvalidArgument(`making the database at ${layout.root} was begun as one that is not encrypted`, {
+    field: "encryption.enabled",
+    hint: `if nobody is at it any more, remove ${layout.completed}`,
+    facts: { path: layout.completed },
+  });
+}
+
+function tooLarge(path: string): Corrupt {
+  return new Corrupt(`${path} is no configuration: more than ${MAX_CONFIG_BYTES} bytes`, {
+    hint: "remove the file: the database does not exist yet",
+    facts: { path },
+  });
 }
 
 function withoutKeys(layout: Layout): PermissionDenied {

@@ -56,19 +56,23 @@ export interface WrappedDataKey {
   readonly key: Uint8Array;
 }
 
-/** Keys in memory. */
+/** Keys in memory. Printed or made JSON of, it shows none of them. */
 export class KeyRing {
-  /** What new records are sealed under. */
-  readonly current: SealingKey;
+  readonly #current: SealingKey;
   readonly #byId: ReadonlyMap<number, SealingKey>;
   readonly #nameKey: Uint8Array;
 
   constructor(keys: { readonly dataKeys: readonly SealingKey[]; readonly nameKey: Uint8Array }) {
     const newest = [...keys.dataKeys].sort((a, b) => b.id - a.id)[0];
     if (newest === undefined) throw new InvalidArgument("a key ring without a data key", { field: "data_keys" });
-    this.current = newest;
+    this.#current = newest;
     this.#byId = new Map(keys.dataKeys.map((key) => [key.id, key]));
     this.#nameKey = keys.nameKey;
+  }
+
+  /** What new records are sealed under. */
+  get current(): SealingKey {
+    return this.#current;
   }
 
   readonly find = (id: number): SealingKey | undefined => this.#byId.get(id);
