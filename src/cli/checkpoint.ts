@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import { toHex } from "../core/bytes.js";
 import { InvalidArgument } from "../core/errors.js";
+import { counted } from "./output.js";
 import { collect, freshOption, leaf, listOption, withFreshness } from "./command.js";
 import { formatTime } from "./commit.js";
 import { readInput } from "./encoding.js";
@@ -36,7 +37,7 @@ async function showCheckpoint(session: Session, _args: readonly string[], option
   await output.result({ note, origin, size, root, time: logTimeMs, ...cosigned }, () => (output.json ? "" : note));
   output.notice(`newest leaf written ${formatTime(logTimeMs)}, log root ${toHex(root)}`);
   for (const { key, size: leaves, time } of cosigned.witnesses ?? []) {
-    output.notice(`cosigned by ${key}: ${leaves} leaves, ${formatTime(time)}`);
+    output.notice(`cosigned by ${key}: ${counted(leaves, "leaf", "leaves")}, ${formatTime(time)}`);
   }
 }
 
@@ -50,6 +51,6 @@ async function cosign(session: Session, args: readonly string[], options: Option
   const { size } = await (await session.client()).submitCosignatures({ checkpoint, witnessKeys }, { signal });
   await session.output.result(
     { size, witnesses: [...witnessKeys] },
-    () => `kept: ${witnessKeys.length} cosigned the log of ${size} leaves`,
+    () => `kept: ${witnessKeys.length} cosigned the log of ${counted(size, "leaf", "leaves")}`,
   );
 }

@@ -7,7 +7,7 @@ import { toHex } from "../core/bytes.js";
 import { Corrupt, InvalidArgument } from "../core/errors.js";
 import { leaf, textOption } from "./command.js";
 import { formatKey, keyMembers, parseCount } from "./encoding.js";
-import { printableText, type Printable } from "./output.js";
+import { counted, printableText, type Printable } from "./output.js";
 import type { Session } from "./session.js";
 
 type Options = Readonly<Record<string, unknown>>;
@@ -167,6 +167,6 @@ function summaryText({ findings, counts, bytes, logSize, leftOut }: FsckSummary)
     return `${name.padEnd(12)} ${of}${idle}`;
   });
   const verdict = findings === 0 ? "nothing is wrong" : `${findings} found`;
-  const ending = `${verdict}: ${(bytes / 1e6).toFixed(1)} MB read, log of ${logSize} leaves`;
+  const ending = `${verdict}: ${(bytes / 1e6).toFixed(1)} MB read, log of ${counted(logSize, "leaf", "leaves")}`;
   return [...lines, ...leftOut.map((what) => `left out     ${what}`), ending].map(printableText).join("\n");
 }

@@ -1,6 +1,7 @@
 // neleus db gc: frees what nothing leads to any more.
 import type { Command } from "commander";
 import type { CollectSummary } from "../client/collect.js";
+import { counted } from "./output.js";
 import { leaf } from "./command.js";
 import type { Session } from "./session.js";
 
@@ -34,7 +35,7 @@ async function collect(session: Session, _args: readonly string[], options: Opti
       commit_bytes_freed: commitBytesFreed,
     },
     () =>
-      `${dryRun ? "would free" : "freed"} ${nodesFreed} nodes (${nodeBytesFreed} bytes) and ${commitsFreed} commits ` +
-      `(${commitBytesFreed} bytes); ${nodesKept} nodes are kept`,
+      `${dryRun ? "would free" : "freed"} ${counted(nodesFreed, "node")} (${counted(nodeBytesFreed, "byte")}) and ${counted(commitsFreed, "commit")} ` +
+      `(${counted(commitBytesFreed, "byte")}); kept: ${counted(nodesKept, "node")}`,
   );
 }

@@ -23,6 +23,7 @@ import {
   type Checkpoint,
   type TilePosition,
 } from "../core/log/index.js";
+import { counted } from "./output.js";
 import { freshOption, textOption } from "./command.js";
 import { fileError, parseCount } from "./encoding.js";
 import type { Session } from "./session.js";
@@ -78,7 +79,7 @@ export async function exportLog(session: Session, directory: string, options: Op
       written: folder.written,
     },
     () =>
-      `${checkpoint.size} leaves, log root ${toHex(checkpoint.root)}; ${folder.written} files written to ${directory}`,
+      `${counted(checkpoint.size, "leaf", "leaves")}, log root ${toHex(checkpoint.root)}; ${counted(folder.written, "file")} written to ${directory}`,
   );
 }
 
@@ -107,11 +108,14 @@ async function exportedCheckpoint(
     });
   }
   if (earlier.size <= checkpoint.size) return { ...earlier, note };
-  throw new RolledBack(`${directory} holds ${earlier.size} leaves of this log, and the database ${checkpoint.size}`, {
-    hint: "the database was rolled back: keep that folder as evidence",
-    facts: { older_size: String(earlier.size), newer_size: String(checkpoint.size) },
-    evidence,
-  });
+  throw new RolledBack(
+    `${directory} holds ${counted(earlier.size, "leaf", "leaves")} of this log, and the database ${checkpoint.size}`,
+    {
+      hint: "the database was rolled back: keep that folder as evidence",
+      facts: { older_size: String(earlier.size), newer_size: String(checkpoint.size) },
+      evidence,
+    },
+  );
 }
 
 /** @throws Forked - the log as it was exported is not the beginning of this one */
@@ -121,7 +125,7 @@ function requireSameRoot(
 ): void {
   const { earlier, checkpoint, root } = log;
   if (equalBytes(earlier.root, root)) return;
-  throw new Forked(`${directory} holds another history of this log, of ${earlier.size} leaves`, {
+  throw new Forked(`${directory} holds another history of this log, of ${counted(earlier.size, "leaf", "leaves")}`, {
     hint: "keep that folder as evidence: the log that was exported does not lead to this one",
     facts: { size: String(earlier.size), expected: toHex(earlier.root), actual: toHex(root) },
     evidence: { older: earlier.note, newer: checkpoint.note },

@@ -30,6 +30,11 @@ export function toJsonText(value: Printable): string {
   });
 }
 
+/** A number of things, for people: `1 leaf`, `2 leaves`. */
+export function counted(count: number | bigint, one: string, many = `${one}s`): string {
+  return `${count} ${Number(count) === 1 ? one : many}`;
+}
+
 /** Control characters of stored text must not drive the terminal that shows it. */
 export function printableText(text: string): string {
   return text.replace(

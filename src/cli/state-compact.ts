@@ -3,6 +3,7 @@
 import type { Command } from "commander";
 import type { CollectSummary } from "../client/collect.js";
 import { toHex } from "../core/bytes.js";
+import { counted } from "./output.js";
 import { leaf } from "./command.js";
 import type { Session } from "./session.js";
 
@@ -26,6 +27,6 @@ async function compact(session: Session, args: readonly string[]): Promise<void>
   const { nodesFreed = 0, nodeBytesFreed = 0 } = summary ?? {};
   await output.result(
     { head, root, nodes_freed: nodesFreed, bytes_freed: nodeBytesFreed },
-    () => `${head} at ${toHex(root)}: freed ${nodesFreed} nodes, ${nodeBytesFreed} bytes`,
+    () => `${head} at ${toHex(root)}: freed ${counted(nodesFreed, "node")}, ${counted(nodeBytesFreed, "byte")}`,
   );
 }

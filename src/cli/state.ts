@@ -17,7 +17,7 @@ import {
   withIdempotencyKey,
 } from "./command.js";
 import { formatKey, keyMembers, parseKey } from "./encoding.js";
-import { printableText, toJsonText, type Printable } from "./output.js";
+import { counted, printableText, toJsonText, type Printable } from "./output.js";
 import { writeOutput } from "./output-file.js";
 import type { Session } from "./session.js";
 import { registerStateCompact } from "./state-compact.js";
@@ -67,7 +67,7 @@ async function setKey(
       log_index: applied.receipt.logIndex,
     },
     () =>
-      `${keyText} = ${toHex(hash)} (${size} bytes), root ${toHex(applied.root)}, log index ${applied.receipt.logIndex}`,
+      `${keyText} = ${toHex(hash)} (${counted(size, "byte")}), root ${toHex(applied.root)}, log index ${applied.receipt.logIndex}`,
   );
 }
 

@@ -5,6 +5,7 @@ import type { NewEpochEvidence } from "../client/records.js";
 import { LogKey, type TrustPlace, type TrustRecord } from "../client/trust/index.js";
 import { InvalidArgument, NewEpoch, NotFound, VerificationFailed } from "../core/errors.js";
 import { parseCheckpointUnverified } from "../core/log/index.js";
+import { counted } from "./output.js";
 import { group, leaf } from "./command.js";
 import { formatTime } from "./commit.js";
 import type { Printable } from "./output.js";
@@ -48,7 +49,7 @@ function recordText(place: TrustPlace, record: TrustRecord): string {
     where,
     `  key   ${record.verifierKey}`,
     `  ${how}, ${formatTime(record.sinceMs)}`,
-    `  seen  ${seenSize(record)} leaves, ${formatTime(record.seenMs)}`,
+    `  seen  ${counted(seenSize(record), "leaf", "leaves")}, ${formatTime(record.seenMs)}`,
   ].join("\n");
 }
 
@@ -132,7 +133,7 @@ function epochText(evidence: NewEpochEvidence, isAccepted: boolean): string {
   const size = (note: string | undefined): string =>
     note === undefined
       ? "not shown"
-      : `${parseCheckpointUnverified(note).size} leaves\n${note.replace(/^(?=.)/gm, "    ")}`;
+      : `${counted(parseCheckpointUnverified(note).size, "leaf", "leaves")}\n${note.replace(/^(?=.)/gm, "    ")}`;
   return [
     `key         ${verifierKey}`,
     `${isAccepted ? "before" : "trusted"}${" ".repeat(isAccepted ? 6 : 5)}${trustedKey}`,
