@@ -5,6 +5,7 @@ import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { open as openEnvironment } from "lmdb";
+import { Corrupt } from "#src/core/errors.js";
 import { Database } from "#src/database/index.js";
 import type { Finding } from "#src/database/fsck/index.js";
 import type { Space } from "#src/store/index.js";
@@ -22,8 +23,8 @@ async function make(path: string): Promise<void> {
   await db.close();
 }
 
-/** Changes a byte of one sealed row of a space, below everything. */
-async function spoil(path: string, space: Space): Promise<void> {
+/** Changes a byte of a sealed row of a space, below everything; again, the byte is as it was. */
+async function spoil(path: string, space: Space, index: number): Promise<void> {
   const binary = { encoding: "binary", keyEncoding: "binary" } as const;
   const root = openEnvironment<Uint8Array, Uint8Array>({
     ...binary,
@@ -33,23 +34,36 @@ async function spoil(path: string, space: Space): Promise<void> {
     overlappingSync: false,
   });
   const rows = root.openDB<Uint8Array, Uint8Array>({ ...binary, name: space });
-  const [row] = [...rows.getRange({ start: new Uint8Array(1), limit: 1 })];
-  assert.ok(row !== undefined, `a row of ${space}`);
+  const row = [...rows.getRange({ start: new Uint8Array(1), limit: index + 1 })][index];
+  assert.ok(row !== undefined, `row ${index} of ${space}`);
   const value = Buffer.from(row.value);
   value[50]! ^= 1;
   await rows.put(Buffer.from(row.key), value);
   await root.close();
 }
 
+/** The same to the first row without which the database still opens: it does not without the nodes that lead to its keys. */
+async function spoilOne(path: string, space: Space): Promise<void> {
+  for (let index = 0; ; index += 1) {
+    await spoil(path, space, index);
+    const opened = await Database.open(path, { password: PASSWORD }).catch((error: unknown) => error);
+    if (!(opened instanceof Corrupt)) {
+      await (opened as Database).close();
+      return;
+    }
+    await spoil(path, space, index);
+  }
+}
+
 let checks = 0;
 
-async function check(path: string): Promise<Finding[]> {
+async function check(path: string, space: Space): Promise<Finding[]> {
   const db = await Database.open(path, { password: PASSWORD });
   const findings: Finding[] = [];
   for await (const event of db.fsck()) if (event.kind === "finding") findings.push(event.finding);
-  // Whoever writes goes on.
+  // Whoever writes goes on, but where the way to what is written is damaged.
   const idempotency = { caller: "", key: `check-${(checks += 1)}` };
-  await db.states.apply("other", { operations: [put("k", "v")], idempotency });
+  if (space !== "nodes") await db.states.apply("other", { operations: [put("k", "v")], idempotency });
   await db.close();
   return findings;
 }
@@ -62,9 +76,9 @@ describe("fsck of an encrypted database", () => {
       const before = await Database.open(path, { password: PASSWORD });
       await before.heads.create("other");
       await before.close();
-      assert.deepEqual(await check(path), []);
-      await spoil(path, space);
-      const findings = await check(path);
+      assert.deepEqual(await check(path, space), []);
+      await spoilOne(path, space);
+      const findings = await check(path, space);
       assert.ok(
         findings.some(({ place }) => "space" in place && place.space === space),
         JSON.stringify(findings.map(({ message }) => message)),
