@@ -190,6 +190,7 @@ describe("damaged files", () => {
       { ...good, ...rest, generation: 0.5 },
       { ...good, ...rest, released: 1 },
       { ...good },
+      JSON.stringify({ ...good, ...rest }) + " ".repeat(300_000),
     ];
     for (const text of spoilt) {
       writeFileSync(record, typeof text === "string" ? text : JSON.stringify(text));

@@ -7,11 +7,16 @@
 //
 // The record names the one content file that counts and how much of it is durable. `generation` grows by one each time
 // somebody takes the upload over; `released` says that its writer let go in good order and writes no more.
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { Corrupt, Malformed } from "../../core/errors.js";
 import type { FileFormat } from "./file-format.js";
 import { onFileIfThere, replaceFile, replaceFileUnflushed } from "./file-system.js";
+
+/** Metadata and a tail of a segment in base 64, with room to spare. */
+const MAX_RECORD_BYTES = 256 * 1024;
+/** Read in the place of what is: it is no record either. */
+const TOO_LARGE = Buffer.from("{");
 
 /** What the name of an upload's folder ends with. */
 export const UPLOAD_SUFFIX = ".wal";
@@ -63,7 +68,10 @@ function encodeRecord(directory: string, record: UploadRecord, format: FileForma
 /** The record in an upload's directory, or undefined where there is none or an empty one. @throws Corrupt - it is not a record */
 export async function readRecord(directory: string, format: FileFormat): Promise<UploadRecord | undefined> {
   const path = join(directory, format.recordName);
-  const stored = await onFileIfThere({ doing: "read", path }, () => readFile(path));
+  const stored = await onFileIfThere({ doing: "read", path }, async () => {
+    // Nobody's record is larger, whatever the file is.
+    return (await stat(path)).size <= MAX_RECORD_BYTES ? readFile(path) : TOO_LARGE;
+  });
   if (stored === undefined || stored.length === 0) return undefined;
   const record = decodeRecord(directory, stored, format);
   if (record !== undefined) return record;
