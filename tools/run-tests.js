@@ -40,18 +40,25 @@ const count = (event, key) => {
   else counts[key] += 1;
 };
 let fileFailures = 0;
+/** How the processes of failed files ended: a signal is a crash, whatever its tests said before. */
+const ends = [];
 // A file, not a test: those of slow/ measure, one at a time, and some wait for a disk a hundred thousand times.
 const isSlow = files.some((name) => relative(testRoot, name).startsWith("slow"));
 const timeout = Number(process.env.NELEUS_TEST_TIMEOUT_MS ?? (isSlow ? 3_600_000 : 600_000));
 const stream = run({ files, concurrency: isSlow ? 1 : 2, timeout });
 stream.on("test:pass", (event) => count(event, "passed"));
 stream.on("test:fail", (event) => {
-  if (files.includes(event.name)) fileFailures += 1;
+  if (files.includes(event.name)) {
+    fileFailures += 1;
+    const { exitCode, signal } = event.details.error;
+    ends.push(`${relative(testRoot, event.name)}: ended with ${signal ?? `exit code ${exitCode}`}`);
+  }
   count(event, "failed");
 });
 stream.compose(new spec()).pipe(process.stdout);
 stream.on("end", () => {
   setImmediate(() => {
+    for (const line of ends) console.log(line);
     // A file that dies outside any test (an import error, a crash) counts as one failure.
     const failed = counts.failed === 0 && fileFailures > 0 ? fileFailures : counts.failed;
     if (failed > 0 && wanted.length === 0) {
