@@ -14,6 +14,7 @@ import { promisify } from "node:util";
 import { fileTrustStore } from "#src/client/file-trust-store.js";
 import { connect } from "#src/client/remote.js";
 import { hashBlob } from "#src/core/blob/index.js";
+import { toHex } from "#src/core/bytes.js";
 import { Conflict } from "#src/core/errors.js";
 import { parseCheckpointUnverified } from "#src/core/log/index.js";
 import { Database } from "#src/database/index.js";
@@ -99,13 +100,25 @@ describe("twenty processes on one database", () => {
       }
     };
     const indices = (count: number): number[] => Array.from({ length: count }, (_, index) => index);
+    const told: string[] = [];
     await Promise.all([
-      ...indices(EMBEDDED).map((index) => run(process.execPath, [counter, path, `embedded/${index}`, String(TIMES)])),
+      ...indices(EMBEDDED).map(async (index) => {
+        const { stdout } = await run(process.execPath, [counter, path, `embedded/${index}`, String(TIMES)]);
+        told.push(...stdout.trim().split("\n"));
+      }),
       ...indices(SERVED).map((index) => countOver(place, `served/${index}`)),
       ...indices(COMMANDS).map(command),
     ]);
     const db = await Database.open(path);
     const writers = EMBEDDED + SERVED;
+    // First, since it tells whether a whole transaction was lost: every log that was signed for is the beginning of this one.
+    const end = await db.view();
+    assert.equal(told.length, EMBEDDED * TIMES);
+    for (const line of told) {
+      const [size, root] = line.split(" ");
+      const { knownRoot } = await end.logProof({ knownSize: Number(size) });
+      assert.equal(knownRoot && toHex(knownRoot), root, `the log as it was signed for at ${size} leaves`);
+    }
     assert.equal(await readCounter(db), writers * COUNTED);
     const all = await readAll(db);
     const numbers = Object.entries(all).flatMap(([key, text]) =>

@@ -1,8 +1,11 @@
 // A process that counts a shared key up so many times, on condition of what it was, and writes keys of its own besides.
 //
 //   node counter.js DIRECTORY NAME TIMES
-import { utf8 } from "#src/core/bytes.js";
+//
+// Prints the size and root of each checkpoint that it was given, a line each.
+import { toHex, utf8 } from "#src/core/bytes.js";
 import { Conflict } from "#src/core/errors.js";
+import { parseCheckpointUnverified } from "#src/core/log/index.js";
 import { get, readSync } from "#src/core/map/index.js";
 import { stateCell } from "#src/core/object/index.js";
 import { Database } from "#src/database/index.js";
@@ -11,10 +14,15 @@ import { COUNT_EVERY, COUNTER } from "./report.js";
 
 const [directory = "", name = "", times = "0"] = process.argv.slice(2);
 const db = await Database.open(directory);
-let conflicts = 0;
+const told: string[] = [];
+const tell = ({ receipt }: { readonly receipt: { readonly checkpoint: string } }): void => {
+  const { size, root } = parseCheckpointUnverified(receipt.checkpoint);
+  told.push(`${size} ${toHex(root)}`);
+};
 for (let done = 0; done < Number(times);) {
   if (done % COUNT_EVERY !== 0) {
-    await db.states.apply("main", { operations: [put(`${name}/${done}`, "x"), put(`${name}/${done}/more`, "y")] });
+    const operations = [put(`${name}/${done}`, "x"), put(`${name}/${done}/more`, "y")];
+    tell(await db.states.apply("main", { operations }));
     done += 1;
     continue;
   }
@@ -27,12 +35,11 @@ for (let done = 0; done < Number(times);) {
   try {
     const condition = { expectedHash: hash };
     const operations = [{ ...put(COUNTER, String(next)), condition }, put(`${name}/${done}`, `${next}`)];
-    await db.states.apply("main", { operations });
+    tell(await db.states.apply("main", { operations }));
     done += 1;
   } catch (error) {
     if (!(error instanceof Conflict)) throw error;
-    conflicts += 1;
   }
 }
 await db.close();
-console.log(conflicts);
+console.log(told.join("\n"));
