@@ -53,9 +53,20 @@ export function bulkLoad(path: string, keys: number): Promise<Space> {
   });
 }
 
+async function setOneByOne(db: Database, keys: number): Promise<void> {
+  for (const number of shuffled(keys)) await db.states.apply("main", { operations: [operation(number)] });
+}
+
 /** Sets one key after the other, in random order. */
 export function singleSets(path: string, keys: number): Promise<Space> {
+  return measure(path, (db) => setOneByOne(db, keys));
+}
+
+/** The same, while a reader holds what was there before, so that nothing may be freed. */
+export function singleSetsFreeingNothing(path: string, keys: number): Promise<Space> {
   return measure(path, async (db) => {
-    for (const number of shuffled(keys)) await db.states.apply("main", { operations: [operation(number)] });
+    const lease = (await db.view()).hold();
+    await setOneByOne(db, keys);
+    lease.release();
   });
 }
