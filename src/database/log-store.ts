@@ -2,12 +2,13 @@
 //
 // A tail that this process has not written itself is held against the newest leaf, and its log root against the stored
 // hashes, before anything is appended, signed or served on top of it: a damaged hash stops here, since signing over it would
-// look like a fork to every client.
+// look like a fork to every client. It is held against the tail that this process knew before, too: whatever loses a write that
+// was confirmed (a file system, a copy put in place of a directory that is open, a lock that does not lock) ends there.
 //
 // A tail belongs to an epoch. Another process, or this one, may have begun the next: then the newest tail is of that one,
 // and tails that are still held go on with the log that they are of.
 import { concatBytes, equalBytes } from "../core/bytes.js";
-import { VerificationFailed } from "../core/errors.js";
+import { Corrupt, VerificationFailed } from "../core/errors.js";
 import type { Digest, MapRoot } from "../core/hashes.js";
 import {
   Frontier,
@@ -85,7 +86,7 @@ export class LogStore {
     this.#alarm = options.alarm;
   }
 
-  /** The newest durable tail. @throws Corrupt */
+  /** The newest durable tail. @throws Corrupt - damaged, or without leaves that this process has seen to be durable */
   tail(): Tail {
     const row = this.#rows.get("meta", TAIL_KEY);
     if (row === undefined) throw corruptLog("the tail of the log is missing");
@@ -95,9 +96,20 @@ export class LogStore {
     // Read in the same turn of the event loop as the row: of the same state of the store.
     const tail = { ...fields, epoch: this.#epochAt(place), end: place.start + fields.size, row };
     const frontier = this.#check(tail);
-    // Another process may have moved on since; an older tail is still right, and is not to displace a newer one.
+    if (known !== undefined) this.#requireFollows(tail, known.tail);
     this.#keep({ tail, frontier });
     return tail;
+  }
+
+  /** What was durable still is: the leaves of an earlier tail are the first of this one. */
+  #requireFollows(tail: Tail, earlier: Tail): void {
+    const isOtherLog = tail.epoch.place.start !== earlier.epoch.place.start;
+    const holdsAll = tail.end >= earlier.end;
+    if (holdsAll && (isOtherLog || equalBytes(this.rootAt(tail, earlier.size), earlier.logRoot))) return;
+    throw new Corrupt(`the log has lost leaves that were durable: it had ${earlier.size}, and leads elsewhere now`, {
+      hint: "somebody changed the directory while it was open, or its disk loses writes: stop all that use it, then neleus db fsck",
+      facts: { kind: "log", size: String(earlier.size) },
+    });
   }
 
   /** The epoch that goes on, with what signs for it. */

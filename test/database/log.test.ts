@@ -26,7 +26,8 @@ import { signerFromSeed } from "#src/core/signature/index.js";
 import { CheckpointSigner } from "#src/database/checkpoint-signer.js";
 import { Database } from "#src/database/index.js";
 import { signingKeyFromSeed } from "#src/database/signing-key.js";
-import type { MemoryStore } from "#src/store/index.js";
+import { SPACES } from "#src/store/index.js";
+import type { MemoryStore, Row } from "#src/store/index.js";
 import { patternBytes } from "./support/bytes.js";
 import { START_MS, inMemory, onEachStore, put } from "./support/database.js";
 import { expectError } from "./support/expect.js";
@@ -48,6 +49,18 @@ async function snapshotOf(db: Database, knownSize?: number) {
   const leaf = decodeLogLeaf(proof.leaf, index);
   assert.deepEqual(leaf.refsRoot, view.refs.root);
   return { proof, checkpoint, leaf };
+}
+
+/** Everything that a store holds. */
+async function rowsOf(store: MemoryStore): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const space of SPACES) {
+    for await (const key of store.iterate(space)) {
+      const value = store.sync.get(space, key);
+      if (value !== undefined) rows.push({ space, key, value });
+    }
+  }
+  return rows;
 }
 
 describe("the log", () => {
@@ -80,6 +93,28 @@ describe("the log", () => {
     await expectError((await db.view()).logProof({ knownSize: -1 }), { code: "INVALID_ARGUMENT" });
     assert.equal(parseCheckpointUnverified(await db.log.checkpoint()).size, 25);
     await db.close();
+  });
+
+  it("does not go on where leaves that were durable are gone", async () => {
+    const write = (db: Database, key: string) => db.states.apply("main", { operations: [put(key, "x")] });
+    for (const others of [0, 1, 3]) {
+      const { db, store } = await inMemory();
+      await write(db, "kept");
+      const before = await rowsOf(store);
+      await write(db, "lost");
+      await write(db, "lost too");
+      // A copy of earlier is put in its place, and somebody goes on with that.
+      for (const { space, key } of await rowsOf(store)) await store.write({ deletes: [{ space, key }] });
+      await store.write({ puts: before });
+      const other = await Database.open(store);
+      for (let count = 0; count < others; count += 1) await write(other, `other/${count}`);
+      for (const attempt of [write(db, "next"), db.view(), db.log.checkpoint()]) {
+        const error = await expectError(attempt, { code: "CORRUPT" });
+        assert.match(error.message, /lost leaves that were durable: it had 4/);
+      }
+      await write(other, "by who has not seen them");
+      await Promise.all([db.close(), other.close()]);
+    }
   });
 
   it("is signed by the key that the refs list, under the origin", async () => {
