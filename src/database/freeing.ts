@@ -30,6 +30,8 @@ export interface RoundToWrite {
   readonly created: readonly MapNode[];
   /** True for a node of the round before, which the store has not shown yet. */
   readonly isComing: (digest: Digest) => boolean;
+  /** True for a node that the round before frees, which the store may still show. */
+  readonly isGoing: (digest: Digest) => boolean;
 }
 
 /** What becomes of nodes with a round. */
@@ -74,10 +76,10 @@ export class Freeing {
    */
   next(round: RoundToWrite): RoundNodes {
     const { rows, leases, limits } = this.#options;
-    const { tail, steps, created, isComing } = round;
+    const { tail, steps, created, isComing, isGoing } = round;
     if (this.#tail === undefined || !equalBytes(this.#tail.row, tail.row)) this.#followed.forget();
     this.#tail = round.endsAt;
-    const exists = (digest: Digest): boolean => isComing(digest) || rows.has("nodes", digest);
+    const exists = (digest: Digest): boolean => isComing(digest) || (!isGoing(digest) && rows.has("nodes", digest));
     const replacement = this.#followed.follow(steps, { logEnd: tail.end, exists });
     const stored = created.filter((node) => this.#followed.isStored(node));
     if (!this.#isPrepared) return { stored, freed: [], replacement };

@@ -83,8 +83,9 @@ export class Round {
   readonly #requests: RoundRequests;
   /** Names of the nodes that are put with the batch. */
   readonly #stored = new Set<string>();
+  /** ... and of those that it frees. */
+  readonly #freed = new Set<string>();
   #appended: Appended | undefined;
-  #hasFreed = false;
   #outcome: Promise<boolean> | undefined;
 
   /**
@@ -126,7 +127,7 @@ export class Round {
 
   /** True where nodes were freed. */
   get hasFreed(): boolean {
-    return this.#hasFreed;
+    return this.#freed.size > 0;
   }
 
   /** Tickets that fitted in: at least the first. */
@@ -208,9 +209,10 @@ export class Round {
       steps: draft.steps,
       created: [...draft.createdNodes],
       isComing: (digest) => ahead !== undefined && ahead.#stored.has(cacheName(digest)),
+      isGoing: (digest) => ahead !== undefined && ahead.#freed.has(cacheName(digest)),
     });
     const { stored, freed } = nodes;
-    this.#hasFreed = freed.length > 0;
+    for (const { space, key } of freed) if (space === "nodes") this.#freed.add(cacheName(key));
     if (!draft.needsLeaf && draft.rows.length === 0 && freed.length === 0 && !this.#requests.hasNew) return undefined;
     const puts: Row[] = [...draft.rows];
     for (const node of stored) {
